@@ -17,7 +17,7 @@ use crate::store::{LockError, OpenError};
 /// Exit status: refused or failed.
 const FAILED: u8 = 1;
 /// Exit status: wrong usage, or the server could not be asked.
-pub(crate) const USAGE: u8 = 2;
+const USAGE: u8 = 2;
 /// Exit status: the data is at fault.
 pub(crate) const FAULTY: u8 = 3;
 /// Exit status: something is in use, and the same may succeed later (`EX_TEMPFAIL` of sysexits.h).
@@ -144,7 +144,7 @@ pub(crate) fn print_line(line: &str) {
 
 /// Writes rows to standard output, one on each line, with tabs between the fields. Control characters in a field are
 /// escaped, because users choose the texts and could otherwise forge rows.
-pub(crate) fn print_rows<'a, R: IntoIterator<Item = &'a str>>(rows: impl IntoIterator<Item = R>) {
+fn print_rows<'a, R: IntoIterator<Item = &'a str>>(rows: impl IntoIterator<Item = R>) {
     let mut out = std::io::stdout().lock();
     for row in rows {
         let fields: Vec<_> = row.into_iter().map(printed).collect();

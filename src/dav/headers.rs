@@ -173,7 +173,7 @@ pub(crate) type IfList = (Option<String>, Vec<IfCondition>);
 ///
 /// # Errors
 /// 400 if it cannot be read.
-pub(crate) fn if_header(headers: &HeaderMap) -> Result<Vec<IfList>, Error> {
+fn if_header(headers: &HeaderMap) -> Result<Vec<IfList>, Error> {
     let Some(value) = text(headers, "if") else { return Ok(Vec::new()) };
     let bad = || Error::invalid(Kind::Request, "If", "The If header cannot be read (RFC 4918, section 10.4).");
     let (mut lists, mut tag, mut rest) = (Vec::new(), None, value.trim());

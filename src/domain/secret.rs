@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
 
 /// Prefix of all tokens made by contactd, so that secret scanners recognize them.
-pub const PREFIX: &str = "contactd_";
+const PREFIX: &str = "contactd_";
 
 /// SHA-256 of a secret.
 pub type Digest = [u8; 32];

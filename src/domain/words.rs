@@ -11,7 +11,7 @@ use crate::domain::contact::{Address, Complex, Properties, Text};
 use crate::domain::fold::fold;
 
 /// Characters of a word that are indexed; the rest is ignored.
-pub(crate) const MAX_WORD: usize = 64;
+const MAX_WORD: usize = 64;
 /// Most words of a contact that are indexed. The notes come last.
 pub(crate) const MAX_WORDS: usize = 10_000;
 /// Most bytes of indexed words of a contact; [`MAX_WORDS`] ordinary words have fewer.

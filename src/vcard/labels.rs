@@ -29,7 +29,7 @@ const fn partial(kind: &'static str) -> LabelledType {
 }
 
 /// The type of a phone by its label, if the label is known.
-pub fn phone_label(label: &str) -> Option<LabelledType> {
+fn phone_label(label: &str) -> Option<LabelledType> {
     Some(match word(label).as_str() {
         "home" => whole("home"),
         "work" | "business" => whole("business"),
@@ -133,7 +133,7 @@ pub fn email<'a>(types: impl Iterator<Item = &'a str>, label: Option<&str>) -> (
 }
 
 /// The type of an e-mail address by a known label.
-pub fn email_label(label: &str) -> Option<&'static str> {
+fn email_label(label: &str) -> Option<&'static str> {
     Some(match word(label).as_str() {
         "home" | "personal" => "personal",
         "work" | "business" => "work",
@@ -189,7 +189,7 @@ pub fn website<'a>(types: impl Iterator<Item = &'a str>, label: Option<&str>) ->
 }
 
 /// The type of a web address by a known label.
-pub fn website_label(label: &str) -> Option<&'static str> {
+fn website_label(label: &str) -> Option<&'static str> {
     Some(match word(label).as_str() {
         "home" | "homepage" => "home",
         "work" | "business" => "work",

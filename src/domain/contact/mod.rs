@@ -24,7 +24,7 @@ pub const MAX_FOLDER_ID: usize = 255;
 /// Longest string of a contact, in characters. A longer one is refused, never cut.
 pub const MAX_TEXT: usize = 4_096;
 /// Longest `personalNotes`, in characters.
-pub const MAX_NOTES: usize = 1_048_576;
+const MAX_NOTES: usize = 1_048_576;
 /// Most entries of one collection.
 pub const MAX_ENTRIES: usize = 100;
 

@@ -355,7 +355,7 @@ fn is_text(line: &Line<'_>) -> bool {
 }
 
 /// Whether a text begins with a scheme and has no blank, like an address.
-pub(super) fn has_scheme(text: &str) -> bool {
+fn has_scheme(text: &str) -> bool {
     scheme(text).is_some() && !text.trim().contains(char::is_whitespace)
 }
 

@@ -103,7 +103,7 @@ pub(crate) fn addresses(properties: &Properties, version: Version, audience: Aud
 }
 
 /// The parts of ADR.
-pub(crate) fn address_parts(address: &Address) -> [&str; 7] {
+fn address_parts(address: &Address) -> [&str; 7] {
     [
         address.post_office_box.as_deref().unwrap_or_default(),
         "",

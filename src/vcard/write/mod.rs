@@ -220,7 +220,7 @@ pub(crate) fn photo_line(photo: &[u8], version: Version) -> NewLine {
 }
 
 /// The head of a photo's line, and the beginning of its value.
-pub(crate) fn photo_head(photo: &[u8], version: Version) -> (String, String) {
+fn photo_head(photo: &[u8], version: Version) -> (String, String) {
     let format = Picture::recognize(photo).map_or(PhotoFormat::Jpeg, |picture| picture.format);
     match version {
         Version::V3 => {

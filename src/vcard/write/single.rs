@@ -87,7 +87,7 @@ pub(crate) fn dates(properties: &Properties, version: Version, audience: Audienc
 }
 
 /// BDAY. Only files have the time of day.
-pub(crate) fn birthday_line(birthday: &str, version: Version, audience: Audience) -> Option<NewLine> {
+fn birthday_line(birthday: &str, version: Version, audience: Audience) -> Option<NewLine> {
     let Some((day, timed)) = dates::shown(birthday) else {
         return own(Class::Birthday, "BDAY", birthday, audience);
     };
@@ -115,7 +115,7 @@ pub(crate) fn birthday_line(birthday: &str, version: Version, audience: Audience
 }
 
 /// The line of a wedding anniversary.
-pub(crate) fn anniversary_line(anniversary: &str, version: Version, audience: Audience) -> Option<NewLine> {
+fn anniversary_line(anniversary: &str, version: Version, audience: Audience) -> Option<NewLine> {
     let day = date::date(anniversary);
     let line = match (day, version) {
         (Some(day), Version::V3) => NewLine::new(Class::Anniversary, "X-ABDATE", dates::day_text(day)),
@@ -168,7 +168,7 @@ pub(crate) fn others(properties: &Properties, version: Version, audience: Audien
 }
 
 /// The line of a gender. 3.0 has no property for it; only files have X-GENDER.
-pub(crate) fn gender_line(gender: &str, version: Version, audience: Audience) -> Option<NewLine> {
+fn gender_line(gender: &str, version: Version, audience: Audience) -> Option<NewLine> {
     if version == Version::V3 {
         return (audience == Audience::Export).then(|| NewLine::text(Class::Gender, "X-GENDER", gender, audience));
     }

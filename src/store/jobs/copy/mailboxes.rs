@@ -27,7 +27,7 @@ const NOT_COPIED: [&str; 12] = [
 pub(super) const LOG: &str = "changes";
 
 /// Which tables a copy of a mailbox gets.
-pub(super) fn is_copied(table: &Table) -> bool {
+fn is_copied(table: &Table) -> bool {
     table.name != LOG && !NOT_COPIED.contains(&table.name)
 }
 
