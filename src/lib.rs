@@ -61,5 +61,7 @@ pub mod transfer;
 #[doc(hidden)]
 pub mod vcard;
 
+pub use dav::front_end::DavSettings;
+pub use front_ends::FrontEndSettings;
 pub use graph::settings::GraphSettings;
 pub use graph::throttle::MailboxLimits;

@@ -17,6 +17,8 @@ use crate::cli::notified::Manager;
 use crate::cli::output::Failure;
 use crate::cli::serve_options::{LogAddresses, ServeArgs, WalCheckpoint};
 use crate::cli::{layers, limits, monitored};
+use crate::dav::front_end::DavSettings;
+use crate::front_ends::FrontEndSettings;
 use crate::graph::settings::GraphSettings;
 use crate::http::authenticate::Access;
 use crate::http::connections::Connections;
@@ -333,10 +335,12 @@ fn api(config: &ServeArgs, access: Access, notifier: Notifier, readiness: Readin
     let settings = Settings { readiness, ..settings(config, notifier) };
     let (handling, batch_limit) = (config.handling, config.batch_limit);
     let graph = GraphSettings { handling, batch_limit, throttle: config.limits.throttle() };
+    let carddav = (!config.no_carddav).then_some(DavSettings { plain_basic: config.allow_plain_basic });
+    let front_ends = FrontEndSettings { graph, carddav, docs: config.docs };
     if config.dev {
-        Api::for_tests(store.clone(), settings, graph)
+        Api::for_tests(store.clone(), settings, front_ends)
     } else {
-        Api::with(store.clone(), access, settings, graph)
+        Api::with(store.clone(), access, settings, front_ends)
     }
 }
 
@@ -358,9 +362,6 @@ fn settings(config: &ServeArgs, notifier: Notifier) -> Settings {
         cors: config.cors_origins(),
         log_addresses: config.log_addresses == LogAddresses::On,
         log_requests: config.log_requests,
-        carddav: !config.no_carddav,
-        docs: config.docs,
-        plain_basic: config.allow_plain_basic,
         notifier: Some(notifier),
         ..Settings::default()
     }

@@ -16,14 +16,18 @@ use crate::http::body::BodyUse;
 use crate::http::front_end::{Counted, FrontEnd, RequestHead, RequestSource};
 use crate::http::inspect::CallSubject;
 use crate::http::limits::{Permit, RequestClass};
-use crate::http::{Api, RequestIds, Settings};
+use crate::http::{Api, RequestIds};
 use crate::store::Actor;
 
-/// The CardDAV front end.
-pub(crate) struct Dav {
-    /// Whether Basic is accepted over plain HTTP from other machines.
-    plain_basic: bool,
+/// Settings of CardDAV.
+#[derive(Debug, Clone, Default)]
+pub struct DavSettings {
+    /// Whether passwords are taken over plain HTTP from other machines.
+    pub plain_basic: bool,
 }
+
+/// The CardDAV front end.
+pub(crate) struct Dav(DavSettings);
 
 /// A call and its row in the table, or the error if it has none.
 pub(crate) struct RoutedDavCall<'a> {
@@ -32,8 +36,8 @@ pub(crate) struct RoutedDavCall<'a> {
 }
 
 impl Dav {
-    pub(crate) fn new(settings: &Settings) -> Self {
-        Self { plain_basic: settings.plain_basic }
+    pub(crate) fn new(settings: DavSettings) -> Self {
+        Self(settings)
     }
 
     /// Refuses passwords over a connection that others could read, before the client is asked for one.
@@ -46,7 +50,7 @@ impl Dav {
         let is_safe = root.starts_with("https://") || address.as_deref().is_none_or(is_here);
         let sent = head.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let is_bearer = sent.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer "));
-        if is_safe || is_bearer || self.plain_basic {
+        if is_safe || is_bearer || self.0.plain_basic {
             return Ok(());
         }
         Err(Error::Denied(
@@ -174,22 +178,7 @@ async fn mailbox(call: &DavCall<'_>, caller: &Caller, need: Need) -> Result<Mail
 
 /// The actor, for the store and the audit log.
 pub(super) fn actor(call: &DavCall<'_>, caller: &Caller) -> Actor {
-    let user = match &caller.who {
-        Who::User(user) => Some(user.mailbox),
-        Who::App(_) => None,
-    };
-    let RequestSource { address, request, .. } = &call.head.source;
-    Actor {
-        name: caller.name(),
-        token: caller.token,
-        user,
-        mailbox: None,
-        asked: String::new(),
-        address: address.clone(),
-        request: Some(*request),
-        action: format!("{} {}", call.head.method, routes::pattern(&call.place)),
-        item: None,
-    }
+    caller.actor(&call.head.source, format!("{} {}", call.head.method, routes::pattern(&call.place)))
 }
 
 /// The answer to a write that the caller may not make (RFC 3744, section 7.1.1). Clients then drop their change.

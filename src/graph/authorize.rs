@@ -36,20 +36,7 @@ impl Call<'_> {
 
     /// The actor, for the store and the audit log.
     pub(crate) fn actor(&self, caller: &Caller) -> Actor {
-        let user = match &caller.who {
-            Who::User(user) => Some(user.mailbox),
-            Who::App(_) => None,
-        };
-        Actor {
-            name: caller.name(),
-            token: caller.token,
-            user,
-            mailbox: None,
-            asked: String::new(),
-            address: self.source().address.clone(),
-            request: Some(self.source().request),
-            action: format!("{} {}", self.method(), self.address.pattern()),
-            item: self.address.item().map(str::to_owned),
-        }
+        let actor = caller.actor(self.source(), format!("{} {}", self.method(), self.address.pattern()));
+        Actor { item: self.address.item().map(str::to_owned), ..actor }
     }
 }

@@ -5,6 +5,7 @@ use crate::domain::scopes::Scopes;
 use crate::domain::user::{User, UserName};
 use crate::http::Api;
 use crate::http::authenticate::{Caller, Who};
+use crate::http::front_end::RequestSource;
 use crate::store::{Actor, Store};
 
 /// The right that a call needs.
@@ -26,6 +27,27 @@ pub(crate) enum Need {
     Share,
     /// To remove a share.
     Unshare,
+}
+
+impl Caller {
+    /// The caller of a request as an actor, for the store and the audit log. `action` is the method and the pattern of the path.
+    pub(crate) fn actor(&self, source: &RequestSource, action: String) -> Actor {
+        let user = match &self.who {
+            Who::User(user) => Some(user.mailbox),
+            Who::App(_) => None,
+        };
+        Actor {
+            name: self.name(),
+            token: self.token,
+            user,
+            mailbox: None,
+            asked: String::new(),
+            address: source.address.clone(),
+            request: Some(source.request),
+            action,
+            item: None,
+        }
+    }
 }
 
 impl Api {
@@ -92,7 +114,7 @@ pub(crate) struct May {
 }
 
 impl May {
-    pub(crate) fn as_application(scopes: Scopes) -> Self {
+    fn as_application(scopes: Scopes) -> Self {
         let (read, share) = (scopes.may_read(), scopes.may_share());
         Self { read, write: scopes.may_write(), see_shares: read || share, share, unshare: share }
     }
@@ -103,7 +125,7 @@ impl May {
     }
 
     /// For a mailbox that another user shares.
-    pub(crate) fn as_guest(write: bool) -> Self {
+    fn as_guest(write: bool) -> Self {
         Self { read: true, write, see_shares: false, share: false, unshare: false }
     }
 

@@ -84,7 +84,6 @@ pub struct Api {
 
 /// Settings of the API that every front end shares.
 #[derive(Clone)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Settings {
     /// The region in which phone numbers are also found as they are dialled there.
     pub phone_region: Option<Region>,
@@ -107,12 +106,6 @@ pub struct Settings {
     pub log_addresses: bool,
     /// Which requests are logged.
     pub log_requests: LogRequests,
-    /// Whether CardDAV is served, below `/dav/`.
-    pub carddav: bool,
-    /// Whether CardDAV takes passwords over plain HTTP from other machines.
-    pub plain_basic: bool,
-    /// Whether `/docs` is served: a page that shows the API and makes calls.
-    pub docs: bool,
     /// Confirms subscriptions and delivers notifications; without it no subscription is offered. Its owner must also run
     /// [`Notifier::deliver`].
     pub notifier: Option<Notifier>,
@@ -158,9 +151,6 @@ impl Default for Settings {
             cors: Vec::new(),
             log_addresses: true,
             log_requests: LogRequests::All,
-            carddav: true,
-            plain_basic: false,
-            docs: false,
             notifier: None,
             readiness: Readiness::default(),
         }

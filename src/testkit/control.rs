@@ -25,7 +25,20 @@ const MAX_MESSAGE: usize = 300;
 /// Maximum size of a body in bytes.
 const MAX_BODY: usize = 64 << 20;
 
-impl Mounted for Kit {
+/// A part of the kit that answers requests itself, without the edge.
+pub(crate) trait KitService: Send + Sync + 'static {
+    async fn answer(
+        self: &Arc<Self>,
+        request: &HttpRequest,
+        payload: &mut web::Payload,
+        api: &Api,
+    ) -> Result<Answer, Error>;
+}
+
+/// Mounts such a part beside the front ends.
+pub(crate) struct KitMount<T>(pub(crate) Arc<T>);
+
+impl<T: KitService> Mounted for KitMount<T> {
     fn knows(&self, _: &str) -> bool {
         true
     }
@@ -37,14 +50,44 @@ impl Mounted for Kit {
         api: web::Data<Api>,
     ) -> LocalBoxFuture<'static, HttpResponse> {
         Box::pin(async move {
-            let answer = answer(&self, &request, &mut payload, &api).await;
+            let answer = self.0.answer(&request, &mut payload, &api).await;
             respond(&request, answer)
         })
     }
 }
 
+impl KitService for Kit {
+    async fn answer(
+        self: &Arc<Self>,
+        request: &HttpRequest,
+        payload: &mut web::Payload,
+        api: &Api,
+    ) -> Result<Answer, Error> {
+        let (mount, path) = admit(request, api)?;
+        let segments = segments(path)?;
+        let called: Vec<_> = CALLS.iter().filter_map(|call| Some((call, fit(call.path, &segments)?))).collect();
+        if called.is_empty() {
+            return Err(Error::NoSegment(segments.last().cloned().unwrap_or_default()));
+        }
+        let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
+        let Some((call, keys)) = called.iter().find(|(call, _)| call.method == method.as_str()) else {
+            return Err(Error::MethodNotAllowed(called.iter().map(|(call, _)| call.method).collect()));
+        };
+        let query = request.uri().query().unwrap_or_default();
+        let options = options(query)?;
+        let body = receive(payload, MAX_BODY).await?;
+        let key = keys.first().map_or("", String::as_str);
+        let url = if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
+        let root = origin::root(request, &api.settings.origin, mount);
+        let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let asking = KitRequest { kit: self, api, key, options, body, url, root, accept: accept.to_owned() };
+        let answer = (call.handler)(asking).await?;
+        Ok(if request.method() == Method::HEAD { Answer { body: None, ..answer } } else { answer })
+    }
+}
+
 /// The answer as the framework sends it: JSON, unless it says otherwise.
-pub(super) fn respond(request: &HttpRequest, answer: Result<Answer, Error>) -> HttpResponse {
+fn respond(request: &HttpRequest, answer: Result<Answer, Error>) -> HttpResponse {
     let ids = RequestIds::of(request.headers());
     let answer = answer.unwrap_or_else(|error| error::answer(&error, &ids));
     let mut response = HttpResponse::build(answer.status);
@@ -62,29 +105,6 @@ pub(super) fn respond(request: &HttpRequest, answer: Result<Answer, Error>) -> H
         Some(Body::Static(body)) => response.body(body),
         _ => response.finish(),
     }
-}
-
-async fn answer(kit: &Arc<Kit>, request: &HttpRequest, payload: &mut web::Payload, api: &Api) -> Result<Answer, Error> {
-    let (mount, path) = admit(request, api)?;
-    let segments = segments(path)?;
-    let called: Vec<_> = CALLS.iter().filter_map(|call| Some((call, fit(call.path, &segments)?))).collect();
-    if called.is_empty() {
-        return Err(Error::NoSegment(segments.last().cloned().unwrap_or_default()));
-    }
-    let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
-    let Some((call, keys)) = called.iter().find(|(call, _)| call.method == method.as_str()) else {
-        return Err(Error::MethodNotAllowed(called.iter().map(|(call, _)| call.method).collect()));
-    };
-    let query = request.uri().query().unwrap_or_default();
-    let options = options(query)?;
-    let body = receive(payload, MAX_BODY).await?;
-    let key = keys.first().map_or("", String::as_str);
-    let url = if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
-    let root = origin::root(request, &api.settings.origin, mount);
-    let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let asking = KitRequest { kit, api, key, options, body, url, root, accept: accept.to_owned() };
-    let answer = (call.handler)(asking).await?;
-    Ok(if request.method() == Method::HEAD { Answer { body: None, ..answer } } else { answer })
 }
 
 /// Who may call at all: programs of this machine, and no web pages. Returns the path of the mount, and the one below it.

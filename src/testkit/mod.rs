@@ -36,6 +36,7 @@ use crate::testkit::journal::Journal;
 use crate::testkit::states::SavedState;
 
 pub(crate) use crate::testkit::clock::DETERMINISTIC;
+pub(crate) use crate::testkit::control::KitMount;
 #[cfg(feature = "testing")]
 pub(crate) use crate::testkit::running::RunningServer;
 pub(crate) use crate::testkit::seeding::seed_file;

@@ -6,10 +6,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use actix_web::http::{Method, header};
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, web};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use futures_util::future::LocalBoxFuture;
 use serde_json::{Value, json};
 
 use crate::clock;
@@ -17,10 +16,9 @@ use crate::domain::date;
 use crate::domain::error::Error;
 use crate::domain::user::Principal;
 use crate::http::answer::Answer;
-use crate::http::mount::Mounted;
 use crate::http::{Api, RequestIds, origin};
 use crate::percent::percent_decode;
-use crate::testkit::control::{admit, options, receive, respond};
+use crate::testkit::control::{KitService, admit, options, receive};
 
 /// Where a client gets a token.
 const TOKEN: &str = "oauth2/v2.0/token";
@@ -42,48 +40,37 @@ const EXPIRES_IN: u32 = 3_599;
 /// The paths of an authority for every tenant.
 pub(crate) struct Tokens;
 
-impl Mounted for Tokens {
-    fn knows(&self, _: &str) -> bool {
-        true
+impl KitService for Tokens {
+    async fn answer(
+        self: &Arc<Self>,
+        request: &HttpRequest,
+        payload: &mut web::Payload,
+        api: &Api,
+    ) -> Result<Answer, Error> {
+        let (mount, path) = admit(request, api)?;
+        let path = path.trim_start_matches('/');
+        let (tenant, below) = path.split_once('/').unwrap_or((path, ""));
+        let root = origin::root(request, &api.settings.origin, mount);
+        let tenant = percent_decode(tenant, false).filter(|tenant| is_tenant(tenant));
+        let tenant = tenant.ok_or_else(|| Error::NoSegment(path.to_owned()))?;
+        let is = |path: &str| path.eq_ignore_ascii_case(below);
+        let (expected, needs_post) = if is(TOKEN) { ("POST", true) } else { ("GET", false) };
+        if request.method() != if needs_post { Method::POST } else { Method::GET } {
+            return Err(Error::MethodNotAllowed(vec![expected]));
+        }
+        if is(TOKEN) {
+            let form = receive(payload, MAX_FORM).await?;
+            return token(request, &form);
+        }
+        let document = if is(CONFIGURATION) {
+            configuration(&root, &tenant)
+        } else if is(INSTANCE) {
+            instance(&root, &options(request.uri().query().unwrap_or_default())?)
+        } else {
+            json!({"keys": []})
+        };
+        Answer::json(200, &document)
     }
-
-    fn serve(
-        self: Arc<Self>,
-        request: HttpRequest,
-        mut payload: web::Payload,
-        api: web::Data<Api>,
-    ) -> LocalBoxFuture<'static, HttpResponse> {
-        Box::pin(async move {
-            let answer = answer(&request, &mut payload, &api).await;
-            respond(&request, answer)
-        })
-    }
-}
-
-async fn answer(request: &HttpRequest, payload: &mut web::Payload, api: &Api) -> Result<Answer, Error> {
-    let (mount, path) = admit(request, api)?;
-    let path = path.trim_start_matches('/');
-    let (tenant, below) = path.split_once('/').unwrap_or((path, ""));
-    let root = origin::root(request, &api.settings.origin, mount);
-    let tenant = percent_decode(tenant, false).filter(|tenant| is_tenant(tenant));
-    let tenant = tenant.ok_or_else(|| Error::NoSegment(path.to_owned()))?;
-    let is = |path: &str| path.eq_ignore_ascii_case(below);
-    let (expected, needs_post) = if is(TOKEN) { ("POST", true) } else { ("GET", false) };
-    if request.method() != if needs_post { Method::POST } else { Method::GET } {
-        return Err(Error::MethodNotAllowed(vec![expected]));
-    }
-    if is(TOKEN) {
-        let form = receive(payload, MAX_FORM).await?;
-        return token(request, &form);
-    }
-    let document = if is(CONFIGURATION) {
-        configuration(&root, &tenant)
-    } else if is(INSTANCE) {
-        instance(&root, &options(request.uri().query().unwrap_or_default())?)
-    } else {
-        json!({"keys": []})
-    };
-    Answer::json(200, &document)
 }
 
 /// An id or a domain, as in Entra.

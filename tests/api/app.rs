@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer};
-use contactd::GraphSettings;
+use contactd::FrontEndSettings;
 use contactd::http::authenticate::Access;
 use contactd::http::{Api, Settings};
 use contactd::notify::{self, Notifier};
@@ -32,7 +32,7 @@ pub const V1_JSON: &str =
 #[derive(Default)]
 pub struct Setup {
     pub settings: Settings,
-    pub graph: GraphSettings,
+    pub front_ends: FrontEndSettings,
     pub notify: notify::NotifierSettings,
     pub options: Options,
     pub access: Option<Access>,
@@ -127,9 +127,9 @@ impl TestApp {
                 let notifier = Notifier::new(setup.notify).unwrap();
                 let settings = Settings { notifier: Some(notifier.clone()), ..setup.settings };
                 let api = if setup.controlled {
-                    Api::for_tests(store.clone(), settings, setup.graph)
+                    Api::for_tests(store.clone(), settings, setup.front_ends)
                 } else {
-                    Api::with(store.clone(), access, settings, setup.graph)
+                    Api::with(store.clone(), access, settings, setup.front_ends)
                 };
                 let server = HttpServer::new(move || App::new().service(api.service(setup.prefix)))
                     .workers(2)

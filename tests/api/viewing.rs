@@ -3,7 +3,7 @@
 use std::io::Read as _;
 use std::path::Path;
 
-use contactd::http::Settings;
+use contactd::FrontEndSettings;
 use flate2::read::GzDecoder;
 use sha2::{Digest as _, Sha256};
 
@@ -20,7 +20,11 @@ fn values<'t>(text: &'t str, attribute: &str) -> Vec<&'t str> {
 }
 
 fn with_docs(prefix: &'static str) -> TestApp {
-    TestApp::with(Setup { settings: Settings { docs: true, ..Settings::default() }, prefix, ..Setup::default() })
+    TestApp::with(Setup {
+        front_ends: FrontEndSettings { docs: true, ..FrontEndSettings::default() },
+        prefix,
+        ..Setup::default()
+    })
 }
 
 #[test]

@@ -194,7 +194,7 @@ fn what_is_no_batch_does_nothing_at_all() {
     assert_eq!(batch(&ann, "/beta/%24batch", many(20)["requests"].clone()).len(), 20);
     assert_eq!(app.count("select count(*) from contacts"), 20);
     let graph = GraphSettings { batch_limit: 21, ..GraphSettings::default() };
-    let more = TestApp::with(Setup { graph, ..Setup::default() });
+    let more = TestApp::with(Setup { front_ends: graph.into(), ..Setup::default() });
     assert_eq!(batch(&more.user("ann"), "/$batch", many(21)["requests"].clone()).len(), 21);
 }
 

@@ -233,7 +233,7 @@ fn who_tries_tokens_is_found_out_and_a_token_that_proves_good_is_let_in() {
 
 fn as_graph(limits: MailboxLimits) -> TestApp {
     let graph = GraphSettings { throttle: Some(limits), ..GraphSettings::default() };
-    TestApp::with(Setup { graph, ..Setup::default() })
+    TestApp::with(Setup { front_ends: graph.into(), ..Setup::default() })
 }
 
 #[test]

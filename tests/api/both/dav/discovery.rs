@@ -3,6 +3,7 @@
 use super::{BOOK, ask, basic, between, propfind, with_basic};
 use crate::app::{Setup, TestApp};
 use contactd::http::Settings;
+use contactd::{DavSettings, FrontEndSettings};
 
 #[test]
 fn a_first_sync_is_the_conversation_that_clients_expect() {
@@ -130,8 +131,10 @@ fn no_password_is_asked_for_where_others_could_read_it() {
     let forwarded = |plain_basic| {
         let limits = contactd::http::Limits { forwarded: true, ..Default::default() };
         let origin = contactd::http::Origin::Forwarded;
-        let settings = Settings { limits, origin, plain_basic, ..Settings::default() };
-        TestApp::with(Setup { settings, ..Setup::default() })
+        let settings = Settings { limits, origin, ..Settings::default() };
+        let carddav = Some(DavSettings { plain_basic });
+        let front_ends = FrontEndSettings { carddav, ..FrontEndSettings::default() };
+        TestApp::with(Setup { settings, front_ends, ..Setup::default() })
     };
     let app = forwarded(false);
     let far = |app: &TestApp, scheme: &str, name: &str| {
@@ -174,8 +177,8 @@ fn addresses_begin_where_the_server_is_reached() {
 
 #[test]
 fn carddav_can_be_switched_off() {
-    let settings = Settings { carddav: false, ..Settings::default() };
-    let app = TestApp::with(Setup { settings, ..Setup::default() });
+    let front_ends = FrontEndSettings { carddav: None, ..FrontEndSettings::default() };
+    let app = TestApp::with(Setup { front_ends, ..Setup::default() });
     for (method, path) in [("PROPFIND", "/dav/"), ("GET", "/.well-known/carddav"), ("PROPFIND", "/")] {
         let answer = ask(&basic(&app, "ann"), method, path, &[("Depth", "0")], "");
         assert!([401, 404, 405].contains(&answer.status), "{method} {path}: {}", answer.status);
