@@ -1,5 +1,8 @@
 //! REPORT, and `addressbook-multiget` (RFC 6352, section 8.7).
 
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::rc::Rc;
+
 use futures_util::stream::{self, StreamExt as _};
 
 use super::books::{CardTarget, xml};
@@ -14,11 +17,16 @@ use super::query;
 use super::routes::Request;
 use super::sync;
 use super::xml::{CARDDAV, DAV, XmlElement};
+use crate::domain::contact::{DEFAULT_FOLDER, is_default_otherwise};
 use crate::domain::error::Error;
 use crate::http::answer::{Answer, Body};
+use crate::http::aside::aside;
+use crate::store::Book;
 
 /// Number of cards that are read at once.
 const BLOCK: usize = 200;
+/// Maximum number of addresses that are parsed on the event loop itself.
+const FEW: usize = 1_000;
 
 /// `REPORT`
 pub(crate) async fn report(request: &Request<'_>) -> Result<Answer, Fail> {
@@ -57,7 +65,7 @@ async fn multiget(request: &Request<'_>, body: &XmlElement) -> Result<Answer, Fa
     let asked = RequestedProperties::read(body)?;
     let prefer = DavPrefer::read(request.call.head.headers);
     let mut hrefs = Vec::new();
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     for href in body.children().filter(|child| child.is(DAV, "href")) {
         let href = href.text().trim().to_owned();
         if seen.insert(href.clone()) {
@@ -68,12 +76,12 @@ async fn multiget(request: &Request<'_>, body: &XmlElement) -> Result<Answer, Fa
         return Err(Fail::bad("A multiget lists the addresses of cards in DAV: href elements."));
     }
     let (listers, listed) = sorted(request, &hrefs, &asked, prefer.minimal).await?;
-    let listers: Vec<_> = listers.into_iter().map(|lister| lister.with_data(data.clone())).collect();
+    let listers: Rc<[_]> = listers.into_iter().map(|lister| lister.with_data(data.clone())).collect();
     let minimal = prefer.minimal;
     let items: Vec<_> = hrefs.into_iter().zip(listed).collect();
     let begun = Multistatus::new(minimal).out;
     let pieces = stream::try_unfold((items, 0), move |(items, at)| {
-        let listers = listers.clone();
+        let listers = Rc::clone(&listers);
         async move {
             let Some(block) = items.get(at..).filter(|rest| !rest.is_empty()) else { return Ok(None) };
             let block = &block[..block.len().min(BLOCK)];
@@ -96,14 +104,17 @@ async fn sorted(
 ) -> Result<(Vec<Lister>, Vec<ListedHref>), Fail> {
     let own = &request.call.place;
     let mailbox = request.mailbox;
-    let mut listers: Vec<Lister> = Vec::new();
+    let places = places(request, hrefs).await?;
+    // All books are read at once, because the addresses may name thousands of folders that do not exist.
+    let books = if own.folder().is_some() {
+        vec![CardTarget::find(request).await?.book]
+    } else {
+        mailbox.store.books(mailbox.user.mailbox).await?
+    };
+    let books: HashMap<&str, &Book> = books.iter().map(|book| (book.folder.id.as_str(), book)).collect();
+    let (mut listers, mut numbers) = (Vec::new(), HashMap::new());
     let mut listed = Vec::with_capacity(hrefs.len());
-    if own.folder().is_some() {
-        let CardTarget { book, .. } = CardTarget::find(request).await?;
-        listers.push(Lister::new(request, &book, asked.clone(), minimal));
-    }
-    for href in hrefs {
-        let place = request.call.hrefs.read(href);
+    for place in &places {
         let found = place.as_ref().and_then(|place| {
             let is_owners = place.user().is_some_and(|user| {
                 mailbox.user.is_called(user) || own.shared().is_some() && request.user.is_called(user)
@@ -114,43 +125,44 @@ async fn sorted(
                 _ => false,
             };
             let is_card = own.name().is_none_or(|own| place.name() == Some(own));
-            Some((place.folder()?, place.name()?)).filter(|_| is_owners && is_shared && is_card)
+            let folder = place.folder()?;
+            let folder = if is_default_otherwise(folder) { DEFAULT_FOLDER } else { folder };
+            Some((*books.get(folder)?, place.name()?)).filter(|_| is_owners && is_shared && is_card)
         });
-        let Some((folder, name)) = found else {
+        let Some((book, name)) = found else {
             listed.push(ListedHref::Nothing);
             continue;
         };
-        let known = listers.iter().position(|lister| lister.book().folder.id == folder);
-        let at = match known {
-            Some(at) => Some(at),
-            // A request at a home may name several books.
-            None if own.folder().is_none() => match mailbox.store.book(mailbox.user.mailbox, folder).await {
-                Ok(book) => {
-                    listers.push(Lister::new(request, &book, asked.clone(), minimal));
-                    Some(listers.len() - 1)
-                }
-                Err(Error::NotFound) => None,
-                Err(error) => return Err(error.into()),
-            },
-            None => None,
-        };
-        listed.push(at.map_or(ListedHref::Nothing, |at| ListedHref::Card(at, name.to_owned())));
+        let at = *numbers.entry(book.folder.id.as_str()).or_insert_with(|| {
+            listers.push(Lister::new(request, book, asked.clone(), minimal));
+            listers.len() - 1
+        });
+        listed.push(ListedHref::Card(at, name.to_owned()));
     }
     Ok((listers, listed))
 }
 
+/// The places that addresses name.
+async fn places(request: &Request<'_>, hrefs: &[String]) -> Result<Vec<Option<DavPlace>>, Error> {
+    let reader = request.call.hrefs.clone();
+    if hrefs.len() <= FEW {
+        return Ok(hrefs.iter().map(|href| reader.read(href)).collect());
+    }
+    let hrefs = hrefs.to_vec();
+    aside(move || hrefs.iter().map(|href| reader.read(href)).collect()).await
+}
+
 /// The responses of a block of addresses.
 async fn written(listers: &[Lister], block: &[(String, ListedHref)], minimal: bool) -> Result<String, Error> {
-    let mut found = std::collections::HashMap::new();
-    for (number, lister) in listers.iter().enumerate() {
-        let wanted = block.iter().filter_map(|(_, listed)| match listed {
-            ListedHref::Card(at, name) if *at == number => Some(name.clone()),
-            _ => None,
-        });
-        let names: Vec<_> = wanted.collect();
-        if names.is_empty() {
-            continue;
+    let mut found = HashMap::new();
+    let mut wanted: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+    for (_, listed) in block {
+        if let ListedHref::Card(at, name) = listed {
+            wanted.entry(*at).or_default().push(name.clone());
         }
+    }
+    for (number, names) in wanted {
+        let Some(lister) = listers.get(number) else { continue };
         for member in lister.store().members_named(lister.mailbox(), &lister.book().folder.id, &names).await? {
             found.insert((number, member.name.clone()), member);
         }

@@ -1,6 +1,6 @@
 //! Reports: many cards at once, in the version that is asked for.
 
-use super::{ADA, BOOK, ask, basic, card, multiget, put, report};
+use super::{ADA, BOOK, all, ask, basic, card, multiget, put, report};
 use crate::app::TestApp;
 
 #[test]
@@ -50,6 +50,21 @@ fn a_multiget_answers_each_address_once_in_the_order_asked() {
     let one = format!("{BOOK}a.vcf");
     let text = multiget(&ann, &one, "", &[&one, &format!("{BOOK}b.vcf")]).text();
     assert!(text.contains("200 OK") && text.contains("b.vcf</D:href><D:status>HTTP/1.1 404"), "{text}");
+}
+
+#[test]
+fn a_multiget_accepts_the_default_folder_in_any_letter_case() {
+    let app = TestApp::new();
+    let ann = basic(&app, "ann");
+    let (path, other) = (format!("{BOOK}a.vcf"), BOOK.replace("contacts", "Contacts"));
+    assert_eq!(put(&ann, &path, &[], &card("a", ADA)).status, 201);
+    let hrefs = [format!("{other}a.vcf"), format!("{other}b.vcf")];
+    let hrefs: Vec<_> = hrefs.iter().map(String::as_str).collect();
+    for place in [BOOK, other.as_str(), "/dav/addressbooks/ann/"] {
+        let text = multiget(&ann, place, "", &hrefs).text();
+        assert_eq!(all(&text, "<D:href>", "</D:href>"), [path.as_str(), hrefs[1]], "{place}");
+        assert_eq!(text.matches("404 Not Found").count(), 1, "{place}: {text}");
+    }
 }
 
 #[test]
