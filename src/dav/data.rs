@@ -2,6 +2,7 @@
 
 use super::card::{self, unfolded};
 use super::error::Fail;
+use super::multistatus::MAX_REQUESTED;
 use super::xml::{CARDDAV, DAV, XmlElement};
 use crate::domain::card::CardVersion;
 use crate::store::WholeCard;
@@ -29,7 +30,7 @@ impl AddressData {
     /// clients cannot read 4.0.
     ///
     /// # Errors
-    /// 403 for another type or version.
+    /// 403 for another type or version, 400 for more than 200 properties.
     pub(crate) fn read(body: &XmlElement) -> Result<Option<Self>, Fail> {
         let Some(asked) = body.child(DAV, "prop").and_then(|prop| prop.child(CARDDAV, "address-data")) else {
             return Ok(None);
@@ -42,8 +43,11 @@ impl AddressData {
         }
         let version = asked.attribute("version");
         let version = version.map_or(Some(CardVersion::V3), |version| CardVersion::of(version.trim()));
-        let parts =
-            asked.children().filter(|child| child.is(CARDDAV, "prop")).filter_map(RequestedProperty::read).collect();
+        let parts = asked.children().filter(|child| child.is(CARDDAV, "prop")).filter_map(RequestedProperty::read);
+        let parts: Vec<_> = parts.collect();
+        if parts.len() > MAX_REQUESTED {
+            return Err(Fail::bad("address-data can name at most 200 properties."));
+        }
         Ok(Some(Self { version: version.ok_or_else(refused)?, parts }))
     }
 
@@ -109,5 +113,11 @@ mod tests {
         let part =
             "BEGIN:VCARD\r\nVERSION:3.0\r\nitem1.EMAIL;TYPE=work:a@b\r\nTEL;TYPE=home:\r\nitem2.URL:v\r\nEND:VCARD\r\n";
         assert_eq!(data.part_of(card), part);
+        let many = |count: usize| {
+            let names = (0..count).map(|i| format!("<prop name='X-{i}'/>")).collect::<Vec<_>>().concat();
+            format!("<q xmlns:D='DAV:' xmlns='{CARDDAV}'><D:prop><address-data>{names}</address-data></D:prop></q>")
+        };
+        let read = |count: usize| AddressData::read(&read(many(count).as_bytes()).unwrap());
+        assert!(read(MAX_REQUESTED).is_ok() && matches!(read(MAX_REQUESTED + 1), Err(Fail::Precondition(400, ..))));
     }
 }

@@ -9,6 +9,9 @@ use crate::domain::fold::fold;
 use crate::vcard::line::Line;
 use crate::vcard::text::unescape;
 
+/// Maximum number of property filters and their tests. Each is tested on every line of every card.
+const MAX_TESTS: usize = 100;
+
 /// A filter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CardFilter {
@@ -67,7 +70,7 @@ impl CardFilter {
     /// Reads the filter of a query. Without one, or with an empty one, every card matches.
     ///
     /// # Errors
-    /// 400 if it cannot be read, 403 for an unsupported collation or test.
+    /// 400 if it cannot be read, 403 for an unsupported collation or test, or for more than 100 tests.
     pub(crate) fn read(query: &XmlElement) -> Result<Self, Fail> {
         // A filter in another namespace would be skipped, and the answer would have all cards.
         if query.children().any(|child| child.name.local == "filter" && &*child.name.space != CARDDAV) {
@@ -77,7 +80,11 @@ impl CardFilter {
             return Ok(Self { all_of: false, properties: Vec::new() });
         };
         let properties = filter.children().filter(|child| child.is(CARDDAV, "prop-filter")).map(PropertyFilter::read);
-        Ok(Self { all_of: all_of(filter)?, properties: properties.collect::<Result<_, _>>()? })
+        let properties: Vec<_> = properties.collect::<Result<_, _>>()?;
+        if properties.iter().map(PropertyFilter::tests).sum::<usize>() > MAX_TESTS {
+            return Err(Fail::new(403, "<C:supported-filter/>", "A filter can have at most 100 tests."));
+        }
+        Ok(Self { all_of: all_of(filter)?, properties })
     }
 
     /// Whether every card matches, because every card has FN.
@@ -146,6 +153,11 @@ impl PropertyFilter {
         }
         let tests = if not_defined { Tests::NotDefined } else { Tests::Line(tests) };
         Ok(Self { group, name, all_of: all_of(element)?, tests })
+    }
+
+    /// The number of its tests, with the one for the property itself.
+    fn tests(&self) -> usize {
+        1 + if let Tests::Line(tests) = &self.tests { tests.len() } else { 0 }
     }
 
     fn fits(&self, lines: &[Line<'_>]) -> bool {
@@ -324,6 +336,10 @@ EMAIL;HOME:home@example.org\r\nNICKNAME:A\r\n n\r\nEND:VCARD\r\n";
         ] {
             assert_eq!(filter(inside, test).unwrap_err(), expected, "{inside}");
         }
+        let tests = |count: usize| format!("<prop-filter name='FN'>{}</prop-filter>", "<text-match/>".repeat(count));
+        assert!(filter(&tests(99), "anyof").is_ok());
+        assert_eq!(filter(&tests(100), "anyof").unwrap_err(), "403 <C:supported-filter/>");
+        assert_eq!(filter(&tests(0).repeat(101), "anyof").unwrap_err(), "403 <C:supported-filter/>");
         let other = read(b"<q><filter xmlns='urn:ietf:params:xml:ns:caldav'/></q>").unwrap();
         assert!(CardFilter::read(&other).is_err());
         assert!(filter("", "anyof").unwrap().is_always_true());

@@ -7,6 +7,9 @@ use super::xml::write::{DECLARATION, SPACES, around as element, empty};
 use super::xml::{CARDDAV, DAV, XmlElement, XmlName};
 use crate::domain::error::{Error, Kind};
 
+/// Maximum number of properties that a request may name. The answer has each of them for each resource.
+pub(crate) const MAX_REQUESTED: usize = 200;
+
 /// The properties that a request asks for, of each resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum RequestedProperties {
@@ -22,14 +25,17 @@ impl RequestedProperties {
     /// Reads the properties in the body of a PROPFIND or a report. Without any, the request asks for all.
     ///
     /// # Errors
-    /// 400 if the body has two of the three.
+    /// 400 if the body has two of the three, or names more than 200 properties.
     pub(crate) fn read(body: &XmlElement) -> Result<Self, Error> {
         let mut found = Vec::new();
         for child in body.children().filter(|child| &*child.name.space == DAV) {
             match child.name.local.as_str() {
-                "prop" => found.push(Self::These(names(child))),
+                "prop" => found.push(Self::These(names(child)?)),
                 "propname" => found.push(Self::Names),
-                "allprop" => found.push(Self::All(body.child(DAV, "include").map(names).unwrap_or_default())),
+                "allprop" => {
+                    let include = body.child(DAV, "include").map(names).transpose()?;
+                    found.push(Self::All(include.unwrap_or_default()));
+                }
                 _ => {}
             }
         }
@@ -58,11 +64,15 @@ impl RequestedProperties {
     }
 }
 
-fn names(element: &XmlElement) -> Vec<XmlName> {
+fn names(element: &XmlElement) -> Result<Vec<XmlName>, Error> {
     let mut names: Vec<_> = element.children().map(|child| child.name.clone()).collect();
     let mut seen = std::collections::HashSet::new();
     names.retain(|name| seen.insert(name.clone()));
-    names
+    if names.len() > MAX_REQUESTED {
+        let message = format!("A request can name at most {MAX_REQUESTED} properties.");
+        return Err(Error::invalid(Kind::Body, "", message));
+    }
+    Ok(names)
 }
 
 /// A `multistatus` that is being written.

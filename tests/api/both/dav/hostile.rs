@@ -20,6 +20,9 @@ fn a_hostile_body_is_refused_and_the_server_goes_on() {
         let answer = ask(&ann, method, BOOK, &[("Depth", "0")], &format!("<a>{}</a>", "x".repeat(4 << 20)));
         assert_eq!(answer.status, 413, "{method}");
     }
+    let names = |count: usize| (0..count).map(|i| format!("<D:p{i}/>")).collect::<Vec<_>>().concat();
+    assert_eq!(super::propfind(&ann, BOOK, "1", &names(200)).status, 207);
+    assert_eq!(super::propfind(&ann, BOOK, "1", &names(201)).status, 400);
     let hrefs: String = (0..10_000).map(|i| format!("<D:href>{BOOK}{i}</D:href>")).collect::<Vec<_>>().concat();
     let answer = super::report(&ann, BOOK, "C:addressbook-multiget", &hrefs);
     assert_eq!((answer.status, answer.text().matches("404 Not Found").count()), (207, 10_000));
