@@ -170,6 +170,11 @@ fn shown_name(projection: &Projection) -> String {
 
 /// Checks the lines of a card. Returns its version, and whether it has N.
 fn check_lines(body: &str) -> Result<(CardVersion, bool), Fail> {
+    // Blank lines cost memory too, so they are counted before the lines are unfolded.
+    let begun = body.split('\n').filter(|line| !line.starts_with([' ', '\t']));
+    if begun.take(2 * MAX_LINES + 1).count() > 2 * MAX_LINES {
+        return Err(invalid("The card has more than 10,000 lines."));
+    }
     let (mut version, mut has_name, mut has_ended, mut count) = (None, false, false, 0);
     for line in unfolded(body) {
         if line.trim().is_empty() {
@@ -294,6 +299,7 @@ mod tests {
             String::new(),
             "x".to_owned(),
             many(9_998),
+            card("") + &"\n".repeat(20_000),
             parameters(256),
             card("") + &card(""),
             card("BEGIN:VCARD\r\nEND:VCARD\r\n"),
