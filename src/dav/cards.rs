@@ -9,14 +9,14 @@ use super::error::Fail;
 use super::headers::{self, DavPrefer, If, WantedVersion};
 use super::href::DavPlace;
 use super::properties;
-use super::propfind::CLASSES;
+use super::propfind::{CLASSES, beside};
 use super::routes::Request;
 use super::token;
 use crate::domain::card::{CardVersion, MAX_NAME};
 use crate::domain::error::Error;
 use crate::http::answer::Answer;
 use crate::http::aside::{SHORT, aside};
-use crate::store::WholeCard;
+use crate::store::{PutCard, WholeCard};
 
 /// `GET` and `HEAD`: the card as it is stored, or in the requested version.
 pub(crate) async fn get(request: &Request<'_>) -> Result<Answer, Fail> {
@@ -28,23 +28,23 @@ pub(crate) async fn get(request: &Request<'_>) -> Result<Answer, Fail> {
     if headers::preconditions(request.call.head.headers).unchanged(&tag) {
         return Ok(Answer::empty(304)?.header("ETag", &token::quoted(&tag))?);
     }
-    let (mut wholes, _) = store.whole_cards(mailbox, &[member]).await?;
+    let (mut wholes, _) = store.whole_cards(mailbox, std::slice::from_ref(&member)).await?;
     let whole = wholes.pop().ok_or(Error::NotFound)?;
-    Ok(shown(200, &whole, wanted)?)
+    let asked = if let WantedVersion::Version(version) = wanted { Some(version) } else { None };
+    let render = move || (card::render(&whole, asked), token::tag(&whole.member));
+    let (text, tag) = beside(&[member], render).await?;
+    Ok(shown(200, text, &tag, asked)?)
 }
 
 /// The answer with a card.
-fn shown(status: u16, whole: &WholeCard, wanted: WantedVersion) -> Result<Answer, Error> {
-    let asked = if let WantedVersion::Version(version) = wanted { Some(version) } else { None };
-    let text = card::render(whole, asked);
+fn shown(status: u16, text: String, tag: &str, asked: Option<CardVersion>) -> Result<Answer, Error> {
     let media_type = if asked == Some(CardVersion::V4) {
         "text/vcard; charset=utf-8; version=4.0"
     } else {
         "text/vcard; charset=utf-8"
     };
     let answer = Answer { body: Some(text.into_bytes().into()), ..Answer::empty(status)? };
-    let answer =
-        answer.header("Content-Type", media_type)?.header("ETag", &token::quoted(&token::tag(&whole.member)))?;
+    let answer = answer.header("Content-Type", media_type)?.header("ETag", &token::quoted(tag))?;
     answer.header("Cache-Control", "no-cache")?.header("Vary", "Accept, Authorization")?.header("DAV", CLASSES)
 }
 
@@ -106,17 +106,17 @@ pub(crate) async fn put(request: &Request<'_>) -> Result<Answer, Fail> {
         Err(Error::NotFound) => return Err(Fail::new(409, "", "There is no such address book.")),
         Err(error) => return Err(error.into()),
     };
-    let status = if put.created { 201 } else { 204 };
+    let PutCard { created, whole } = put;
+    let render = move || (card::render(&whole, None), token::tag(&whole.member));
+    let (text, tag) = if request.body.len() <= SHORT { render() } else { aside(render).await? };
     if DavPrefer::read(sent_headers).representation {
-        let status = if put.created { 201 } else { 200 };
-        return Ok(
-            shown(status, &put.whole, WantedVersion::Stored)?.header("Preference-Applied", "return=representation")?
-        );
+        let status = if created { 201 } else { 200 };
+        return Ok(shown(status, text, &tag, None)?.header("Preference-Applied", "return=representation")?);
     }
-    let answer = Answer::empty(status)?;
+    let answer = Answer::empty(if created { 201 } else { 204 })?;
     // A tag promises that a GET returns the same octets.
-    if card::render(&put.whole, None).as_bytes() == request.body {
-        return Ok(answer.header("ETag", &token::quoted(&token::tag(&put.whole.member)))?);
+    if text.as_bytes() == request.body {
+        return Ok(answer.header("ETag", &token::quoted(&tag))?);
     }
     Ok(answer)
 }
