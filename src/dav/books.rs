@@ -10,7 +10,6 @@ use super::token;
 use super::xml::XmlElement;
 use super::xml::read::{MAX_BYTES, read};
 use crate::domain::error::Error;
-use crate::domain::etag::Preconditions;
 use crate::domain::user::User;
 use crate::http::answer::Answer;
 use crate::http::aside::{SHORT, aside};
@@ -168,20 +167,18 @@ pub(crate) async fn delete(request: &Request<'_>) -> Result<Answer, Fail> {
     }
     let CardTarget { book, .. } = CardTarget::find(request).await?;
     let mailbox = request.mailbox;
-    let tag = token::print(request.call.api.unguarded.history(), mailbox.user.mailbox, &book, book.moment);
-    headers::preconditions(request.call.head.headers).check(&tag)?;
-    headers::If::read(request, &tag)?.check(Some(&tag))?;
-    let all = mailbox.store.books(mailbox.user.mailbox).await?;
-    if all.iter().any(|other| other.folder.parent_folder_id.as_deref() == Some(book.folder.id.as_str()))
-        && !book.folder.is_default()
-    {
-        return Err(Fail::new(
-            403,
-            "",
-            "The folder has folders in it, which are address books of their own. Delete those first.",
-        ));
+    // The conditions are checked in the transaction that deletes the book.
+    let history = request.call.api.unguarded.history().clone();
+    let id = mailbox.user.mailbox;
+    let expected = headers::preconditions(request.call.head.headers);
+    let conditions = headers::If::read(request, "")?;
+    let check = move |book: &Book| {
+        let tag = token::print(&history, id, book, book.moment);
+        expected.check(&tag)?;
+        conditions.with_token(&tag).check(Some(&tag))
+    };
+    if mailbox.store.delete_book(id, &book.folder.id, Box::new(check)).await? {
+        return Ok(Answer::empty(204)?);
     }
-    let path = [book.folder.id];
-    mailbox.store.delete_folder(mailbox.user.mailbox, &path, Preconditions::default()).await?;
-    Ok(Answer::empty(204)?)
+    Err(Fail::new(403, "", "The folder has folders in it, which are address books of their own. Delete those first."))
 }

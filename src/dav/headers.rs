@@ -221,6 +221,11 @@ impl If {
         Ok(Self { own: lists.iter().map(is_own).collect(), lists, token: token.to_owned() })
     }
 
+    /// The same, compared with another state of the book.
+    pub(crate) fn with_token(self, token: &str) -> Self {
+        Self { token: token.to_owned(), ..self }
+    }
+
     /// Checks the conditions against the state of the request's own resource.
     ///
     /// # Errors

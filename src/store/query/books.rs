@@ -93,17 +93,7 @@ from folders f where f.mailbox = $1 and f.deleted_date_time is null order by f.i
     pub async fn book(&self, mailbox: i64, id: &str) -> Result<Book, Error> {
         let read = async |session: &mut Session| {
             session.begin_snapshot().await?;
-            let folder = folders::get(session, mailbox, &[id.to_owned()]).await?;
-            let moment = moment(session, mailbox, &folder.id).await?;
-            let (mut above, mut path) = (folder.parent_folder_id.clone(), Vec::new());
-            while let Some(id) = above.take() {
-                let parent = folders::get(session, mailbox, &[id]).await?;
-                if !parent.is_default() && path.len() < 100 {
-                    path.insert(0, parent.display_name);
-                    above = parent.parent_folder_id;
-                }
-            }
-            Ok(Book { folder, path, moment })
+            book(session, mailbox, id).await
         };
         self.read(read).await
     }
@@ -187,6 +177,21 @@ from folders f where f.mailbox = $1 and f.deleted_date_time is null order by f.i
         let whole = members.iter().filter_map(|member| found.remove(&member.id)).collect();
         Ok((whole, members.len()))
     }
+}
+
+/// See [`Store::book`].
+pub(in crate::store) async fn book(session: &mut Session, mailbox: i64, id: &str) -> Result<Book, Error> {
+    let folder = folders::get(session, mailbox, &[id.to_owned()]).await?;
+    let moment = moment(session, mailbox, &folder.id).await?;
+    let (mut above, mut path) = (folder.parent_folder_id.clone(), Vec::new());
+    while let Some(id) = above.take() {
+        let parent = folders::get(session, mailbox, &[id]).await?;
+        if !parent.is_default() && path.len() < 100 {
+            path.insert(0, parent.display_name);
+            above = parent.parent_folder_id;
+        }
+    }
+    Ok(Book { folder, path, moment })
 }
 
 fn path(by_id: &HashMap<&str, &Folder>, folder: &Folder) -> Vec<String> {

@@ -8,7 +8,7 @@ use crate::domain::error::Error;
 use crate::domain::etag::Preconditions;
 use crate::domain::photo::Picture;
 use crate::store::Store;
-use crate::store::query::books::{self, WholeCard};
+use crate::store::query::books::{self, Book, WholeCard};
 use crate::store::tables::cards::{self, StoredCard};
 use crate::store::tables::contacts::{self, New};
 use crate::store::tables::{changes, folders, photos};
@@ -53,6 +53,9 @@ pub struct PutCard {
 
 /// Checks a card before it is changed.
 type CardCheck = Box<dyn FnOnce(&WholeCard) -> Result<(), Error> + Send>;
+
+/// Checks an address book before it is deleted.
+type BookCheck = Box<dyn FnOnce(&Book) -> Result<(), Error> + Send>;
 
 /// The same for a card that is moved or copied, and for the card at the target name.
 type CheckBoth = Box<dyn FnOnce(&WholeCard, Option<&WholeCard>) -> Result<(), Error> + Send>;
@@ -103,6 +106,30 @@ impl Store {
             delete(tx, mailbox, &folder, &whole).await
         };
         self.write(Some(mailbox), work).await
+    }
+
+    /// Deletes a folder as an address book, like [`Store::delete_folder`]. A folder with other folders inside it stays.
+    /// Returns whether it was deleted.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::DefaultFolder`]; those of `check`, which runs in the transaction.
+    pub async fn delete_book(&self, mailbox: i64, id: &str, check: BookCheck) -> Result<bool, Error> {
+        let id = id.to_owned();
+        let work = async move |tx: &mut Tx| {
+            let book = books::book(tx.reading().await?, mailbox, &id).await?;
+            check(&book)?;
+            let Book { folder, .. } = book;
+            if !folder.is_default() && folders::has_folders(tx.reading().await?, mailbox, &folder.id).await? {
+                return Ok(None);
+            }
+            let time = tx.now();
+            folders::delete(tx, mailbox, &[folder.id], &Preconditions::default(), time).await.map(Some)
+        };
+        let deleted = self.write(Some(mailbox), work).await?;
+        if let Some((_, false)) = deleted {
+            self.empty_folders(mailbox).await;
+        }
+        Ok(deleted.is_some())
     }
 
     /// Moves or copies a card to another name, in this folder or another. A card at the target is replaced if it has

@@ -48,6 +48,13 @@ pub(in crate::store) async fn exists(session: &mut Session, mailbox: i64, id: &s
     Ok(session.row(Statement::new(text).bind(mailbox).bind(id)).await?.is_some())
 }
 
+/// Whether the folder has other folders inside it.
+pub(in crate::store) async fn has_folders(session: &mut Session, mailbox: i64, id: &str) -> Result<bool, Error> {
+    let text = "
+select 1 from folders where mailbox = $1 and parent_folder_id = $2 and deleted_date_time is null limit 1";
+    Ok(session.row(Statement::new(text).bind(mailbox).bind(id)).await?.is_some())
+}
+
 /// The id of the folder that this id stands for, if it exists: the default folder has several ids.
 pub(in crate::store) async fn known(session: &mut Session, mailbox: i64, id: &str) -> Result<Option<String>, Error> {
     if exists(session, mailbox, id).await? {

@@ -1,4 +1,4 @@
-//! The card kept beside a contact is where the contact is: through moves, trash, purge and copies.
+//! A stored card follows its contact through moves, trash, purge and copies.
 
 mod both {
     use base64::Engine as _;
@@ -6,6 +6,7 @@ mod both {
 
     use crate::domain::card::{Card, CardVersion, NewCard, own_name, uid_key};
     use crate::domain::photo::{PhotoFormat, Picture};
+    use crate::store::Book;
     use crate::store::jobs::purge::purge;
     use crate::store::tables::cards::{self, StoredCard};
     use crate::store::tables::{changes, contacts, photos};
@@ -96,7 +97,7 @@ mod both {
         o.store.delete(o.mailbox, &[], id, Preconditions::default()).await.unwrap();
     }
 
-    /// What is left of the names that a folder's cards no longer have, with the number of that change.
+    /// The lost names of a folder's cards, with the number of each change.
     async fn gone(o: &Opened, folder: &str) -> Vec<(String, i64)> {
         let text = "
 select name, version from cards where mailbox = $1 and folder_id = $2 and deleted_date_time is not null order by version";
@@ -155,6 +156,29 @@ select name, version from cards where mailbox = $1 and folder_id = $2 and delete
     }
 
     #[actix_web::test]
+    async fn an_address_book_is_checked_in_the_transaction_that_deletes_it() {
+        let o = opened().await;
+        let book = folder(&o, "Book").await;
+        let before = o.store.book(o.mailbox, &book).await.unwrap();
+        let added = contact(&o, &book, card("a.vcf", "a", TEXT)).await;
+        let is_current = {
+            let before = before.moment;
+            move |now: &Book| if now.moment == before { Ok(()) } else { Err(Error::Stale) }
+        };
+        let stale = o.store.delete_book(o.mailbox, &book, Box::new(is_current)).await;
+        assert!(matches!(stale, Err(Error::Stale)), "the card was added after the client read the book");
+        assert_eq!(named_so(&o, &book, "a.vcf").await, Some(added.id));
+        let inner = o.store.create_folder(o.mailbox, std::slice::from_ref(&book), named("Inner")).await.unwrap().id;
+        assert!(!o.store.delete_book(o.mailbox, &book, Box::new(|_| Ok(()))).await.unwrap());
+        for id in [&inner, &book] {
+            assert!(o.store.delete_book(o.mailbox, id, Box::new(|_| Ok(()))).await.unwrap());
+            assert!(matches!(o.store.book(o.mailbox, id).await, Err(Error::NotFound)));
+        }
+        let default = o.store.delete_book(o.mailbox, "contacts", Box::new(|_| Ok(()))).await;
+        assert!(matches!(default, Err(Error::DefaultFolder)));
+    }
+
+    #[actix_web::test]
     async fn a_photo_is_stored_once() {
         let o = opened().await;
         let bytes = vec![42; 5_000];
@@ -198,7 +222,7 @@ select name, version from cards where mailbox = $1 and folder_id = $2 and delete
         );
         assert_eq!(moved.shown_uid(), first.id.to_string(), "so is its UID");
         assert_eq!((moved.uid.as_deref(), moved.text.as_deref()), (Some("u"), Some(TEXT)));
-        // A number of its own, so that a page of changes may end before it.
+        // It has its own number, so that a page of changes may end before it.
         assert_eq!(gone(&o, "contacts").await, [("a.vcf".to_owned(), moved.version + 1)]);
         moves(&o, third.id, "contacts").await;
         assert_eq!(named_so(&o, "contacts", "b.vcf").await, Some(third.id), "a free name stays");
