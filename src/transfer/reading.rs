@@ -28,7 +28,7 @@ const BYTES: usize = 1 << 20;
 const WAITING: usize = 4;
 /// Maximum number of members of all groups of a file, and of names that refer to them.
 const MAX_MEMBERS: usize = 200_000;
-/// Most bytes of the cards of all groups of a file.
+/// Maximum number of bytes of all groups of a file: of their cards, and of their names and members.
 const MAX_GROUPS: usize = 16 << 20;
 
 /// A file, as bytes.
@@ -134,9 +134,10 @@ struct Reading {
     matching: Matching,
     groups: Vec<GroupRecord>,
     members: usize,
-    /// Bytes of their cards.
-    group_bytes: usize,
-    /// Groups that were passed over, and cards of groups.
+    /// Bytes of their cards, and of their names and members.
+    card_bytes: usize,
+    name_bytes: usize,
+    /// Number of skipped groups, and of skipped cards of groups.
     passed_over: (u64, u64),
     /// The keys of records that groups refer to by another name, by the hash of that name.
     aliases: HashMap<u64, String>,
@@ -149,8 +150,21 @@ impl Reading {
     fn new(how: How, sender: mpsc::Sender<ReadPart>) -> Self {
         let matching = Matching { by_email: how.match_email, keeps_photo: false };
         let (records, groups, aliases, passed_over) = Default::default();
-        let (size, bytes, members, group_bytes) = (0, 0, 0, 0);
-        Self { how, sender, records, size, bytes, matching, groups, members, group_bytes, passed_over, aliases }
+        let (size, bytes, members, card_bytes, name_bytes) = (0, 0, 0, 0, 0);
+        Self {
+            how,
+            sender,
+            records,
+            size,
+            bytes,
+            matching,
+            groups,
+            members,
+            card_bytes,
+            name_bytes,
+            passed_over,
+            aliases,
+        }
     }
 
     fn all(&mut self, mut file: ByteSource) -> Result<(), Error> {
@@ -246,13 +260,15 @@ impl Reading {
                     contact: None,
                     raw: Vec::new(),
                 });
-                if self.members + group.members.len() >= MAX_MEMBERS {
+                let names = group.members.iter().chain(&group.uid).map(String::len).sum::<usize>() + group.name.len();
+                if self.members + group.members.len() >= MAX_MEMBERS || self.name_bytes + names > MAX_GROUPS {
                     self.passed_over.0 += 1;
                     return;
                 }
                 self.members += group.members.len() + 1;
-                self.group_bytes += group.card.as_ref().map_or(0, String::len);
-                if self.group_bytes > MAX_GROUPS {
+                self.name_bytes += names;
+                self.card_bytes += group.card.as_ref().map_or(0, String::len);
+                if self.card_bytes > MAX_GROUPS {
                     self.passed_over.1 += u64::from(group.card.take().is_some());
                 }
                 self.groups.push(*group);
@@ -295,11 +311,14 @@ impl Reading {
         std::mem::take(&mut self.groups).into_iter().map(group).collect()
     }
 
-    /// What was passed over, for the report.
+    /// Notes on skipped groups, for the report.
     fn notes(&self) -> Vec<String> {
         let (groups, cards) = self.passed_over;
         let notes = [
-            (groups, format!("{groups} groups were passed over: all together have more than {MAX_MEMBERS} members")),
+            (
+                groups,
+                format!("{groups} groups were skipped: all together have more than {MAX_MEMBERS} members or 16 MiB"),
+            ),
             (cards, format!("the cards of {cards} groups were not kept: all together have more than 16 MiB")),
         ];
         notes.into_iter().filter(|(count, _)| *count > 0).map(|(_, note)| note).collect()

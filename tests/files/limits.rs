@@ -1,6 +1,11 @@
-//! Limits: what is too long, too many or too large is kept aside, refused or told to be lost, and costs nothing else.
+//! Limits: values that are too long, too many or too large are kept aside, refused or reported as lost. Nothing else changes.
+
+use std::io::Cursor;
 
 use contactd::formats::aside;
+use contactd::formats::detect::ReadOptions;
+use contactd::graph::json::contact::file::GraphFile;
+use contactd::transfer::reading::{self, How, ReadPart};
 use contactd::vcard::record::{Fate, FileRecord, Record, RecordContent};
 use serde_json::json;
 
@@ -49,6 +54,26 @@ fn a_text_that_is_too_long_is_kept_aside_and_the_rest_is_taken() {
 }
 
 #[test]
+fn groups_with_more_than_16_mib_of_names_are_skipped_and_reported() {
+    let member = |group: usize| format!("X-ADDRESSBOOKSERVER-MEMBER:urn:uuid:{group}{}\r\n", "x".repeat(1 << 20));
+    let group = |i: usize| {
+        let member = member(i);
+        format!("BEGIN:VCARD\r\nVERSION:3.0\r\nFN:g{i}\r\nX-ADDRESSBOOKSERVER-KIND:group\r\n{member}END:VCARD\r\n")
+    };
+    let file: String = (0..20).map(group).collect();
+    let how = How::new(ReadOptions::default(), &GraphFile);
+    let mut parts = reading::begin(Box::new(Cursor::new(file)), how).unwrap();
+    let (groups, notes) = loop {
+        if let ReadPart::End { groups, notes } = parts.blocking_recv().unwrap() {
+            break (groups, notes);
+        }
+    };
+    assert_eq!(groups.len(), 15);
+    let note = "5 groups were skipped: all together have more than 200000 members or 16 MiB";
+    assert!(notes.iter().any(|found| found == note), "{notes:?}");
+}
+
+#[test]
 fn of_too_many_entries_a_hundred_are_taken() {
     let emails = |count: usize| (0..count).map(|i| format!("{i}@example.org")).collect::<Vec<_>>();
     let all = emails(101);
@@ -70,7 +95,7 @@ fn of_too_many_entries_a_hundred_are_taken() {
 }
 
 #[test]
-fn a_photo_that_is_too_large_is_told_to_be_lost() {
+fn a_photo_that_is_too_large_is_reported_as_lost() {
     use base64::prelude::{BASE64_STANDARD, Engine};
 
     let mut photo = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0\x1f\x15\xc4\x89".to_vec();
@@ -89,7 +114,7 @@ fn a_photo_that_is_too_large_is_told_to_be_lost() {
 }
 
 #[test]
-fn what_is_kept_aside_beyond_a_mebibyte_is_told_to_be_lost() {
+fn values_kept_aside_beyond_a_mebibyte_are_reported_as_lost() {
     let items =
         items(&format!("First Name,Last Name,E-mail Address,Hobby,User 1\nAnn,Lee,,{},small\n", "x".repeat(1 << 20)));
     let record = record(&items[0]);
@@ -98,7 +123,7 @@ fn what_is_kept_aside_beyond_a_mebibyte_is_told_to_be_lost() {
 }
 
 #[test]
-fn a_record_that_is_too_large_costs_itself_only() {
+fn a_record_that_is_too_large_affects_no_other_record() {
     let large = "x".repeat(9 << 20);
     let files = [
         format!("First Name,Last Name,E-mail Address\nAnn,{large},\nBea,Lee,\n"),
@@ -136,7 +161,7 @@ fn many_small_pieces_take_no_longer_than_they_are_long() {
 }
 
 #[test]
-fn a_page_of_a_list_and_spoilt_numbers_are_told() {
+fn a_page_of_a_list_and_spoilt_numbers_are_reported() {
     let (reader, _) = read(b"{\"value\":[{\"surname\":\"Lee\"}],\"@odata.nextLink\":\"https://x.example\"}", 10);
     assert!(reader.notes()[0].contains("one page"), "{:?}", reader.notes());
     let rows = "Ann,Lee,a@example.org,4.93023E+11\n".repeat(4);
