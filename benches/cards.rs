@@ -1,8 +1,8 @@
 //! Speed of reading vCards: `cargo bench --bench cards`, with the name of a file for another one than the corpus.
 //!
-//! Reading a file here is finding its cards, guessing its code page, decoding, and making of each card a contact and the card to
-//! keep. It is compared with calcard merely parsing the same cards, and writing with both. Each is done in turns on the same
-//! core; the fastest turn counts, because other load on the machine slows some down. The limit is a ratio of 0.5.
+//! Reading includes finding the cards, guessing the code page, decoding, and mapping each card to a contact and a stored card.
+//! It is compared with calcard, which only parses the same cards. Writing is compared too. The programs take turns on the
+//! same core; the fastest turn counts, because other load on the machine slows some down. The limit is a ratio of 0.5.
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "a bench panics where it is wrong")]
 
@@ -20,7 +20,7 @@ use contactd::vcard::write::{CardContent, write};
 use contactd::vcard::{Audience, Version};
 
 const TURNS: usize = 9;
-/// How much each file is repeated to, in bytes.
+/// Size to which each file is repeated, in bytes.
 const SIZE: usize = 8 << 20;
 
 /// Reads a file of cards, and counts the contacts.

@@ -1,11 +1,11 @@
 //! Creates over HTTP beside a plain loop that stores the same rows, in a SQLite file: `cargo bench --bench creates`.
 //!
-//! The loop is what one would write by hand: rusqlite, prepared statements, one transaction a contact, the same schema
-//! and the same durability (WAL, synchronous=FULL). All kinds take turns, and what counts is the ratio to the loop of the
-//! same round: the machine's disk and neighbours change by the minute.
+//! The loop uses rusqlite directly: prepared statements, one transaction per contact, the same schema
+//! and the same durability (WAL, synchronous=FULL). All kinds take turns, and the result is the ratio to the loop of the
+//! same round, because the load on the machine changes.
 //!
-//! What it costs to look at rights, and to write down who did it, is shown by the library alone: the same creates by the
-//! program itself, and on behalf of a user with a stored token.
+//! The cost of the rights check and the audit log is measured without HTTP: the same creates by the program itself, and on
+//! behalf of a user with a stored token.
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, missing_docs, reason = "a bench panics where it is wrong")]
 
@@ -17,7 +17,7 @@ use load::figures::Figures;
 use load::{Client, Server, by_library, median, plain_sqlite, together};
 
 const ROUNDS: usize = 5;
-/// How long one kind runs in a round.
+/// Duration of one kind in a round.
 const SPAN: Duration = Duration::from_millis(1_500);
 
 fn main() {

@@ -1,9 +1,9 @@
 //! Both engines beside each other, and PostgreSQL under one and two contactd processes: `cargo bench --bench engines`.
 //! PostgreSQL must be installed (`tests/run` does it); the bench starts a server of its own.
 //!
-//! 64 connections create contacts, or read pages of 100, in one mailbox or in 64. The plain loops are what one would write
-//! by hand on one connection, one transaction a contact. All kinds take turns, and what counts is the ratio to the SQLite
-//! row of the same round.
+//! 64 connections create contacts, or read pages of 100, in one mailbox or in 64. The plain loops use the
+//! driver directly on one connection, one transaction per contact. All kinds take turns, and the result is the ratio to the
+//! SQLite row of the same round.
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, missing_docs, reason = "a bench panics where it is wrong")]
 
@@ -18,7 +18,7 @@ use load::{Client, Server, median, plain_postgres, plain_sqlite, together};
 use postgres::Postgres;
 
 const ROUNDS: usize = 3;
-/// How long one kind runs in a round.
+/// Duration of one kind in a round.
 const SPAN: Duration = Duration::from_millis(1_500);
 const CONNECTIONS: usize = 64;
 const MAILBOXES: [usize; 2] = [1, CONNECTIONS];
@@ -35,11 +35,11 @@ impl Kind {
     fn measure(&mut self, servers: &[Server]) {
         let address = |i: usize| servers[i % servers.len()].address.as_str();
         for (at, mailboxes) in MAILBOXES.into_iter().enumerate() {
-            // With two processes, connections of one mailbox come to both.
+            // With two processes, both serve connections of each mailbox.
             let user = |i: usize| format!("m{mailboxes}-{}", (i / servers.len()) % mailboxes);
             let creates = together(SPAN, CONNECTIONS, |i| Client::creates(address(i), &user(i)));
             self.creates[at].push(creates);
-            // Every mailbox has a page full.
+            // Every mailbox has a full page.
             for i in 0..mailboxes {
                 let mut client = Client::creates(address(0), &user(i * servers.len()));
                 (0..100).for_each(|_| {

@@ -1,7 +1,7 @@
 //! How an attack affects other users: `cargo bench --bench hostile`.
 //!
 //! One attacker at a time, with the token of a user or without any, has 500 connections to a server at its defaults and does
-//! the most harmful things known with all of them. Meanwhile two users list contacts, one at another address and one at the
+//! the most harmful requests known on all of them. Meanwhile two users list contacts, one at another address and one at the
 //! attacker's own. What counts is the median of their lists, as a ratio to the calm one of the same run, and that nothing is 5xx for them.
 //! `HOSTILE_SECONDS` says how long each attack goes on (10 unless it is set), `HOSTILE_ONLY` which is run.
 
@@ -37,7 +37,7 @@ fn token(user: &str) -> String {
     format!("token-of-{user}")
 }
 
-/// Users with a token each and contacts. Answers the ids of the large ones of the first.
+/// Creates users with a token and contacts. Returns the ids of the first user's large contacts.
 fn fill(database: &Database) -> Vec<String> {
     actix_web::rt::System::new().block_on(async {
         let store = Store::open(database, Options::default()).await.unwrap();
@@ -78,7 +78,7 @@ struct Server {
 }
 
 impl Server {
-    /// At its defaults. Its log goes to a file.
+    /// Starts a server with its defaults. Its log goes to a file.
     fn start(folder: &std::path::Path) -> Self {
         let log = folder.join("log");
         let child = Command::new(env!("CARGO_BIN_EXE_contactd"))
@@ -104,8 +104,8 @@ impl Drop for Server {
     }
 }
 
-/// Where everything on this machine connects from that does not bind: to search for a free port by hand costs a client that
-/// connects without end more than it costs the server.
+/// The ports of outgoing connections. The client chooses ports itself, because the kernel's search for a free port would
+/// cost it more than the server.
 const HERE: &str = "127.0.0.1";
 
 /// A connection from an address of the loopback network.
@@ -121,7 +121,7 @@ fn connect(server: SocketAddr, from: &str) -> std::io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Reads one answer. Answers its status.
+/// Reads one answer. Returns its status.
 fn status(stream: &mut TcpStream) -> std::io::Result<u16> {
     let (mut head, mut some, mut whole) = (Vec::new(), vec![0; 64 << 10], None);
     let mut read = 0;
@@ -153,7 +153,7 @@ fn with_body(line: &str, token: &str, encoding: &str, body: &[u8]) -> Vec<u8> {
     [request(line, token, &more).as_slice(), body].concat()
 }
 
-/// The times and failures that a user saw.
+/// The latencies and failures of a user.
 #[derive(Default)]
 struct Seen {
     millis: Vec<f64>,
@@ -170,7 +170,7 @@ impl Seen {
     }
 }
 
-/// Lists contacts over one connection, and a new one where that ends, until it is over.
+/// Lists contacts until the end, and reconnects if the connection is closed.
 fn list(server: SocketAddr, from: &str, user: &str, over: impl Fn() -> bool) -> Seen {
     let list = request("GET /me/contacts?$top=50", &token(user), "");
     let mut seen = Seen::default();
@@ -213,19 +213,19 @@ fn lists(server: SocketAddr, over: impl Fn() -> bool + Sync) -> [Seen; 2] {
 /// The work of one of the attacker's connections.
 #[derive(Clone)]
 enum Does {
-    /// Sends this again and again, and reads the answers.
+    /// Sends this repeatedly, and reads the answers.
     Asks(Vec<Vec<u8>>),
-    /// Sends this once, and then a byte a second.
+    /// Sends this once, and then one byte per second.
     Sends(Vec<u8>),
-    /// Sends this once, and reads this many bytes of the answer a second.
+    /// Sends this once, and reads this many bytes of the answer per second.
     Takes(Vec<u8>, usize),
     /// Sends invalid tokens.
     Guesses,
-    /// Connects, sends this, and begins anew once it is answered or closed.
+    /// Connects, sends this, and reconnects when it is answered or closed.
     Connects(Vec<u8>),
 }
 
-/// Does it over one connection, and over the next where that ends. Answers how often it had an answer or a new connection.
+/// Does it over one connection, and reconnects if it is closed. Returns the number of answers and new connections.
 fn attack(server: SocketAddr, does: &Does, number: usize, over: &AtomicBool) -> u64 {
     let (mut done, mut stream) = (0_u64, None);
     while !over.load(Ordering::Relaxed) {
@@ -289,7 +289,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// Every attack by its name; those of a user first.
+/// All attacks by name; those with a user's token first.
 fn attacks(large: &[String]) -> Vec<(&'static str, Does)> {
     let own = &token(USERS[0]);
     let get = |path: &str| request(&format!("GET {path}"), own, "");

@@ -1,5 +1,5 @@
-//! Puts together what the other benches have measured: a table, `docs/bench.json` and `docs/bench.svg`. `just bench` runs all
-//! of them and then this one.
+//! Writes the report of the other benches: a table, `docs/bench.json` and `docs/bench.svg`. `just bench` runs all of them and
+//! then this one.
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, missing_docs, reason = "a bench panics where it is wrong")]
 
@@ -14,12 +14,12 @@ use serde_json::{Value, json};
 
 /// The benches in the order of the report.
 const BENCHES: [&str; 7] = ["cost", "creates", "engines", "lists", "start", "suite", "sync"];
-/// What the chart is drawn with, in pixels.
+/// Sizes in the chart, in pixels.
 const WIDTH: f64 = 960.0;
 const LEFT: f64 = 420.0;
 const ROW: f64 = 18.0;
 const BAR: f64 = 12.0;
-/// Ratios that the axis is marked at. It is logarithmic.
+/// Ratios marked on the logarithmic axis.
 const MARKS: [f64; 9] = [0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0];
 
 fn main() {
@@ -41,7 +41,7 @@ fn main() {
     println!("\nwritten to docs/bench.json and docs/bench.svg");
 }
 
-/// What it ran on.
+/// The machine and the versions.
 fn machine() -> Value {
     let first = |path: &str, name: &str| {
         let text = fs::read_to_string(path).unwrap_or_default();
@@ -84,13 +84,13 @@ fn print(bench: &Value) {
     }
 }
 
-/// Where a ratio is on the axis.
+/// The position of a ratio on the axis.
 fn x(ratio: f64) -> f64 {
     let (least, most) = (MARKS[0].ln(), MARKS[MARKS.len() - 1].ln());
     LEFT + (ratio.ln().clamp(least, most) - least) / (most - least) * (WIDTH - LEFT - 60.0)
 }
 
-/// A bar for each figure, from the value that it stands beside to its own.
+/// A bar for each figure, from the compared value to its own.
 fn chart(benches: &[Value]) -> String {
     let (mut body, mut y) = (String::new(), 30.0);
     for bench in benches {

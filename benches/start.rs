@@ -1,7 +1,7 @@
-//! How soon a server answers after its start, beside a bare actix server that is started in turn: `cargo bench --bench start`.
+//! Start-up time, compared with a bare actix server that is started in turn: `cargo bench --bench start`.
 //!
-//! What is measured is what a test suite waits for: from the start of the process to its ready line, and to the answer of a first
-//! create, which makes a user and a mailbox. The limit for the ready line is 8 ms, on a machine that does nothing else.
+//! It measures the time from the start of the process to its ready line, and to the answer of the first create, which also
+//! creates a user and a mailbox. The limit for the ready line is 8 ms on an idle machine.
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, missing_docs, reason = "a bench panics where it is wrong")]
 
@@ -16,9 +16,9 @@ use load::figures::Figures;
 use load::{Client, median};
 
 const STARTS: usize = 20;
-/// Milliseconds to the ready line, at most.
+/// Limit for the time to the ready line, in milliseconds.
 const LIMIT: f64 = 8.0;
-/// The argument with which this program is the bare server.
+/// The argument that starts this program as the bare server.
 const HELLO: &str = "hello";
 
 fn main() {
@@ -52,7 +52,7 @@ fn main() {
     figures.keep();
 }
 
-/// As the helpers for test suites start it. `CONTACTD_PROGRAM` names another build, to compare with.
+/// Started like the helpers for test suites do. `CONTACTD_PROGRAM` names another build, to compare with.
 fn contactd() -> Command {
     let program = std::env::var("CONTACTD_PROGRAM").unwrap_or_else(|_| env!("CARGO_BIN_EXE_contactd").to_owned());
     let mut command = Command::new(program);
@@ -82,7 +82,7 @@ fn start(mut command: Command, client: impl Fn(&str, &str) -> Client) -> (f64, f
     (ready, answered)
 }
 
-/// A server that answers a constant, and says so as contactd does.
+/// A server that answers a constant, with a ready line like contactd's.
 fn hello() {
     actix_web::rt::System::new().block_on(async {
         let answer = async || actix_web::HttpResponse::Created().body("hello");

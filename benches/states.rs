@@ -1,8 +1,8 @@
 //! Resets, restores, copies of mailboxes and seeds by the control plane for tests, each beside a limit measured in the same run:
 //! `cargo bench --bench states`.
 //!
-//! A restore of the whole store stands beside a plain copy of the file, those of a mailbox beside the creates of its contacts by
-//! `Store::insert_many`, and a seed beside `insert_many` of the same contacts ready-made. The goals are of milliseconds.
+//! A restore of the whole store is compared with a plain copy of the file, one of a mailbox with `Store::insert_many` of its
+//! contacts, and a seed with `insert_many` of the same contacts, built before. The goals are in milliseconds.
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a bench panics where it is wrong")]
 
@@ -19,7 +19,7 @@ use contactd::store::{Database, Options, Store};
 use serde_json::{Value, json};
 
 const ROUNDS: usize = 15;
-/// Contacts of the whole store, and of one mailbox of it.
+/// Number of contacts in the store, and in one mailbox.
 const ALL: u64 = 1_000;
 const ONE: u64 = 100;
 

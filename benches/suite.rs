@@ -1,10 +1,9 @@
 //! 50 tests with a mailbox each, run in parallel against contactd and against a stub that answers constants:
 //! `cargo bench --bench suite`. The limit is twice the time of the stub.
 //!
-//! A test is what tests of programs that use contacts are made of: a new connection, a few creates, lists, reads, changes and deletes,
-//! and a fault that it asks for and meets. The stub, a bare actix server, reads the same requests and answers with bodies of the
-//! same size at once. Both run in processes of their own and take turns. What a test runner needs for itself is not in it, which would
-//! only hide the difference.
+//! Each test opens a connection, does a few creates, lists, reads, changes and deletes, and requests and meets one fault. The
+//! stub is a bare actix server, which reads the same requests and answers at once with bodies of the same size. Both run in
+//! processes of their own and take turns. The cost of a test runner is left out, because it would hide the difference.
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, missing_docs, reason = "a bench panics where it is wrong")]
 
@@ -22,11 +21,11 @@ use ureq::Agent;
 
 const TESTS: usize = 50;
 const ROUNDS: usize = 15;
-/// Tests at once, as runners do it on a small machine.
+/// Number of tests at once, as on a small machine.
 const AT_ONCE: usize = 4;
-/// The time of the suite against contactd, as a multiple of that against the stub, at most.
+/// Limit for the time against contactd, as a multiple of the time against the stub.
 const LIMIT: f64 = 2.0;
-/// The argument with which this program is the stub.
+/// The argument that starts this program as the stub.
 const STUB: &str = "stub";
 /// A contact that is created.
 const NEW: &str = r#"{"givenName":"Ann","surname":"Lee","jobTitle":"Engineer","companyName":"Acme","businessPhones":["+1 732 555 0102"],"mobilePhone":"+1 732 555 0103","emailAddresses":[{"name":"Ann Lee","address":"ann@example.org"}],"homeAddress":{"street":"1 Elm","city":"Oslo","countryOrRegion":"Norway","postalCode":"0150"}}"#;
@@ -38,7 +37,7 @@ fn main() {
     let contactd = Server::start(":memory:");
     let child = Command::new(std::env::current_exe().unwrap()).arg(STUB).stderr(Stdio::piped()).spawn().unwrap();
     let stub = Server::of(child);
-    // Once for nothing: connections and caches of both are made.
+    // A first run, to warm up the connections and caches of both.
     suite(&contactd.address, 0);
     suite(&stub.address, 0);
     let (mut own, mut others) = (Vec::new(), Vec::new());
@@ -79,7 +78,7 @@ fn suite(address: &str, round: usize) -> f64 {
     started.elapsed().as_secs_f64() * 1_000.0
 }
 
-/// One test, as a user of its own.
+/// One test, with its own user.
 fn test(address: &str, user: &str) {
     let config = Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_mins(1)));
     let agent: Agent = config.build().into();

@@ -1,7 +1,7 @@
 //! The cost of delta rounds and batches: `cargo bench --bench sync`.
 //!
 //! A round of delta after one change, in a mailbox of 1,000 contacts and in one of 100,000; and 20 creates in one batch beside
-//! 20 one after the other. All kinds take turns, and what counts is the ratio within a round.
+//! 20 one after the other. All kinds take turns, and the result is the ratio within a round.
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, missing_docs, reason = "a bench panics where it is wrong")]
 
@@ -57,7 +57,7 @@ impl Client {
     }
 }
 
-/// How many microseconds it takes.
+/// Its duration in microseconds.
 fn timed<T>(work: impl FnOnce() -> T) -> (f64, T) {
     let started = Instant::now();
     let done = work();
@@ -111,7 +111,7 @@ fn main() {
                 }
             };
             singles.push(timed(one_by_one).0);
-            // So that the next round has one change again.
+            // The next round needs one change again.
             let now = clients[0].send("GET", "/me/contacts/delta?$deltatoken=latest", None)["@odata.deltaLink"].clone();
             now.as_str().unwrap().clone_into(&mut followed[0].1);
         }

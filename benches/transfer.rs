@@ -1,8 +1,7 @@
 //! Imports and exports of files, each beside a limit measured in the same run: `cargo bench --bench transfer`.
 //!
-//! Reading is compared with what calcard takes to merely parse the same cards, an import with `Store::insert_many` of the same
-//! contacts ready-made in memory, the same file again with its first import, and an export with the plain list in pages of 100
-//! without its JSON. The last figure is the memory that an import of many cards with photos adds.
+//! Reading is compared with calcard, which only parses the same cards; an import with `Store::insert_many` of the same contacts
+//! from memory; the same file again with its first import; and an export with the plain list in pages of 100 without JSON. The last figure is the memory that an import of many cards with photos adds.
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a bench panics where it is wrong")]
 
@@ -25,7 +24,7 @@ use contactd::transfer::reading::{How, ReadRecord};
 use contactd::vcard::record::RecordContent;
 
 const ROUNDS: usize = 3;
-/// Cards of the file.
+/// Number of cards in the file.
 const CARDS: usize = 20_000;
 /// Bytes of cards with photos, for the memory.
 const LARGE: u64 = 256 << 20;
@@ -113,7 +112,7 @@ async fn imported(store: &Store, mailbox: i64, file: Box<dyn Read + Send>) {
     import::run(store, job, file, &mut Silent).await.unwrap();
 }
 
-/// Cards a second.
+/// Cards per second.
 fn rate(started: Instant) -> f64 {
     f64::from(u32::try_from(CARDS).unwrap()) / started.elapsed().as_secs_f64()
 }
@@ -151,7 +150,7 @@ impl Read for Pictures {
     }
 }
 
-/// The greatest resident memory so far, in MiB.
+/// The peak resident memory so far, in MiB.
 fn peak() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
@@ -160,7 +159,7 @@ fn peak() -> u64 {
 
 async fn memory(folder: &Path) {
     let (store, mailbox) = opened(&folder.join("memory.db")).await;
-    // What a first import needs anyway: the connections, their caches and the thread.
+    // A first import opens the connections and starts the thread, which is not measured.
     imported(&store, mailbox, Box::new(Cursor::new(card(0)))).await;
     let before = peak();
     let mut photo = b"GIF89a\x10\0\x10\0\0\0\0".to_vec();

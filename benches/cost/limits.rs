@@ -1,4 +1,5 @@
-//! What the machine allows: the same rows written and read by hand with rusqlite, and an actix server that only says hello.
+//! The limits of the machine: the same rows written and read directly with rusqlite, and an actix server that answers a
+//! constant.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -16,14 +17,14 @@ use uuid::Uuid;
 
 use crate::load::{Server, processor};
 
-/// Contacts in a transaction.
+/// Number of contacts in a transaction.
 const AT_ONCE: usize = 500;
 /// The tables of a contact.
 const TABLES: [&str; 6] = ["contacts", "emails", "phones", "addresses", "websites", "flags"];
-/// Of a contact's own columns, those that are shown.
+/// The columns of a contact that an answer shows.
 const TEXTS: usize = 22;
 
-/// Which contact, and which of its rows.
+/// The contact, and its rows.
 #[derive(Clone, Copy)]
 pub(crate) struct Rows {
     /// The contact of the seed, or the small one.
@@ -32,7 +33,7 @@ pub(crate) struct Rows {
     pub(crate) all: bool,
 }
 
-/// Processor time of a create by hand, in microseconds: prepared statements, 500 contacts in a transaction, synced.
+/// Processor time of a create with rusqlite, in microseconds: prepared statements, 500 contacts in a transaction, synced.
 pub(crate) fn create(folder: &Path, rows: Rows, transactions: usize) -> f64 {
     let file = tempfile::Builder::new().suffix(".db").tempfile_in(folder).unwrap();
     let source = folder.join(format!("{}-source.db", file.path().display()));
@@ -132,7 +133,7 @@ fn insert(connection: &Connection, Rows { seed, all }: Rows, transactions: usize
     }
 }
 
-/// The rows besides those of the contact's own tables.
+/// The other rows of a create: the change log, the counters, the search words.
 struct Others<'c> {
     bump: rusqlite::Statement<'c>,
     change: rusqlite::Statement<'c>,

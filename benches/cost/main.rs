@@ -1,10 +1,10 @@
-//! What a call costs the server: `cargo bench --bench cost` (Linux, SQLite).
+//! The cost of a call on the server: `cargo bench --bench cost` (Linux, SQLite).
 //!
-//! Processor time of the server's own process, of its user and of the kernel, per call, at several numbers of connections.
-//! Beside each call is its limit, measured in the same run: the same rows by hand with rusqlite, or an actix server that
+//! User and system processor time of the server process per call, at several numbers of connections.
+//! Beside each call is its limit, measured in the same run: the same rows with rusqlite, or an actix server that
 //! answers with as many bytes. Processor time is steadier than rates on a machine that others use. All kinds take turns.
 //!
-//! Then the server's memory, and what a contact takes in the file, by table and index.
+//! Then the server's memory, and the bytes of a contact in the file, by table and index.
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, missing_docs, reason = "a bench panics where it is wrong")]
 #![allow(clippy::cast_precision_loss, reason = "these are small numbers")]
@@ -22,13 +22,13 @@ use load::{BODY, Client, Server, counted, median};
 use rusqlite::Connection;
 
 const ROUNDS: usize = 3;
-/// How long one kind runs in a round.
+/// Duration of one kind in a round.
 const SPAN: Duration = Duration::from_millis(1_500);
 const CONNECTIONS: [usize; 3] = [1, 16, 64];
-/// What a small client sends: a name, an e-mail address and a phone number.
+/// A small contact: a name, an e-mail address and a phone number.
 const SMALL: &str = r#"{"givenName":"Ann","surname":"Lee","emailAddresses":[{"address":"ann@example.org","name":"Ann Lee"}],"businessPhones":["+1 732 555 0102"]}"#;
 
-/// A call, and the owner of the mailbox that it is made to.
+/// A call, and the owner of its mailbox.
 #[derive(Clone)]
 struct Call {
     name: &'static str,
@@ -46,7 +46,7 @@ impl Call {
         }
     }
 
-    /// Processor time of one in microseconds, by number of connections.
+    /// Processor time of a call in microseconds, by number of connections.
     fn cost(&self, server: &Server) -> Vec<f64> {
         let cost = |connections: &usize| {
             let begun = server.processor();

@@ -1,9 +1,9 @@
 //! How the work of each reader grows with its input: `cargo bench --bench growth`, on Linux.
 //!
 //! A server at its defaults is sent each kind of input at a sixteenth, an eighth, a quarter, a half and all of its limit.
-//! What counts is the time of processors that its threads take for a request (no clock, so that a busy machine does not
-//! matter): where the input doubles it must double, and must not quadruple. Shown besides: what of it the threads take
-//! that have the event loops, for which others wait. `GROWTH_ONLY` says which rows are measured.
+//! The result is the processor time of its threads per request, because the clock depends on the load of the machine. If the
+//! input doubles, the time may double, but not quadruple. The time of the event loops is shown separately, because other
+//! requests wait for them. `GROWTH_ONLY` selects the rows.
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, missing_docs, reason = "a bench panics where it is wrong")]
 
@@ -22,11 +22,11 @@ use issuer::{AUDIENCE, ISSUER};
 use rows::Row;
 
 const SIZES: usize = 5;
-/// The least of so many is taken.
+/// Number of measurements; the smallest one counts.
 const ROUNDS: usize = 5;
-/// How often a row that is over a limit is measured anew.
+/// How often a row above the limit is measured again.
 const AGAIN: usize = 3;
-/// A request is repeated until so many microseconds are counted.
+/// A request is repeated until it has taken this processor time, in microseconds.
 const COUNTED: f64 = 10_000.0;
 /// Limit: how many times the work an input of four times the size may take. 4 is linear, 16 is quadratic. Two doublings count
 /// together, since a limit that begins to matter at some size is a step, and not growth.
@@ -36,7 +36,7 @@ const SLIGHT: f64 = 1_000.0;
 const USER: &str = "ann";
 const SECRET: &str = "a-secret-of-the-bench";
 
-/// The server's own time of processors in microseconds: of all threads, and of those that have the event loops.
+/// The server's processor time in microseconds: of all threads, and of the event loops.
 #[derive(Clone, Copy)]
 struct Spent {
     all: f64,
@@ -46,7 +46,7 @@ struct Spent {
 struct Server {
     child: Child,
     address: SocketAddr,
-    /// Of each thread, when it was last looked at.
+    /// The last known time of each thread.
     known: HashMap<OsString, f64>,
     spent: Spent,
 }
@@ -73,7 +73,7 @@ impl Server {
         server
     }
 
-    /// What was spent since it was asked first. Threads that have nothing to do end, and take their times along.
+    /// The time since the first call. The system forgets the time of threads that have ended.
     fn spent(&mut self) -> Spent {
         for task in read_dir(format!("/proc/{}/task", self.child.id())).unwrap() {
             let task = task.unwrap().path();
@@ -106,12 +106,12 @@ struct Client {
 }
 
 impl Client {
-    /// Sends a request and reads the answer. Answers its status; 0 where the connection was closed without one.
+    /// Sends a request and reads the answer. Returns its status; 0 if the connection was closed without one.
     fn send(&mut self, request: &[u8]) -> u16 {
         let mut stream = self.stream.take().unwrap_or_else(|| TcpStream::connect(self.server).unwrap());
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(Duration::from_mins(2))).unwrap();
-        // What is refused by its head may be closed before all of it was sent.
+        // The server may close the connection of a request that it refuses before the client has sent the body.
         let sent = stream.write_all(request);
         match answer(&mut stream) {
             Ok((status, goes_on)) => {
@@ -127,7 +127,7 @@ impl Client {
     }
 }
 
-/// The status of an answer, and whether the connection is kept.
+/// The status of an answer, and whether the connection stays open.
 fn answer(stream: &mut TcpStream) -> std::io::Result<(u16, bool)> {
     let (mut read, mut some) = (Vec::new(), vec![0; 64 << 10]);
     let end = loop {
@@ -151,7 +151,7 @@ fn answer(stream: &mut TcpStream) -> std::io::Result<(u16, bool)> {
     Ok((head[9..12].parse().unwrap(), !head.contains("connection: close")))
 }
 
-/// What a row costs at each size, and how it is answered.
+/// The cost of a row at each size, and the status of its answer.
 struct Measured {
     spent: [Spent; SIZES],
     status: u16,
@@ -188,7 +188,7 @@ impl Measured {
         self.spent.windows(2).map(|two| two[1].all / two[0].all)
     }
 
-    /// Whether it grows faster than its input.
+    /// Whether the cost grows faster than the input.
     fn is_over(&self) -> bool {
         let [.., quarter, _, whole] = self.spent.map(|spent| spent.all);
         whole > SLIGHT && whole / quarter > MOST

@@ -1,4 +1,4 @@
-//! The inputs: a row for each reader, and for each way to make one work hard.
+//! The inputs: one row for each parser, and for each way to make it expensive.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -15,7 +15,7 @@ use super::issuer::{AUDIENCE, ISSUER};
 /// A request for each size.
 pub(crate) struct Row {
     pub(crate) name: &'static str,
-    /// The largest size: the limit, or a little more where what is over it is read before it is refused.
+    /// The largest size: the limit, or a little more if the parser reads a larger input before it refuses it.
     pub(crate) most: usize,
     pub(crate) of: Box<dyn Fn(usize) -> Vec<u8>>,
 }
@@ -75,7 +75,7 @@ fn post(path: &str, headers: &str, body: &str) -> Vec<u8> {
     own(&format!("POST {path}"), &format!("{JSON}{headers}"), body.as_bytes())
 }
 
-/// A contact with this member, and one that is refused: nothing is stored.
+/// A contact with this member, and with a member that is refused, so that nothing is stored.
 fn refused(member: &str) -> Vec<u8> {
     post("/v1.0/me/contacts", "", &format!("{{{member},\"surname\":1}}"))
 }
@@ -84,7 +84,7 @@ fn joined(count: usize, separator: &str, one: impl Fn(usize) -> String) -> Strin
     (0..count).map(one).collect::<Vec<_>>().join(separator)
 }
 
-/// With a claim behind a signature that is good.
+/// A token with this claim and a valid signature.
 fn signed(name: &str, claim: Value) -> Vec<u8> {
     request("GET /v1.0/me", &format!("Authorization: Bearer {}\r\n", ISSUER.token(name, claim)), b"")
 }
@@ -99,7 +99,7 @@ const BODY: usize = (4 << 20) - (1 << 10);
 /// The bytes that fit into an address beside its path.
 const QUERY: usize = 61_000;
 const FILTER: usize = 8 << 10;
-/// Of a head, of which other lines are short.
+/// Size of one header line; the others are short.
 const HEADER: usize = 100 << 10;
 
 pub(crate) fn rows() -> Vec<Row> {
@@ -166,7 +166,7 @@ fn bodies() -> Vec<Row> {
     ]
 }
 
-/// Of a contact that is made: its words are looked for in it.
+/// A contact that is created, so that its search words are computed.
 fn notes(text: &str) -> Vec<u8> {
     post("/v1.0/me/contacts", "Prefer: return=minimal\r\n", &json!({"personalNotes": text}).to_string())
 }

@@ -1,4 +1,4 @@
-//! Figures as the report takes them: what was measured, beside what, and how much the rounds differed.
+//! Figures for the report: the measured values, what they are compared with, and how much the rounds differ.
 
 use std::fs;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::median;
 
-/// What one bench has measured.
+/// The figures of one bench.
 pub struct Figures {
     /// The bench's name.
     bench: &'static str,
@@ -20,8 +20,8 @@ impl Figures {
         Self { bench, title, rows: Vec::new() }
     }
 
-    /// Adds a figure: its unit, its value in each round, and what it stands beside, with that one's value in each round (or
-    /// one for all).
+    /// Adds a figure: its unit, its value in each round, and what it is compared with, with that value in each round (or one
+    /// for all).
     pub fn add(&mut self, name: &str, unit: &str, rounds: &[f64], (beside, others): (&str, &[f64])) {
         let ratios = rounds.iter().enumerate().map(|(i, value)| value / others[i.min(others.len() - 1)]);
         let round = |value: f64| (value * 100.0).round() / 100.0;
@@ -38,7 +38,7 @@ impl Figures {
         }));
     }
 
-    /// Keeps them for the report.
+    /// Saves them for the report.
     pub fn keep(self) {
         fs::create_dir_all(kept()).unwrap();
         let all = json!({"bench": self.bench, "title": self.title, "figures": self.rows});
@@ -46,7 +46,7 @@ impl Figures {
     }
 }
 
-/// The folder of what was measured.
+/// The folder of the saved figures.
 pub fn kept() -> PathBuf {
     PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("figures")
 }

@@ -1,5 +1,5 @@
-//! Shared by the benches: the program in a process of its own, a client that is a bare socket (any HTTP library would be
-//! measured along with it), and the plain loops that are the yardstick.
+//! Shared by the benches: the program in a process of its own, a client that is a bare socket (an HTTP library would
+//! add its own cost), and the plain loops for comparison.
 
 #![allow(dead_code, unreachable_pub, reason = "each bench uses a part of it")]
 
@@ -31,7 +31,7 @@ pub fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// Runs `work` for the span: how often a second.
+/// Runs `work` for the span. Returns the rate per second.
 pub fn rate(span: Duration, mut work: impl FnMut()) -> f64 {
     let started = Instant::now();
     let mut done = 0_u32;
@@ -42,7 +42,7 @@ pub fn rate(span: Duration, mut work: impl FnMut()) -> f64 {
     f64::from(done) / started.elapsed().as_secs_f64()
 }
 
-/// The rows that one create of `BODY` writes, by hand.
+/// Writes the rows of one create of `BODY` with rusqlite.
 pub fn plain_sqlite(span: Duration, database: &Path) -> f64 {
     actix_web::rt::System::new().block_on(async {
         let store = Store::open(&Database::File(database.into()), Options::default()).await.unwrap();
@@ -105,7 +105,7 @@ pub fn plain_sqlite(span: Duration, database: &Path) -> f64 {
     })
 }
 
-/// The same by the library, 16 at a time: by the program itself, or on behalf of a user who has shown a stored token.
+/// The same by the library, 16 at a time: by the program itself, or on behalf of a user with a stored token.
 pub fn by_library(span: Duration, database: &Path, guarded: bool) -> f64 {
     actix_web::rt::System::new().block_on(async {
         let store = Store::open(&Database::File(database.into()), Options::default()).await.unwrap();
@@ -148,7 +148,7 @@ pub fn by_library(span: Duration, database: &Path, guarded: bool) -> f64 {
     })
 }
 
-/// The same by hand on PostgreSQL: prepared statements on one connection, one transaction a contact.
+/// The same with the PostgreSQL driver: prepared statements on one connection, one transaction per contact.
 pub fn plain_postgres(span: Duration, url: &str) -> f64 {
     use sqlx::{Connection as _, Executor as _};
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -206,7 +206,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// On a database as `--database` takes it. `CONTACTD_PROGRAM` names another build, to compare with.
+    /// Starts it on a database, given as for `--database`. `CONTACTD_PROGRAM` names another build, to compare with.
     pub fn start(database: &str) -> Self {
         let program = std::env::var("CONTACTD_PROGRAM").unwrap_or_else(|_| env!("CARGO_BIN_EXE_contactd").to_owned());
         let child = Command::new(program)
@@ -254,7 +254,7 @@ impl Drop for Server {
     }
 }
 
-/// Requests of so many connections at once, and how many they were; `client` makes the one of a number.
+/// Sends requests on this many connections at once. Returns their number. `client` creates a connection by its number.
 pub fn counted(span: Duration, connections: usize, client: impl Fn(usize) -> Client) -> f64 {
     let started = Instant::now();
     std::thread::scope(|scope| {
@@ -275,7 +275,7 @@ pub fn counted(span: Duration, connections: usize, client: impl Fn(usize) -> Cli
     })
 }
 
-/// Requests a second of so many connections at once; `client` makes the one of a number.
+/// The rate of requests per second on this many connections. `client` creates a connection by its number.
 pub fn together(span: Duration, connections: usize, client: impl Fn(usize) -> Client) -> f64 {
     std::thread::scope(|scope| {
         let clients: Vec<_> = (0..connections)
@@ -292,7 +292,7 @@ pub fn together(span: Duration, connections: usize, client: impl Fn(usize) -> Cl
     })
 }
 
-/// A connection that sends one request over and over.
+/// A connection that repeats one request.
 pub struct Client {
     stream: TcpStream,
     request: Vec<u8>,
@@ -323,7 +323,7 @@ impl Client {
         Self::connect(address, format!("{head}\r\n\r\n"), "HTTP/1.1 200 ")
     }
 
-    /// One that posts a JSON body over and over.
+    /// One that repeats the POST of a JSON body.
     pub fn posts(address: &str, user: &str, path: &str, body: &str) -> Self {
         Self::connect(address, post(user, path, body), "HTTP/1.1 201 ")
     }
@@ -347,7 +347,7 @@ impl Client {
         Self { stream, request: request.into_bytes(), expected, answer: vec![0; 1 << 20] }
     }
 
-    /// Sends the request and reads its answer, whose body is returned.
+    /// Sends the request and returns the body of the answer.
     pub fn call(&mut self) -> &[u8] {
         self.stream.write_all(&self.request).unwrap();
         let mut read = 0;

@@ -16,23 +16,23 @@ pub struct Incoming {
     pub key: String,
     /// The identity as it was written, if it came with one.
     pub uid: Option<String>,
-    /// The contact of the mailbox that the identity may be the id of.
+    /// The identity as an id, if it has that form: it may be the id of a contact of the mailbox.
     pub id: Option<Uuid>,
-    /// The folded e-mail address that it is found by where nothing else finds it.
+    /// The folded e-mail address for finding the contact if nothing else does.
     pub email: Option<String>,
-    /// The hash of all that it says: properties, photo and card.
+    /// The hash of its properties, photo and card.
     pub hash: [u8; 16],
-    /// All that it will have.
+    /// All its properties.
     pub properties: Properties,
     /// Extensions and extended properties to set; others of an existing contact stay.
     pub added: Option<Box<ContactAdditions>>,
     /// Its photo.
     pub photo: Option<(Picture, Vec<u8>)>,
-    /// The file's format has no photos, so that the contact's own stays.
+    /// Whether the file's format has no photos, so that the contact's photo stays.
     pub keeps_photo: bool,
     /// The card to store with it.
     pub card: Option<String>,
-    /// Whether the card says more than the properties do.
+    /// Whether the card has data that no property has.
     pub keeps: bool,
 }
 
@@ -54,7 +54,7 @@ pub struct IncomingGroup {
     pub text: String,
 }
 
-/// What a contact of a file did to the mailbox.
+/// The effect of a contact of a file on the mailbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
     /// It is new.
@@ -85,7 +85,7 @@ pub struct Imported {
     pub effect: Effect,
 }
 
-/// How many contacts had which effect.
+/// The number of contacts by effect.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct EffectCounts {
     /// New contacts.
@@ -122,7 +122,7 @@ pub struct ImportSource {
     pub format: String,
 }
 
-/// An import, as far as it has come.
+/// An import and its progress.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Run {
     /// Its id.
@@ -139,15 +139,15 @@ pub struct Run {
     pub finished: Option<i64>,
     /// UTC microseconds.
     pub undone: Option<i64>,
-    /// How many records of the file the last commit reached.
+    /// Number of records up to the last commit.
     pub records: u64,
-    /// How many bytes of the file that was.
+    /// Number of bytes of the file up to the last commit.
     pub bytes: u64,
     /// The numbers of effects.
     pub counts: EffectCounts,
 }
 
-/// How far an import has come with a commit.
+/// The progress of an import at a commit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ImportProgress {
     /// Records that were read, from the first on.

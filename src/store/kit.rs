@@ -1,4 +1,4 @@
-//! What the kit for tests asks of the store.
+//! Queries of the control plane for tests.
 
 use crate::clock;
 use crate::domain::error::Error;
@@ -6,9 +6,9 @@ use crate::store::db::engine::Session;
 use crate::store::db::statement::Statement;
 use crate::store::{Store, StoreLocation};
 
-/// How much there is of what time changes.
+/// Numbers of items that a change of the clock affects.
 pub(crate) struct Standing {
-    /// Contacts in the trash, and those that wait for the purge.
+    /// Contacts in the trash, and those that are due for the purge.
     pub(crate) deleted: i64,
     /// Tokens that expire.
     pub(crate) expiring: i64,
@@ -38,7 +38,7 @@ impl Store {
         Ok(self.read_vital(count).await? > 0)
     }
 
-    /// What time changes, for a clock that moves from `now` to `then`.
+    /// The items that a change of the clock from `now` to `then` affects.
     ///
     /// # Errors
     /// Those of the database.
@@ -52,7 +52,7 @@ select (select count(*) from contacts where deleted_date_time is not null),
         Ok(Standing { deleted: row.get(0)?, expiring: row.get(1)?, subscriptions: row.get(2)? })
     }
 
-    /// The number of subscriptions with something to be delivered now, or being delivered.
+    /// The number of subscriptions with notifications that are due now, or being delivered.
     ///
     /// # Errors
     /// Those of the database.
@@ -60,12 +60,12 @@ select (select count(*) from contacts where deleted_date_time is not null),
         let text = "select count(*) from subscriptions where coalesce(lease_until_date_time, 0) > $1";
         let read = async |session: &mut Session| session.count(Statement::new(text).bind(clock::now())).await;
         let leased = self.read_vital(read).await?;
-        // None is reminded early, so what comes soon is not waited for.
+        // 0: reminders that are due soon are not included.
         let due = self.due_subscriptions(0).await?.len();
         Ok(leased + i64::try_from(due).unwrap_or(i64::MAX))
     }
 
-    /// Has notifications that are due looked for at once.
+    /// Starts the search for due notifications at once.
     pub(crate) fn wake(&self) {
         self.shared.written.notify_one();
     }

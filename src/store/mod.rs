@@ -75,14 +75,14 @@ use crate::store::write::tx::Tx;
 use crate::store::write::writer::Writer;
 use crate::trace::{self, Current};
 
-/// Most users remembered between requests.
+/// Maximum number of cached users.
 const MAX_REMEMBERED: usize = 10_000;
 
 /// An open store. Clones share it.
 #[derive(Clone)]
 pub struct Store {
     shared: Arc<SharedStore>,
-    /// The caller that everything is done for; without one, the program acts for itself.
+    /// The actor of all work; without one, the program itself.
     actor: Option<Arc<Actor>>,
     /// All reads are of this snapshot, see [`Store::in_snapshot`].
     snapshot: Option<Arc<Snapshot>>,
@@ -131,8 +131,8 @@ impl Drop for Gathering {
     }
 }
 
-/// Users that were looked up, by key, under one term. Rights are asked of the database with each call; what this spares is one
-/// statement to find the mailbox for each request that names its user, creates included.
+/// Cached users, by key, of one term. The rights are read from the database with each call; the cache saves one statement per
+/// request, which would find the mailbox of the named user.
 #[derive(Default)]
 struct Remembered {
     term: usize,
@@ -148,7 +148,7 @@ impl Store {
         self.find_user_called(name.as_str()).await
     }
 
-    /// The user of this name or id, if there is one; an identity provider's has a name of any characters.
+    /// The user of this name or id, if there is one. The name of an identity provider's user may have any characters.
     ///
     /// # Errors
     /// Those of the database.
@@ -193,10 +193,10 @@ impl Store {
         remembered.users.insert(key, user.clone());
     }
 
-    /// The user of this name, made with an empty mailbox if there is none.
+    /// The user of this name, created with an empty mailbox if there is none.
     ///
     /// # Errors
-    /// [`Error::Quota`] past 100,000 users, [`Error::Denied`] where the name is that of an identity provider's user, else
+    /// [`Error::Quota`] above 100,000 users, [`Error::Denied`] if the name is that of an identity provider's user, else
     /// those of the database.
     pub async fn user(&self, name: &UserName) -> Result<User, Error> {
         if let Some(user) = self.find_user(name).await? {
@@ -251,7 +251,7 @@ impl Store {
         self.read_mailbox(mailbox, at_least, page).await
     }
 
-    /// How many contacts a listing has on all its pages. Where they are counted is as with [`Store::contacts`].
+    /// The number of contacts on all pages of a listing. A standby may answer, as with [`Store::contacts`].
     ///
     /// # Errors
     /// Those of the database.
@@ -261,15 +261,15 @@ impl Store {
         self.read_mailbox(mailbox, at_least, count).await
     }
 
-    /// Creates a contact in the folder it names, which is made if necessary, or else in the default one.
+    /// Creates a contact in the folder that it names, or in the default one. The folder is created if it does not exist.
     ///
     /// # Errors
-    /// [`Error::Quota`] when the mailbox has as many folders as it may, else those of the database.
+    /// [`Error::Quota`] if the mailbox has the maximum number of folders, else those of the database.
     pub async fn insert(&self, mailbox: i64, new: ContactPatch) -> Result<Contact, Error> {
         self.create(New { actor: self.actor.clone(), ..New::of(mailbox, new) }).await
     }
 
-    /// Creates a contact in the folder at the end of a path of ids, whatever folder it names itself.
+    /// Creates a contact in the folder at the end of a path of ids. A folder that the contact names is ignored.
     ///
     /// # Errors
     /// [`Error::NotFound`] when there is no such folder, else those of the database.
@@ -288,7 +288,7 @@ impl Store {
         created
     }
 
-    /// Holds creates back until it is dropped, so that those begun in between share a commit.
+    /// Delays creates until it is dropped, so that they share a commit.
     pub fn gather(&self) -> Gathering {
         self.shared.creates.hold();
         Gathering(self.clone())
@@ -360,10 +360,10 @@ impl Store {
         self.read_much(Some(mailbox), page).await
     }
 
-    /// Makes a folder inside the one at the end of a path, whatever parent it names itself.
+    /// Creates a folder inside the one at the end of a path. A parent that the folder names is ignored.
     ///
     /// # Errors
-    /// As [`Store::folder`]; [`Error::FolderExists`] for a name that is taken there, [`Error::Quota`] at the cap.
+    /// As [`Store::folder`]; [`Error::FolderExists`] for a name that is taken there, [`Error::Quota`] at the limit.
     pub async fn create_folder(&self, mailbox: i64, path: &[String], new: FolderPatch) -> Result<Folder, Error> {
         let (path, max) = (path.to_vec(), self.shared.options.max_folders);
         let work = async move |tx: &mut Tx| folders::create(tx, mailbox, &path, new, max).await;
@@ -387,8 +387,7 @@ impl Store {
         self.write(Some(mailbox), work).await
     }
 
-    /// Marks the folder at the end of a path as deleted, and all that is inside it. Returns the number of the change since which
-    /// nothing of it is there.
+    /// Marks the folder at the end of a path as deleted, with everything inside it. Returns the number of the last change.
     ///
     /// # Errors
     /// As [`Store::folder`]; [`Error::DefaultFolder`], [`Error::Stale`] when a precondition fails.
@@ -402,7 +401,7 @@ impl Store {
         Ok(number)
     }
 
-    /// Hands a write to the writer: to a mailbox, or to rows that belong to no mailbox.
+    /// Passes a write to the writer: of a mailbox, or of rows outside of mailboxes.
     async fn write<T, F>(&self, mailbox: Option<i64>, work: F) -> Result<T, Error>
     where
         F: AsyncFnOnce(&mut Tx) -> Result<T, Error> + Send + 'static,
@@ -428,7 +427,7 @@ impl Store {
         done
     }
 
-    /// Why the last of these changes of a mailbox was made, if a client of this process had it made as a part of a trace.
+    /// The trace that the last of these changes of a mailbox is a part of, if a client of this process made it in one.
     pub(crate) fn cause(&self, mailbox: i64, numbers: impl DoubleEndedIterator<Item = i64>) -> Option<Arc<Current>> {
         self.writer().ok()?.carried().cause(mailbox, numbers)
     }

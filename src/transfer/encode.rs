@@ -94,7 +94,7 @@ impl ExportFormat {
 pub(super) struct Encoder {
     kind: FormatEncoder,
     aside: bool,
-    /// In windows-1252; and the characters that were replaced, since it does not have them.
+    /// Whether the encoding is windows-1252, and the number of characters that it lacks and that were replaced.
     latin: bool,
     pub(super) replaced: u64,
 }
@@ -184,7 +184,7 @@ impl Encoder {
         }
     }
 
-    /// Whether groups are a part of such a file.
+    /// Whether the format has groups.
     pub(super) fn has_groups(&self) -> bool {
         matches!(self.kind, FormatEncoder::VCard(_))
     }

@@ -41,11 +41,11 @@ pub struct Export {
     pub format: ExportFormat,
     /// Which photos it has.
     pub photos: Photos,
-    /// Cells of CSV that a spreadsheet would run begin with an apostrophe.
+    /// Whether CSV cells that a spreadsheet would run as formulas get an apostrophe in front.
     pub guard: bool,
-    /// vCards also have the values from files of other formats that no property holds.
+    /// Whether vCards also have values from files of other formats that no property holds.
     pub aside: bool,
-    /// CSV for Outlook is written in windows-1252, for old versions of it.
+    /// Whether CSV for Outlook is written in windows-1252, for its old versions.
     pub latin: bool,
     /// Maximum number of contacts in a file.
     pub split: Option<u64>,
@@ -188,7 +188,7 @@ impl Exporting<'_> {
         }
     }
 
-    /// Makes room for one more record: in the next file where this one is full, and by putting out what there is.
+    /// Prepares for one more record: begins the next file if this one is full, or writes the collected bytes.
     async fn room(
         &mut self,
         encoder: &mut Encoder,

@@ -7,7 +7,7 @@ use crate::domain::import::MAX_BATCH;
 use crate::seed::Generator;
 use crate::store::Store;
 
-/// Creates the first `count` contacts of a generator. `told` is called with how many each commit has added. Returns their ids.
+/// Creates the first `count` contacts of a generator. `told` is called with the number of contacts of each commit. Returns their ids.
 ///
 /// # Errors
 /// As [`Store::insert_many`]. What was committed before stays.

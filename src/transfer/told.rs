@@ -110,7 +110,7 @@ fn add_outcomes(line: &mut Map<String, Value>, outcomes: &[PropertyOutcome]) {
 
 /// The result of an import.
 pub struct Totals {
-    /// What became of the file.
+    /// The report on the file.
     pub report: Report,
     /// The import that can be undone; `None` if nothing was written.
     pub run: Option<Uuid>,

@@ -1,5 +1,5 @@
-//! The files of the corpus that hold cards, and what the reader of cards makes of them. Whether that is what is expected is tested
-//! with all other formats, in `tests/files/corpus.rs`.
+//! The vCard files of the corpus, read with any size of pieces. `tests/files/corpus.rs` compares the result with the
+//! expectations, for all formats.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use contactd::vcard::read::read;
 use contactd::vcard::record::FileRecord;
 use contactd::vcard::split::{Cards, RawCard};
 
-/// The files of the corpus that hold cards.
+/// The vCard files of the corpus.
 pub(crate) fn files() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
     let mut files = Vec::new();
@@ -26,7 +26,7 @@ pub(crate) fn files() -> Vec<PathBuf> {
     files
 }
 
-/// The cards of a file that comes in pieces of a size, and the count of its junk.
+/// The cards of a file that is read in pieces of this size, and the number of its junk lines.
 pub(crate) fn split(bytes: &[u8], piece: usize) -> (Vec<RawCard>, Cards) {
     let mut cards = Cards::new();
     let mut all = Vec::new();
@@ -39,7 +39,7 @@ pub(crate) fn split(bytes: &[u8], piece: usize) -> (Vec<RawCard>, Cards) {
     (all, cards)
 }
 
-/// What is in a file.
+/// The contacts of a file.
 pub(crate) fn items(bytes: &[u8], piece: usize) -> Vec<FileRecord> {
     let (cards, _) = split(bytes, piece);
     let mut heard = Survey::default();

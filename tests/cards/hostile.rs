@@ -1,4 +1,4 @@
-//! Files that are broken or made to do harm: nothing stops a run, and a bad byte costs the card that it is in.
+//! Broken and hostile files: the run continues, and a bad byte affects only its own card.
 
 use std::fmt::Write as _;
 
@@ -43,7 +43,7 @@ fn begins(bytes: &[u8], items: &[FileRecord]) -> Vec<usize> {
 }
 
 #[test]
-fn a_broken_place_costs_the_card_that_it_is_in() {
+fn a_broken_byte_affects_only_its_own_card() {
     let files: Vec<_> = files()
         .into_iter()
         .filter(|path| {
@@ -98,7 +98,7 @@ fn a_broken_place_costs_the_card_that_it_is_in() {
     }
 }
 
-/// The end of a file that is pushed in pieces and never kept.
+/// The end of a file that is read in pieces without storing it.
 fn streamed(pieces: impl Iterator<Item = Vec<u8>>) -> Vec<RawCard> {
     let mut cards = Cards::new();
     let mut found = Vec::new();
@@ -156,7 +156,7 @@ fn fate(record: &Record, name: &str) -> Vec<Fate> {
 }
 
 #[test]
-fn what_is_over_a_limit_is_kept_aside_or_told() {
+fn values_above_a_limit_are_kept_aside_or_reported() {
     let card = |lines: &str| record(&format!("BEGIN:VCARD\r\nVERSION:3.0\r\nN:Limit;Ann;;;\r\n{lines}END:VCARD\r\n"));
     let long = card(&format!("FN:{}\r\nTITLE:{}\r\n", "é".repeat(4_097), "é".repeat(4_096)));
     assert_eq!(fate(&long, "FN"), [Fate::Aside(Some("too long"))]);
@@ -188,7 +188,7 @@ fn base64(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn what_is_kept_of_a_file_reads_as_the_file_does() {
+fn the_stored_cards_of_a_file_read_like_the_file() {
     for path in files() {
         for item in items(&std::fs::read(&path).unwrap(), 1 << 16) {
             let RecordContent::Contact(first) = item.found else { continue };
@@ -196,7 +196,7 @@ fn what_is_kept_of_a_file_reads_as_the_file_does() {
             let again = record(&card);
             assert_eq!(again.card.as_deref(), Some(card.as_str()), "{path:?}");
             let mut stored = shape::created(first.patch.clone());
-            // Google's mark of a favourite is no category of the kept card.
+            // Google's mark of a favourite is not a category of the stored card.
             stored.as_object_mut().unwrap().remove("isFavorite");
             assert_eq!(shape::created(again.patch), stored, "{card}");
             assert_eq!((again.uid, again.photo), (first.uid.clone(), first.photo.clone()));
@@ -209,7 +209,7 @@ fn what_is_kept_of_a_file_reads_as_the_file_does() {
     }
 }
 
-/// Pieces that cards are made of, and that they are broken with.
+/// Pieces of cards, also for breaking them.
 const PIECES: [&str; 40] = [
     "BEGIN:VCARD\r\n",
     "END:VCARD\r\n",

@@ -1,4 +1,4 @@
-//! Cards that are kept beside contacts: what is shown after changes, in both versions, and what a client's card changes.
+//! Stored cards: what is rendered after changes, in both versions, and what a client's card changes.
 
 use contactd::domain::contact::patch::ContactPatch;
 use contactd::domain::contact::{Address, Email, Phone, Properties, Text, Website};
@@ -17,7 +17,7 @@ use crate::shape;
 
 const BOTH: [Version; 2] = [Version::V3, Version::V4];
 
-/// The contacts of the corpus, with the cards to keep.
+/// The contacts of the corpus, with their stored cards.
 fn records() -> Vec<Record> {
     let mut records = Vec::new();
     for path in files() {
@@ -229,7 +229,7 @@ proptest! {
         let mut expected = says(&write(&shown(&properties, record), version, audience));
         let mut found = says(&now);
         if audience == Audience::CardDav {
-            // What cards do not say of their own accord, but say on if they did.
+            // Properties that a new card does not have, and that a stored card keeps.
             let all = says(&write(&shown(&properties, record), version, Audience::Export));
             for hidden in ["fileAs", "gender", "initials", "officeLocation"] {
                 if found.get(hidden).is_some() {

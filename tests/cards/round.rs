@@ -1,4 +1,4 @@
-//! What is written is what is read.
+//! A written card reads the same.
 
 use contactd::domain::contact::patch::ContactPatch;
 use contactd::domain::contact::{Address, DateTimeTimeZone, Email, Flag, Phone, Properties, Text, Website};
@@ -120,7 +120,7 @@ fn each(value: &str) -> Vec<Properties> {
     all
 }
 
-/// All that can be said at once.
+/// A contact with every property.
 pub(crate) fn all(value: &str) -> Properties {
     let mut properties = with(|_| ());
     for one in each(value) {

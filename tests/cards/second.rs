@@ -1,4 +1,4 @@
-//! What is written reads the same in another reader of vCards.
+//! Written cards read the same in another vCard parser.
 
 use calcard::vcard::{VCard, VCardEntry, VCardValue};
 use contactd::domain::contact::{Properties, Text};
@@ -24,7 +24,7 @@ fn read(card: &VCard, name: &str) -> Vec<Vec<String>> {
     card.entries.iter().filter(|entry| entry.name.as_str() == name).map(values).collect()
 }
 
-/// A text as a card says it: line breaks are `\n`. The other reader takes blanks off the ends.
+/// A text as in a card: line breaks are `\n`. The other parser trims blanks.
 fn plain(text: &str) -> String {
     text.replace("\r\n", "\n").replace('\r', "\n").trim().to_owned()
 }

@@ -1,4 +1,4 @@
-//! What real files do, one trap each.
+//! Peculiarities of real files, one test each.
 
 use contactd::vcard::record::{Fate, Record};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Broken files: whatever one byte, one cut or one repetition does, the records beside it are read as before.
+//! Broken files: after one changed byte, one cut or one repetition, the other records are read as before.
 
 use contactd::vcard::record::{FileRecord, RecordContent};
 use proptest::prelude::*;
@@ -18,7 +18,7 @@ impl Numbers {
     }
 }
 
-/// Where each record stands in its file, by its bytes.
+/// The position of each record in its file, in bytes.
 fn places(bytes: &[u8], items: &[FileRecord]) -> Vec<(usize, usize)> {
     let mut from = 0;
     let mut places = Vec::new();
@@ -31,7 +31,7 @@ fn places(bytes: &[u8], items: &[FileRecord]) -> Vec<(usize, usize)> {
     places
 }
 
-/// What came out, without its place.
+/// The result, without its position.
 fn contacts(items: &[FileRecord]) -> Vec<String> {
     let of = |item: &FileRecord| match &item.found {
         RecordContent::Contact(record) => Some(format!("{:?}", record.patch)),
@@ -40,7 +40,7 @@ fn contacts(items: &[FileRecord]) -> Vec<String> {
     items.iter().filter_map(of).collect()
 }
 
-/// Breaks a file, and asserts that the records away from the break are all there.
+/// Breaks a file, and asserts that all records that were not touched are found.
 fn broken(path: &str, numbers: &mut Numbers, count: usize) {
     let whole = std::fs::read(path).unwrap();
     let items = read(&whole, usize::MAX).1;
@@ -110,7 +110,7 @@ fn two_hundred_broken_files_lose_no_other_record() {
     }
 }
 
-/// Pieces of files that mean something to a reader.
+/// Pieces of files with a meaning in a format.
 const PIECES: [&str; 36] = [
     "First Name",
     "Last Name",

@@ -1,5 +1,5 @@
-//! Every file of tests/corpus against its expectation, by one loop: adding a file needs no code. What is read here is what
-//! comes out of a file before identities are looked at; tests/corpus/README.md says what the expectations mean.
+//! Compares every file of tests/corpus with its expectation; a new file needs no code. Files are read without looking up
+//! identities. tests/corpus/README.md explains the expectations.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -38,7 +38,7 @@ fn expected_of(path: &Path) -> PathBuf {
     PathBuf::from(format!("{}.expected.json", path.display()))
 }
 
-/// What a file yields, read in pieces of some bytes.
+/// The records of a file, read in pieces of some bytes.
 pub fn read(bytes: &[u8], step: usize) -> (FileReader, Vec<FileRecord>) {
     let mut reader = FileReader::new(ReadOptions::default(), &GraphFile);
     let mut items = Vec::new();
@@ -124,7 +124,7 @@ fn at(position: &Position) -> Value {
     json!(at)
 }
 
-/// What came out, in the form of an expectation.
+/// The result, in the form of an expectation.
 fn told(items: &[FileRecord]) -> (Vec<Value>, Vec<Value>, usize) {
     let groups: Vec<&GroupRecord> = items
         .iter()

@@ -1,5 +1,5 @@
 //! Every value of every file has an outcome: mapped, partly mapped, kept aside, ignored or lost. The values are counted in the
-//! bytes of the file, by other code than that of the readers.
+//! bytes of the file, independently of the readers.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +26,7 @@ fn cells(text: &str, separator: char) -> Vec<String> {
     cells
 }
 
-/// How often each name has an outcome.
+/// The number of outcomes by name.
 fn told(outcomes: &[PropertyOutcome]) -> BTreeMap<String, usize> {
     let mut told = BTreeMap::new();
     // The group that every contact of Google is in is told beside its column.
@@ -82,7 +82,7 @@ const COLLECTIONS: [&str; 11] = [
 ];
 
 #[test]
-fn every_value_of_every_file_is_told() {
+fn every_value_of_every_file_has_an_outcome() {
     for path in files(&["vcard", "csv", "other", "hostile"]) {
         let bytes = std::fs::read(&path).unwrap();
         let (reader, items) = read(&bytes, usize::MAX);

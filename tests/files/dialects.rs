@@ -1,4 +1,4 @@
-//! CSV files that the corpus has none of: languages, Yahoo, a map of columns, a format that is given.
+//! CSV files that are not in the corpus: languages, Yahoo, a map of columns, a given format.
 
 use contactd::domain::contact::Properties;
 use contactd::formats::csv::dates::DateOrder;

@@ -1,5 +1,5 @@
-//! Files of the programs that people come from, without a store: what is read of them, that nothing is dropped, that what is
-//! written reads the same, and that no bytes break a reader.
+//! Files of other programs, without a store: what is read, that nothing is dropped, that written files read the same, and
+//! that no input breaks a reader.
 
 #![allow(
     unreachable_pub,

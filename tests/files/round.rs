@@ -1,4 +1,4 @@
-//! What is written reads the same again: each property alone, all together, and each hard value.
+//! Written files read the same: each property alone, all together, and each difficult value.
 
 use contactd::domain::contact::{Address, Contact, DateTimeTimeZone, Email, Flag, Phone, Properties, Text, Website};
 use contactd::formats::aside;
@@ -20,7 +20,7 @@ fn with(properties: Properties) -> Contact {
     contact
 }
 
-/// Texts that formats escape, fold, trim or mistake.
+/// Texts that formats escape, fold, trim or misread.
 const HARD: [&str; 20] = [
     "back\\slash\\n",
     "semi;colon",
@@ -130,7 +130,7 @@ fn single() -> Vec<Properties> {
     all.into_iter().map(derived).collect()
 }
 
-/// What only formats with every property hold.
+/// Properties that only some formats have.
 fn odd() -> Vec<Properties> {
     let base = || Properties { display_name_derived: true, ..Properties::default() };
     let time = |day: &str| DateTimeTimeZone { date_time: Some(day.to_owned()), time_zone: Some("UTC".to_owned()) };
@@ -205,7 +205,7 @@ fn odd() -> Vec<Properties> {
     all.into_iter().map(derived).collect()
 }
 
-/// All of it in one contact.
+/// A contact with all of them.
 fn together() -> Properties {
     let mut all = Properties { display_name_derived: true, ..Properties::default() };
     for properties in single() {

@@ -43,14 +43,14 @@ pub async fn backup(source: &Path, target: &Path, verify: Verify) -> Result<(), 
     })
 }
 
-/// A checked copy of a SQLite file, in a private folder beside where it is to be. Dropping this removes it.
+/// A checked copy of a SQLite file, in a private folder beside the target. Dropping this removes it.
 pub(in crate::store) struct Copy {
     pub(in crate::store) file: PathBuf,
     _folder: Scratch,
 }
 
 impl Copy {
-    /// Copies a file, which this process has entered, as one snapshot.
+    /// Copies a file, which this process has open, as one snapshot.
     ///
     /// # Errors
     /// The source is damaged, or there is no room beside the target.
@@ -68,7 +68,7 @@ impl Copy {
         Ok(Self { file, _folder: folder })
     }
 
-    /// Gives it a name, in place of a file that has it.
+    /// Renames it to the target, and replaces a file there.
     ///
     /// # Errors
     /// Those of the system.

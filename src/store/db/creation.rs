@@ -39,7 +39,7 @@ pub(in crate::store) async fn make_sqlite(path: &Path) -> Result<bool, OpenError
 pub(in crate::store) const READY_MADE: &[u8] = include_bytes!("ready_made.db.gz");
 pub(in crate::store) const READY_MADE_OF: &str = include_str!("ready_made.sha256");
 
-/// Creates a SQLite file with the schema that needs to survive nothing, and is ready to be written to.
+/// Creates a temporary SQLite file with the schema, without syncing it.
 pub(in crate::store) async fn make_temporary(path: &Path) -> Result<(), OpenError> {
     let failed = |error: IoError| OpenError::because(permission::reason(path, &error));
     create_private(path).map_err(failed)?;
@@ -51,7 +51,7 @@ pub(in crate::store) async fn make_temporary(path: &Path) -> Result<(), OpenErro
     fill_temporary(path).await
 }
 
-/// The same by the migrations.
+/// The same with the migrations.
 pub(in crate::store) async fn fill_temporary(path: &Path) -> Result<(), OpenError> {
     fill_sqlite(path, SqliteJournalMode::Wal).await.map_err(|why| OpenError::new(path.display(), why))
 }

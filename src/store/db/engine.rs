@@ -35,7 +35,7 @@ pub(in crate::store) struct Session {
     snapshot: bool,
     /// Whether a statement was started and has not ended. If its caller was dropped, it may still run.
     busy: bool,
-    /// A question that the next statement takes along.
+    /// A question that is sent with the next statement.
     along: Along,
     /// The server process.
     pub(in crate::store) backend: Backend,
@@ -94,7 +94,7 @@ pub(in crate::store) struct Backend {
 /// Tolerance between the server's and this process's clock for the duration of a statement.
 const CLOCKS: Duration = Duration::from_millis(10);
 
-/// Virtual machine steps between two checks of the time limit in SQLite: some tenths of a millisecond.
+/// Virtual machine steps between two checks of the time limit in SQLite: a few tenths of a millisecond.
 const OPERATIONS: i32 = 10_000;
 
 /// Maximum idle time of a session: firewalls and proxies drop idle connections.
@@ -142,8 +142,8 @@ impl Session {
         Ok(())
     }
 
-    /// Has the next [`Session::row`] answer a question as well, which saves a call to the database. The question is a statement
-    /// of one row of so many booleans. Returns whether that can be: it is for SQLite, where a call is a change of threads.
+    /// Makes the next [`Session::row`] answer a question too, which saves a call to the database. The question is a statement
+    /// with one row of this many booleans. Returns whether that is supported: only SQLite does, where a call changes threads.
     pub(in crate::store) fn ask_along(&mut self, question: Statement<'static>, booleans: usize) -> bool {
         let can = !self.is_postgres();
         if can {
@@ -152,7 +152,7 @@ impl Session {
         can
     }
 
-    /// The answer. There is none if no row was found.
+    /// The answer; `None` if no row was found.
     pub(in crate::store) fn answered_along(&mut self) -> Option<Vec<Option<bool>>> {
         match std::mem::replace(&mut self.along, Along::Nothing) {
             Along::Answered(booleans) => Some(booleans),
@@ -324,7 +324,7 @@ select pg_terminate_backend(pid, 2000) from pg_stat_activity where pid = $1 and 
         self.row(statement.into()).await?.ok_or_else(|| Error::internal("a query of one row answered none"))
     }
 
-    /// The number that an aggregate answers.
+    /// The number that an aggregate returns.
     pub(in crate::store) async fn count(&mut self, statement: impl Into<Statement<'_>>) -> Result<i64, Error> {
         self.one(statement).await?.get(0)
     }
@@ -395,8 +395,8 @@ select pg_terminate_backend(pid, 2000) from pg_stat_activity where pid = $1 and 
         Ok(Some(row.without(before)))
     }
 
-    /// All rows of so many columns, of which those of `ids` are UUIDs. SQLite packs them into one: the driver sends rows between
-    /// threads one by one, and each of their values is an allocation.
+    /// All rows of this many columns; those of `ids` are UUIDs. SQLite packs the rows into one, because the driver sends rows
+    /// between threads one by one, and each value is an allocation.
     pub(in crate::store) async fn packed_rows(
         &mut self,
         statement: Statement<'_>,
@@ -424,7 +424,7 @@ select pg_terminate_backend(pid, 2000) from pg_stat_activity where pid = $1 and 
         done
     }
 
-    /// The text of a statement, if it may be one that is logged.
+    /// The text of a statement, if it may be logged.
     fn asked(&self, statement: &Statement<'_>) -> Option<Cow<'static, str>> {
         slow::is_watching().then(|| statement.text(self.is_postgres()))
     }
@@ -439,7 +439,7 @@ select pg_terminate_backend(pid, 2000) from pg_stat_activity where pid = $1 and 
             return;
         }
         let plan = Box::pin(async { self.rows_of_text(&Statement::explained(&text)).await }).await;
-        // What cannot be explained, such as a commit, has no plan.
+        // A statement such as a commit has no plan.
         if let Ok(plan) = plan.and_then(|rows| rows.iter().map(|row| row.get(3)).collect::<Result<Vec<String>, _>>()) {
             slow::tell_plan(&plan);
         }
@@ -452,7 +452,7 @@ select pg_terminate_backend(pid, 2000) from pg_stat_activity where pid = $1 and 
             EngineConnection::Postgres(connection) if self.broken.is_none() => {
                 in_time(self.patience, connection.close()).await
             }
-            // A lost server cannot be told.
+            // A lost connection cannot be closed cleanly.
             EngineConnection::Postgres(_) => Ok(()),
         };
         if let Err(error) = closed {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 
-/// Pages of the write-ahead log after which a commit writes them into the file: 16 MB. The names of new contacts fall on pages all
-/// over the indexes. Among so many, most of these pages stand several times, and are written into the file once.
+/// Pages of the write-ahead log after which a commit writes them into the file: 16 MB. The names of new contacts change pages
+/// all over the indexes. In a log of this size most of these pages occur several times, and are written into the file once.
 const CHECKPOINT: &str = "4000";
 
 /// Size of a connection's page cache, in KiB as a negative number. A page of 100 contacts in the order of their names reads some 700
@@ -39,10 +39,10 @@ pub(in crate::store) fn sqlite_options_as_is(path: &Path) -> SqliteConnectOption
         .pragma("cache_size", PAGE_CACHE)
 }
 
-/// How long to wait where another program moves the log into the file, for which it locks the file.
+/// How long to wait for another program that holds the lock while it moves the log into the file.
 const CHECKPOINT_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// The same for a file whose write-ahead log another program moves into it.
+/// The same if another program checkpoints the write-ahead log.
 pub(in crate::store) fn without_checkpoints(options: SqliteConnectOptions) -> SqliteConnectOptions {
     options.pragma("wal_autocheckpoint", "0").busy_timeout(CHECKPOINT_TIMEOUT)
 }

@@ -1,4 +1,4 @@
-//! Whether the store can serve. None of this waits for a connection that clients' reads use.
+//! Health and readiness of the store. No check waits for a connection that clients' reads use.
 
 use std::path::Path;
 use std::time::Duration;
@@ -15,17 +15,17 @@ const WRITER: Duration = Duration::from_secs(1);
 /// Free space below which a SQLite file's disk counts as full, in bytes.
 const LEAST_FREE: u64 = 64 << 20;
 
-/// What one of the checks has found.
+/// The result of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// The name of the check.
     pub what: &'static str,
-    /// What is well, or what is not: a few words for the operator.
+    /// The finding, for the operator.
     pub found: Result<String, String>,
 }
 
 impl Store {
-    /// Reads one row, and checks that the writer is there.
+    /// Reads one row, and checks that the writer runs.
     ///
     /// # Errors
     /// [`Error::Unavailable`] when the store cannot answer.
@@ -73,7 +73,7 @@ impl Store {
     pub(crate) async fn answers(&self, within: Duration) -> bool {
         match self.writer() {
             Ok(writer) => tokio::time::timeout(within, writer.write(None, async |_| Ok(()))).await.is_ok(),
-            // It is being closed.
+            // The store is being closed.
             Err(_) => true,
         }
     }

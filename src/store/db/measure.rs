@@ -13,7 +13,7 @@ use crate::store::db::files::beside;
 use crate::store::db::statement::Statement;
 use crate::store::{Store, StoreLocation};
 
-/// How often rows are counted.
+/// Interval between counts of rows.
 const COUNT: Duration = Duration::from_mins(1);
 
 /// The oldest entry of the change log that delta reaches, as Unix time; the time of none is 0. It looks at one entry of each mailbox.
@@ -27,7 +27,7 @@ select cast(coalesce(min(oldest), 0) / 1000000 as bigint) from (
 ) first";
 
 impl Store {
-    /// Brings the gauges of the database up to date. What cannot be read stays as it was.
+    /// Updates the gauges of the database. A gauge whose value cannot be read keeps its last value.
     pub(crate) async fn measure(&self) {
         self.shared.readers.measure();
         if let StoreLocation::File(opened) = &self.shared.location {
@@ -41,10 +41,10 @@ from subscriptions s join mailboxes m on m.id = s.mailbox";
         self.read_gauge(backlog, &BACKLOG).await;
         if self.shared.probe.is_due(Instant::now(), COUNT) {
             self.read_gauge("select count(*) from users", &USERS).await;
-            // The mailboxes' own counters, so that no contact is looked at.
+            // The mailboxes' counters, so that no contact is read.
             self.read_gauge("select cast(coalesce(sum(contacts), 0) as bigint) from mailboxes", &CONTACTS).await;
             self.read_gauge("select count(*) from subscriptions", &SUBSCRIPTIONS).await;
-            // By their index, which has no others.
+            // From their partial index, which has only these rows.
             self.read_gauge("select count(*) from contacts where deleted_date_time is not null", &DELETED).await;
             self.read_gauge(OLDEST, &OLDEST_CHANGE).await;
         }

@@ -21,11 +21,11 @@ const WAIT: Duration = Duration::from_secs(5);
 pub(in crate::store) struct ProbeConnection {
     at: ProbeTarget,
     session: Mutex<Option<Session>>,
-    /// When rows were counted last.
+    /// The time of the last count of rows.
     counted: std::sync::Mutex<Option<Instant>>,
 }
 
-/// Where it goes.
+/// The database that it connects to.
 enum ProbeTarget {
     File(Arc<OpenedDatabase>),
     Cluster(Arc<Cluster>),
@@ -40,7 +40,7 @@ impl ProbeConnection {
         Self { at: ProbeTarget::Cluster(cluster), session: Mutex::default(), counted: std::sync::Mutex::default() }
     }
 
-    /// Whether rows are to be counted: they were not for so long. The next call will say no.
+    /// Whether the last count of rows is older than this. The next call then returns false.
     pub(in crate::store) fn is_due(&self, now: Instant, every: Duration) -> bool {
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         let is_due = counted.is_none_or(|last| now.saturating_duration_since(last) >= every);

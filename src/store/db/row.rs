@@ -54,7 +54,7 @@ fn parsed<T: DeserializeOwned>(json: &str) -> Result<T, Error> {
 /// A row of a result.
 pub(in crate::store) struct Row {
     of: RowSource,
-    /// The number of columns that stand before the first.
+    /// The number of columns before the first.
     before: usize,
 }
 
@@ -97,7 +97,7 @@ impl Row {
         Self { before, ..self }
     }
 
-    /// Rows as `Statement::packed` has SQLite write them: an array in each line.
+    /// Rows in the form of `Statement::packed`: an array in each line.
     pub(in crate::store) fn unpacked(text: &str) -> Result<Vec<Self>, Error> {
         let text: Arc<str> = text.into();
         let row = |line: &str| {

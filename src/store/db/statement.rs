@@ -121,7 +121,7 @@ impl Sql {
         Self { pieces: vec![SqlPiece::Either(sqlite, postgres)] }
     }
 
-    /// A number that is ours, such as a position.
+    /// A constant number, such as a position.
     pub(in crate::store) fn number(mut self, number: usize) -> Self {
         self.pieces.push(SqlPiece::Number(number));
         self
@@ -159,7 +159,7 @@ impl Sql {
         parts.into_iter().fold(Self::default(), |list, part| comma(list).then(part))
     }
 
-    /// A text with the part of that name at each `{name}`. Braces around another text stay.
+    /// A text in which each `{name}` is replaced by the part with that name. Other braces stay.
     pub(in crate::store) fn filled(text: &'static str, parts: &[(&str, Self)]) -> Self {
         let mut sql = Self::default();
         let mut rest = text;
@@ -177,7 +177,7 @@ impl Sql {
         sql.text(rest)
     }
 
-    /// The texts of what has no values.
+    /// The texts of a statement without values.
     pub(in crate::store) fn texts(&self) -> Texts {
         let (mut sqlite, mut postgres) = <(SqlText, SqlText)>::default();
         sqlite.write(self, false);
@@ -186,12 +186,12 @@ impl Sql {
         Texts { sqlite: sqlite.text, postgres: postgres.text }
     }
 
-    /// Texts that were made before.
+    /// Prepared texts.
     pub(in crate::store) fn prepared(texts: &'static Texts) -> Self {
         Self::default().per_engine(&texts.sqlite, &texts.postgres)
     }
 
-    /// `(…)`: some UUIDs, to be used behind `in`. They are one value, however many they are.
+    /// `(…)`: some UUIDs, for use after `in`. They are sent as one value.
     pub(in crate::store) fn among(ids: &[Uuid]) -> Self {
         let ids: Vec<_> = ids.iter().map(|id| id.as_simple().to_string()).collect();
         let list = Self::default()
@@ -199,7 +199,7 @@ impl Sql {
         list.value(json(&ids)).per_engine("))", "::text::jsonb) as ids (value))")
     }
 
-    /// The same of texts.
+    /// The same for texts.
     pub(in crate::store) fn among_texts(texts: &[String]) -> Self {
         let list = Self::default()
             .per_engine("(select value from json_each(", "(select value from jsonb_array_elements_text(");
@@ -279,7 +279,7 @@ impl<'q> Statement<'q> {
         Self { sqlite: sqlite.into(), postgres: postgres.into(), values: Vec::new(), of_postgres: None }
     }
 
-    /// One of the texts that were made before.
+    /// One of the prepared texts.
     pub(in crate::store) fn prepared(texts: &'static Texts) -> Self {
         Self::per_engine(&texts.sqlite, &texts.postgres)
     }
@@ -291,12 +291,12 @@ impl<'q> Statement<'q> {
         self
     }
 
-    /// The text for an engine, which has no values.
+    /// The text for an engine, without values.
     pub(in crate::store) fn text(&self, postgres: bool) -> Cow<'static, str> {
         if postgres { self.postgres.clone() } else { self.sqlite.clone() }
     }
 
-    /// A statement's text as one that asks SQLite how it would be run.
+    /// The text of a statement that asks for SQLite's query plan.
     pub(in crate::store) fn explained(text: &str) -> String {
         ["explain query plan ", text].concat()
     }
@@ -362,7 +362,7 @@ where
     })
 }
 
-/// A text whose `$n` have become greater.
+/// A text with its `$n` increased.
 fn shifted(sql: &str, by: usize) -> String {
     let mut pieces = sql.split('$');
     let mut text = pieces.next().unwrap_or_default().to_owned();

@@ -1,4 +1,4 @@
-//! Upgrades of the schema: what one has to do, the backup of a SQLite file before it, and how long one takes, found out on a copy.
+//! Upgrades of the schema: the pending steps, the backup of a SQLite file, and a trial on a copy that measures the duration.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -16,27 +16,27 @@ use crate::store::db::migrate::{self, OpenFailure, Pending};
 use crate::store::db::opened::OpenedDatabase;
 use crate::store::db::{pooler, restore};
 
-/// An upgrade that was done.
+/// A finished upgrade.
 #[derive(Debug, Clone)]
 pub struct Upgraded {
-    /// What it had to do.
+    /// Its steps.
     pub pending: Pending,
-    /// The copy of the file as it was before.
+    /// The copy of the file from before the upgrade.
     pub backup: Option<PathBuf>,
-    /// How long it took, with the copy.
+    /// Its duration, with the copy.
     pub took: Duration,
 }
 
-/// An upgrade that was done on a copy of a SQLite file.
+/// A trial upgrade on a copy of a SQLite file.
 #[derive(Debug, Clone, Copy)]
 pub struct Rehearsed {
-    /// How long it took, without the copy.
+    /// Its duration, without the copy.
     pub took: Duration,
     /// The size of the file, in bytes, before and after.
     pub bytes: (u64, u64),
 }
 
-/// What an upgrade of a database has to do. Nothing is changed.
+/// The pending upgrade of a database. Nothing is changed.
 ///
 /// # Errors
 /// There is no database, or it has no schema, or one that cannot be upgraded.
@@ -72,7 +72,7 @@ pub async fn rehearse(path: &Path) -> Result<Rehearsed, OpenError> {
     Ok(Rehearsed { took: begun.elapsed(), bytes: (before, size()) })
 }
 
-/// Upgrades a database. With a `lock` it is that of the SQLite file, which nobody serves then.
+/// Upgrades a database. `lock` is the lock of a SQLite file, which no server uses meanwhile.
 ///
 /// # Errors
 /// As [`pending`]; the file cannot be written, no backup can be made of it, or a migration fails. Nothing is changed then.
@@ -109,10 +109,10 @@ fn enter(file: &Path) -> Result<std::sync::Arc<OpenedDatabase>, OpenFailure> {
     OpenedDatabase::enter(file)
 }
 
-/// Upgrades a SQLite file that this process has entered, if it has an older schema. One with users is copied before, unless that is
-/// not wanted. Returns where the copy is.
+/// Upgrades a SQLite file that this process has entered, if it has an older schema. A file with users is copied before, unless the options
+/// say otherwise. Returns the path of the copy.
 pub(in crate::store) async fn upgrade_file(file: &Path, backs_up: bool) -> Result<Option<PathBuf>, OpenFailure> {
-    // What is no database of ours, or none yet, has nothing to be copied.
+    // A file that is not a database of contactd is not copied.
     let pending = migrate::pending_in_sqlite(&plain_options(file)).await.ok();
     let older = pending.filter(|pending| backs_up && pending.has_data && !pending.migrations.is_empty());
     let backup = match older {
@@ -123,8 +123,7 @@ pub(in crate::store) async fn upgrade_file(file: &Path, backs_up: bool) -> Resul
     Ok(backup)
 }
 
-/// Copies a file to the name that tells of its schema, in place of an earlier such copy: a program that is started again and again
-/// must not fill the disk.
+/// Copies a file to a name with its schema version, and replaces an earlier copy, so that repeated starts do not fill the disk.
 async fn back_up(file: &Path, schema: i64) -> Result<PathBuf, OpenFailure> {
     let failed = |why: String| {
         format!(

@@ -29,7 +29,7 @@ const MAX_FOLDERS: i64 = 5;
 const MAX_CHANGES: i64 = 5_000;
 /// Tolerance for differences between the clocks of processes, in microseconds: a day.
 const CLOCKS: i64 = 24 * 60 * 60 * 1_000_000;
-/// How long a sync token of CardDAV leads on, in microseconds: 400 days.
+/// Lifetime of a sync token of CardDAV, in microseconds: 400 days.
 const KEPT_FOR_CARDS: i64 = 400 * CLOCKS;
 /// Number of mailboxes that are checked at once.
 const MAILBOXES: i64 = 500;
@@ -269,8 +269,8 @@ where mailbox = $1 and seq <= $2 and not kept and (contact_id is null or not rem
     Ok(true)
 }
 
-/// Removes the first entries that are kept for CardDAV and expired, but the last of each folder that is there, whose number tells
-/// how far its clients are. Returns whether there may be more.
+/// Removes the first expired entries that are kept for CardDAV. The last entry of each existing folder stays, because its number
+/// is the folder's watermark. Returns whether there may be more.
 async fn remove_kept(tx: &mut Tx, mailbox: i64, until: i64, even_last: bool) -> Result<bool, Error> {
     let text = "
 select max(seq) from (

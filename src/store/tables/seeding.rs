@@ -16,7 +16,7 @@ use crate::store::tables::contacts::{self, New};
 use crate::store::tables::{categories, folders, photos, shares, users};
 use crate::store::write::tx::Tx;
 
-/// Contacts of one statement.
+/// Number of contacts in one statement.
 const MANY: usize = 500;
 
 /// A contact, and its photo.
@@ -26,35 +26,35 @@ pub type SeedContact = (ContactPatch, Option<(Picture, Vec<u8>)>);
 pub struct SeedFolder {
     /// Its name.
     pub display_name: String,
-    /// What is in it.
+    /// Its contacts.
     pub contacts: Vec<SeedContact>,
 }
 
-/// A user and what is in their mailbox.
+/// A user, with the content of the mailbox.
 pub struct SeedUser {
-    /// The user, who is made if there is none of this name.
+    /// The user's name. The user is created if it does not exist.
     pub name: UserName,
-    /// How the user is shown.
+    /// The display name.
     pub display_name: Option<String>,
-    /// Folders.
+    /// The folders.
     pub folders: Vec<SeedFolder>,
     /// Contacts of the default folder.
     pub contacts: Vec<SeedContact>,
-    /// Names and colours.
+    /// Categories: names and colours.
     pub categories: Vec<(String, &'static str)>,
 }
 
-/// That a user sees another's mailbox.
+/// A share of a mailbox.
 pub struct SeedShare {
     /// The owner.
     pub of: UserName,
-    /// The other one.
+    /// The user that gets access.
     pub with: UserName,
-    /// Whether they write to it as well.
+    /// Whether that user may write too.
     pub can_write: bool,
 }
 
-/// The ids that were made, in the order of the seed.
+/// The created ids, in the order of the seed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeededUser {
     /// The user.

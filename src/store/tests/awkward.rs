@@ -9,7 +9,7 @@ use crate::json::Json;
 use crate::odata::shape::Shape;
 use crate::store::tests::*;
 
-/// Texts that fold, sort, match or quote unlike others.
+/// Texts with special cases of folding, sorting, matching or quoting.
 pub(super) fn texts() -> Vec<String> {
     let mut texts: Vec<String> = [
         "",
@@ -106,7 +106,7 @@ pub(super) const MULTI: [&str; 3] = [
     "BinaryArray 0x3001",
 ];
 
-/// The value as JSON, but for every fifth, which is null.
+/// The value as JSON; every fifth is null.
 fn pick(texts: &[String], i: usize) -> Value {
     if i.is_multiple_of(5) { Value::Null } else { json!(texts[i % texts.len()]) }
 }
@@ -163,7 +163,7 @@ fn bodies() -> Vec<Value> {
     (0..texts.len()).map(body).collect()
 }
 
-/// A store with all of them, and what is in it.
+/// A store with all of them, and the contacts.
 pub(super) async fn filled() -> (Opened, Vec<Contact>) {
     let o = opened().await;
     let patch = |body: Value| {

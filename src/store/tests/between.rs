@@ -1,4 +1,4 @@
-//! What a test does between the statements of a read, on its own thread.
+//! Hooks of tests between the statements of a read, on the test's thread.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -12,12 +12,12 @@ thread_local! {
     static HOOK: RefCell<Option<Hook>> = const { RefCell::new(None) };
 }
 
-/// Calls this from now on, or nothing any more.
+/// Sets or removes the hook.
 pub(crate) fn set(hook: Option<Hook>) {
     HOOK.with_borrow_mut(|now| *now = hook);
 }
 
-/// Does what the test wants done before a statement.
+/// Runs the hook.
 pub(in crate::store) async fn statement() {
     let hook = HOOK.with_borrow(Clone::clone);
     if let Some(doing) = hook.and_then(|hook| hook()) {

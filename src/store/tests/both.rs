@@ -1,4 +1,4 @@
-//! What holds on either engine.
+//! Tests for both engines.
 
 use crate::domain::contact::Properties;
 use crate::store::tests::*;
@@ -8,7 +8,7 @@ async fn waiting_writes_share_a_commit_and_are_answered_after_it() {
     let o = opened().await;
     let (store, mailbox) = (o.store.clone(), o.mailbox);
     let look = o.job(async move |tx| {
-        // Inside, the neighbours' contacts are there; outside, they are not committed yet.
+        // The transaction sees the other jobs' contacts; outside, they are not committed yet.
         let row = tx.reading().await?.row(Statement::new("select count(*) from contacts")).await?.unwrap();
         assert_eq!(row.get::<i64>(0)?, 2);
         assert!(store.contacts(mailbox, &first(10), None).await?.contacts.is_empty());
@@ -36,7 +36,7 @@ async fn creates_that_are_written_together_are_answered_each_for_itself() {
     }
     assert_eq!(o.titles().await, ["a", "b", "c", "d"]);
 
-    // Two of them cannot be: the others are written, and nothing is left of the two.
+    // Two of them fail; the others are written, and nothing remains of the two.
     let (running, refused) = (o.insert("e"), ["y", "z"].map(|folder| create("no", Some(folder))));
     let answered = futures_util::join!(running, create("f", None), join_all(refused), create("g", Some("x")));
     assert!(answered.0.is_ok() && answered.1.is_ok() && answered.3.is_ok());
@@ -61,7 +61,7 @@ async fn a_failing_job_leaves_its_neighbours_alone() {
         tx.execute(Statement::new("insert into mailboxes (id, seq) values (7, 0)")).await?;
         tx.execute(Statement::new("insert into mailboxes (id, seq) values (7, 0)")).await
     });
-    // Within one procedure too: the number and the entry in the log are taken back with the contact.
+    // Within one procedure too: the number and the log entry are undone with the contact.
     let half = o.job(async move |tx| {
         tx.open_savepoint().await?;
         let nowhere = Contact {
@@ -119,7 +119,7 @@ async fn a_caller_that_goes_away_leaves_whole_contacts_or_none() {
         i64::try_from(titles.len()).unwrap()
     );
 
-    // One that left before its turn is not written at all.
+    // A create whose caller left before its turn is not written.
     let gone = Box::pin(async {
         let _ = tokio::time::timeout(Duration::from_millis(5), o.insert("gone")).await;
         Ok(())

@@ -1,4 +1,4 @@
-//! Filters of constants alone, which only the types of their values tell apart.
+//! Filters of constants, which differ only in the types of their values.
 
 /// Constants compared with constants: nothing in their texts but the comparison tells them apart.
 pub(super) fn constants() -> Vec<String> {

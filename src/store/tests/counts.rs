@@ -1,10 +1,10 @@
-//! The number of contacts that a folder's row has is that of its contacts, whatever is done.
+//! The stored number of contacts of a folder is correct after every kind of write.
 
 mod both {
     use crate::store::jobs::purge::purge;
     use crate::store::tests::*;
 
-    /// Compares the numbers with the rows, and with what lists answer.
+    /// Compares the stored numbers with the rows, and with the lists' counts.
     async fn assert_counted(o: &Opened, what: &str, expected: i64) {
         let wrong = "
 select count(*) from folders f where contacts <> (

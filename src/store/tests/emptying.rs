@@ -1,5 +1,5 @@
-//! A folder with much in it is deleted in pieces: nobody sees anything of it from the first one on, other writers have their
-//! turns between, and whoever follows is told of each contact once.
+//! A large folder is deleted in pieces: readers see nothing of it after the first piece, other writers run between the
+//! pieces, and delta reports each contact once.
 
 mod both {
     use std::collections::HashSet;
@@ -13,7 +13,7 @@ mod both {
 
     /// More than two pieces.
     const MANY: usize = 1_100;
-    /// The same as the database counts.
+    /// The same, as a number of the database.
     const ALL: i64 = 1_100;
 
     struct Full {
@@ -32,7 +32,7 @@ mod both {
             Self { o, folder, contacts }
         }
 
-        /// Deletes the folder, and marks nothing of what is in it yet.
+        /// Deletes the folder without marking its contacts.
         async fn begin(&self, time: Option<i64>) {
             let (mailbox, path) = (self.o.mailbox, self.folder.clone());
             let work = async move |tx: &mut Tx| {
@@ -125,7 +125,7 @@ mod both {
         let mut deleting = Box::pin(store.delete_folder(mailbox, &full.folder, Preconditions::default()));
         let mut creating = full.o.insert("other");
         std::future::poll_fn(|context| {
-            // There is always a create that waits.
+            // A create always waits.
             while creating.as_mut().poll(context).is_ready() {
                 creating = full.o.insert("other");
             }
@@ -141,7 +141,7 @@ where c.removed and c.contact_id is not null and not d.removed";
     }
 
     #[actix_web::test]
-    async fn what_was_interrupted_is_marked_by_the_next_purge_or_when_the_folder_is_made_anew() {
+    async fn an_interrupted_deletion_is_finished_by_the_next_purge_or_when_the_folder_is_created_again() {
         let full = Full::new().await;
         full.begin(None).await;
         let weak = Arc::downgrade(&full.o.store.shared);
@@ -154,7 +154,7 @@ where c.removed and c.contact_id is not null and not d.removed";
         full.o.store.insert(full.o.mailbox, patch).await.unwrap();
         assert_eq!((full.o.titles().await, full.marked().await), (vec!["new".to_owned()], ALL));
 
-        // For good, all goes; also where the folder is inside another that is deleted.
+        // A permanent deletion removes everything, also inside another deleted folder.
         let full = Full::new().await;
         full.begin(Some(trash::FOR_GOOD)).await;
         crate::store::jobs::purge::purge(&weak_of(&full), None, None, None).await;
@@ -196,7 +196,7 @@ where c.removed and c.contact_id is not null and not d.removed";
             let now = full.o.count(left).await;
             assert_eq!(now - before, emptying::PIECE.min(ALL - before));
             before = now;
-            // Meanwhile one that has not left is brought back all the same.
+            // A contact that is still in the folder can be restored meanwhile.
             if before == emptying::PIECE {
                 let last = full.contacts[MANY - 1].id;
                 let restored = full.o.store.restore(mailbox, last, Preconditions::default()).await.unwrap();

@@ -19,7 +19,7 @@ pub(super) mod both {
         filter(text, &Aliases::default(), model, Handling::Lenient).unwrap_or_else(|error| panic!("{text}: {error}"))
     }
 
-    /// The awkward contacts, with all that can be read along with them.
+    /// The awkward contacts, with their extensions and extended properties.
     pub(in crate::store::tests) async fn whole() -> (Opened, Vec<Contact>) {
         let (o, contacts) = filled().await;
         let all = || Some(ExpandSelection::All);
@@ -29,7 +29,7 @@ pub(super) mod both {
         (o, page.contacts)
     }
 
-    /// Asks the database and the evaluator; answers how many there are.
+    /// Compares the database with the evaluator. Returns the number of matches.
     pub(in crate::store::tests) async fn agree(o: &Opened, contacts: &[Contact], text: &str, model: Model) -> usize {
         let condition = parsed(text, model);
         let fits = |contact: &&Contact| eval::EvaluatedContact::new(contact).condition(&condition) == Some(true);
@@ -252,7 +252,7 @@ pub(super) mod both {
         "null in (null)",
     ];
 
-    /// The same by the names of v1.0.
+    /// The same with the names of v1.0.
     const FIXED_V1: &[&str] = &[
         "homePhones/any(p:p eq 'ann')",
         "businessPhones/any(p:p eq '')",
@@ -289,7 +289,7 @@ pub(super) mod both {
         }
     }
 
-    /// The same of extended properties.
+    /// The same for extended properties.
     fn of_extended_properties(filters: &mut Vec<String>) {
         for (i, text) in texts().iter().enumerate() {
             let quoted = text.replace('\'', "''");

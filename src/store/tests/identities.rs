@@ -14,7 +14,7 @@ mod both {
         store.user_of_identity(&identity(issuer, subject, name)).await.unwrap()
     }
 
-    /// Who is found by a name.
+    /// The user that a name finds.
     async fn found(store: &Store, name: &str) -> Option<String> {
         store.find_user_called(name).await.unwrap().map(|user| user.id)
     }
@@ -35,7 +35,7 @@ mod both {
             ("https://b", "2", Some("ann+x@example.org")),
             ("https://b", "4", None),
             ("https://b", "5", Some(&"é".repeat(255))),
-            // Where one ends and the other begins is not to be mistaken.
+            // The boundary between issuer and subject is unambiguous.
             ("https://b\n6", "", None),
         ] {
             let user = user(&o.store, issuer, subject, name).await;
@@ -49,7 +49,7 @@ mod both {
             users.push(user);
         }
         assert_eq!(o.count("select count(*) from identities").await, 7);
-        // A name of contactd's own finds none of them.
+        // The name of a user of contactd's own finds none of them.
         for user in &users[1..] {
             assert!(matches!(o.store.user(&name(&user.id)).await, Err(Error::Denied(_))), "{}", user.id);
         }
@@ -57,7 +57,7 @@ mod both {
     }
 
     #[actix_web::test]
-    async fn a_name_is_whose_alone_the_provider_says_whoever_came_first() {
+    async fn a_name_belongs_to_the_only_user_who_claims_it_regardless_of_order() {
         for order in [["1", "2"], ["2", "1"]] {
             let o = opened().await;
             let first = user(&o.store, "https://a", order[0], Some("Boss@corp.example")).await;
@@ -66,21 +66,21 @@ mod both {
                 ("Boss@corp.example", "Boss@corp.example")
             );
             assert_eq!(found(&o.store, "boss@CORP.example").await.as_ref(), Some(&first.id));
-            // Two have it, so nobody has.
+            // Two users claim it, so neither has it.
             let second = user(&o.store, "https://a", order[1], Some("boss@corp.example")).await;
             assert_eq!(second.user_principal_name, format!("{}@identity", second.id));
             assert_eq!(found(&o.store, "boss@corp.example").await, None);
             let first = user(&o.store, "https://a", order[0], Some("Boss@corp.example")).await;
             assert_eq!(first.user_principal_name, format!("{}@identity", first.id));
-            // One is called otherwise now: the other has it.
+            // One of them has another name now, so the other has it.
             let renamed = user(&o.store, "https://a", order[0], Some("chief@corp.example")).await;
             assert_eq!((renamed.id.as_str(), renamed.mail.as_str()), (first.id.as_str(), "chief@corp.example"));
             assert_eq!(found(&o.store, "boss@corp.example").await, Some(second.id.clone()));
-            // An older token changes nothing back.
+            // An older token does not change it back.
             let older = Identity { said: 9, ..identity("https://a", order[0], Some("boss@corp.example")) };
             assert_eq!(o.store.user_of_identity(&older).await.unwrap(), renamed);
             assert_eq!(found(&o.store, "boss@corp.example").await, Some(second.id.clone()));
-            // The claim is trusted no more.
+            // The claim is no longer trusted.
             o.store.trust_claim(Some(("https://a".to_owned(), "upn".to_owned()))).await.unwrap();
             assert_eq!(found(&o.store, "boss@corp.example").await, Some(second.id.clone()));
             o.store.trust_claim(Some(("https://a".to_owned(), "email".to_owned()))).await.unwrap();
@@ -95,14 +95,14 @@ mod both {
     }
 
     #[actix_web::test]
-    async fn a_removed_user_leaves_the_name_to_whom_it_is_due() {
+    async fn a_removed_user_releases_the_name_for_the_next_user_who_claims_it() {
         let o = opened().await;
         let one = user(&o.store, "https://a", "1", Some("ann@example.org")).await;
         let two = user(&o.store, "https://a", "2", Some("ann@example.org")).await;
         assert_eq!(found(&o.store, "ann@example.org").await, None);
         o.store.remove_user(&name(&one.id)).await.unwrap();
         assert_eq!(found(&o.store, "ann@example.org").await, Some(two.id));
-        // Who was removed begins anew.
+        // A removed user starts with a new mailbox.
         let anew = user(&o.store, "https://a", "1", Some("bob@example.org")).await;
         assert_ne!((&anew.id, anew.mailbox), (&one.id, one.mailbox));
         let bob = name("bob@example.org");
@@ -118,7 +118,7 @@ mod both {
         let squatter = user(store, "https://a", "1", Some("boss@corp.example")).await;
         let refusal = |done: Result<User, Error>| done.unwrap_err().to_string();
         assert!(refusal(store.bind_name("boss@corp.example", None, "2").await).contains("--issuer"));
-        // Before they have come, and while another is called so.
+        // Before the user's first request, and while another user has the name.
         let boss = store.bind_name("Boss@corp.example", a(), "2").await.unwrap();
         assert_eq!(boss.user_principal_name, "Boss@corp.example");
         assert_eq!(found(store, "boss@corp.example").await, Some(boss.id.clone()));
@@ -127,7 +127,7 @@ mod both {
         assert_eq!(user(store, "https://a", "2", Some("other@corp.example")).await, boss);
         assert_eq!(found(store, "boss@corp.example").await, Some(boss.id.clone()));
         assert_eq!(found(store, "other@corp.example").await, None);
-        // Again, by another name; in nobody's way.
+        // Again, with another name, without a conflict.
         store.bind_name("chief@corp.example", None, "2").await.unwrap();
         assert_eq!(found(store, "chief@corp.example").await, Some(boss.id.clone()));
         assert_eq!(found(store, "boss@corp.example").await, Some(squatter.id));
@@ -135,7 +135,7 @@ mod both {
         for id in [boss.id.clone(), format!("{}@identity", boss.id), "a\nb".to_owned(), String::new()] {
             assert!(refusal(store.bind_name(&id, a(), "1").await).contains("cannot be bound"), "{id}");
         }
-        // Free again, the provider's word decides.
+        // After the release the provider's claim decides.
         assert_eq!(store.unbind_name("chief@corp.example").await.unwrap().id, boss.id);
         assert_eq!(found(store, "chief@corp.example").await, None);
         assert_eq!(found(store, "other@corp.example").await, Some(boss.id));
@@ -144,7 +144,7 @@ mod both {
     }
 
     #[actix_web::test]
-    async fn a_user_of_contactds_own_is_whose_the_operator_says() {
+    async fn the_operator_binds_a_user_of_contactds_own_to_an_identity() {
         let o = opened().await;
         let (store, a) = (&o.store, || Some("https://a".to_owned()));
         let zed = store.user(&name("zed")).await.unwrap();

@@ -1,4 +1,4 @@
-//! What is derived of contacts: that look-ups use it, and that it is made anew when its rule changes.
+//! Derived data of contacts: look-ups use it, and it is recomputed when its rule changes.
 
 mod both {
     use crate::domain::contact::patch::ContactAdditions;
@@ -16,7 +16,7 @@ mod both {
     #[actix_web::test]
     async fn the_common_look_ups_use_an_index() {
         let o = opened().await;
-        // Enough of them that an index is worth it.
+        // Enough rows for the planner to use an index.
         for i in 0..6 {
             let named = |j: usize| {
                 let mut patch = titled("x");
@@ -93,7 +93,7 @@ mod both {
     }
 
     #[actix_web::test]
-    async fn keys_are_made_anew_for_what_an_older_rule_made() {
+    async fn keys_of_an_older_rule_are_recomputed() {
         let (o, contacts) = filled().await;
         let folded_rows = "select count(*) from folded";
         let words = o.schema.as_ref().map_or("select count(*) from searched", |_| "select count(*) from words");
@@ -125,7 +125,7 @@ mod both {
         };
         let fits = |c: &&Contact| has(c, Text::Title, ["é"; 2]) || has(c, Text::NickName, ["σ"; 2]);
         assert_eq!(found, rest.iter().filter(fits).cloned().collect::<Vec<_>>());
-        // A contact that is written anew has the keys of what it is now, and no others.
+        // A changed contact has only the keys of its current values.
         let within: &[String] = &[];
         o.store.update(o.mailbox, within, contacts[9].id, noted("É"), Preconditions::default()).await.unwrap();
         let changed = o.store.contact(o.mailbox, within, contacts[9].id).await.unwrap();

@@ -1,21 +1,21 @@
-//! Connections to PostgreSQL that are lost at a chosen message, and what is known of the commit.
+//! Connections to PostgreSQL that are lost at a chosen message, and the outcome of the commit.
 
 use crate::store::tests::proxy::{CutPoint, Proxy};
 use crate::store::tests::*;
 
-/// A store whose way to the server can be cut.
+/// A store whose connection to the server can be cut.
 pub(super) async fn behind_a_proxy() -> (Opened, Proxy) {
     let schema = Postgres::shared().schema();
     let proxy = Proxy::to(Postgres::shared().port());
     let url = schema.url.replace(&format!(":{}/", Postgres::shared().port()), &format!(":{}/", proxy.port));
     let o = Opened::new(url.parse().unwrap(), tempfile::tempdir().unwrap(), Some(schema), Options::default()).await;
-    // Whatever is prepared at first use is then prepared.
+    // Prepares all statements.
     o.insert("first").await.unwrap();
     (o, proxy)
 }
 
 impl Opened {
-    /// A job that is not one statement, so that its commit is a message by itself; it ends by doing `last`.
+    /// A job of several statements, so that its commit is a separate message. `last` runs at its end.
     pub(super) fn longer(
         &self,
         title: &str,
@@ -34,26 +34,19 @@ impl Opened {
 #[actix_web::test]
 async fn a_commit_whose_answer_is_lost_is_looked_up_and_answered() {
     let (o, proxy) = behind_a_proxy().await;
-    // Other tests may count too.
-    let found = || {
-        let text = crate::metrics::render("postgres");
-        let sample = "contactd_postgres_commit_lookups_total{result=\"found\"} ";
-        text.lines().find_map(|line| line.strip_prefix(sample)).unwrap().parse::<u64>().unwrap()
-    };
-    let before = found();
-    // A create is one message, which commits.
-    proxy.cut(CutPoint::Answer, 0);
+    // A create is one message, which includes the commit.
+    proxy.cut(Cut::Answer, 0);
     let created = o.store.insert(o.mailbox, titled("lost")).await.unwrap();
     assert_eq!(o.store.contact(o.mailbox, &[], created.id).await.unwrap(), created);
 
-    // Several in one statement, each with its own number.
-    proxy.cut(CutPoint::Answer, 0);
+    // Several creates in one statement, each with its own number.
+    proxy.cut(Cut::Answer, 0);
     let created = o.store.insert_many(o.mailbox, vec![titled("a"), titled("b"), titled("c")]).await.unwrap();
     for contact in &created {
         assert_eq!(o.store.contact(o.mailbox, &[], contact.id).await.unwrap(), *contact);
     }
 
-    // A commit that is a message by itself.
+    // A commit in a separate message.
     o.longer("prepares", || ()).await.unwrap();
     let armed = proxy.clone();
     o.longer("longer", move || armed.cut(CutPoint::Answer, 0)).await.unwrap();
@@ -70,7 +63,7 @@ async fn a_commit_whose_answer_is_lost_is_known_by_what_was_kept_in_it() {
         let (mailbox, patch) = (o.mailbox, titled("undone"));
         o.job(async move |tx| {
             contacts::insert(tx, new(mailbox, patch), 10).await?;
-            // The messages behind this one: back to the savepoint, and the commit.
+            // The messages after this one: the rollback to the savepoint, and the commit.
             if let Some(proxy) = proxy {
                 proxy.cut(CutPoint::Answer, 1);
             }
@@ -88,12 +81,12 @@ async fn a_commit_whose_answer_is_lost_is_known_by_what_was_kept_in_it() {
 #[actix_web::test]
 async fn a_commit_that_never_arrived_is_refused_or_done_once() {
     let (o, proxy) = behind_a_proxy().await;
-    // A single statement is tried again, and stored once.
-    proxy.cut(CutPoint::Request, 0);
+    // A single statement is retried, and stored once.
+    proxy.cut(Cut::Request, 0);
     let created = o.store.insert(o.mailbox, titled("again")).await.unwrap();
     assert_eq!(o.store.contact(o.mailbox, &[], created.id).await.unwrap(), created);
 
-    // A transaction is not: its caller is told that nothing was written.
+    // A transaction is not retried: its caller gets the error that nothing was written.
     o.longer("prepares", || ()).await.unwrap();
     let armed = proxy.clone();
     let refused = o.longer("refused", move || armed.cut(CutPoint::Request, 0)).await;

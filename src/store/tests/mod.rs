@@ -1,5 +1,5 @@
-//! The store from below: what a shared commit promises when something in it goes wrong. `both` is of either engine: it
-//! runs on SQLite, or with TEST_ENGINE=postgres on PostgreSQL; `tests/run` does both.
+//! Tests of the store itself, such as failures inside a shared commit. Modules `both` run on SQLite, or with
+//! TEST_ENGINE=postgres on PostgreSQL; `tests/run` does both.
 
 mod awkward;
 pub(crate) mod between;
@@ -44,7 +44,7 @@ use crate::store::db::statement::Statement;
 use crate::store::write::tx::Tx;
 use crate::store::*;
 
-/// A store, and what its data lies in.
+/// A store, and the location of its data.
 pub(crate) struct Opened {
     pub(crate) store: Store,
     pub(crate) mailbox: i64,
@@ -53,7 +53,7 @@ pub(crate) struct Opened {
     schema: Option<Schema>,
 }
 
-/// On the engine this run is for.
+/// Opens a store on the engine of this run.
 pub(crate) async fn opened() -> Opened {
     opened_with(Options::default()).await
 }
@@ -123,7 +123,7 @@ impl Opened {
         Box::pin(async move { self.store.insert(self.mailbox, new).await.map(drop) })
     }
 
-    /// Any job.
+    /// Runs a job.
     fn job<F>(&self, work: F) -> LocalBoxFuture<'_, Result<(), Error>>
     where
         F: AsyncFnOnce(&mut Tx) -> Result<(), Error> + Send + 'static,
@@ -131,7 +131,7 @@ impl Opened {
         Box::pin(self.store.write(Some(self.mailbox), work))
     }
 
-    /// Holds the writer until all jobs wait, so that the next commit is theirs together.
+    /// Blocks the writer until all jobs wait, so that they share the next commit.
     async fn in_one_commit(&self, jobs: Vec<LocalBoxFuture<'_, Result<(), Error>>>) -> Vec<Result<(), Error>> {
         let (running, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let (tell, wait) = (Arc::clone(&running), Arc::clone(&go));
@@ -146,7 +146,7 @@ impl Opened {
                 tokio::time::sleep(Duration::from_millis(30)).await;
                 go.notify_one();
             };
-            // What is polled once is queued.
+            // One poll queues the job.
             futures_util::join!(join_all(jobs), release).0
         };
         let (hold, results) = futures_util::join!(hold, jobs);

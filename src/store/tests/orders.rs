@@ -39,7 +39,7 @@ pub(super) mod both {
         order(text, &Aliases::default(), model, Handling::Lenient).unwrap_or_else(|error| panic!("{text}: {error}"))
     }
 
-    /// Walks through all pages, as tokens take one from each to the next.
+    /// Reads all pages, each from the cursor of the page before.
     pub(in crate::store::tests) async fn walk(o: &Opened, listing: &Listing) -> Vec<Contact> {
         let mut found = Vec::new();
         let mut listing = listing.clone();
@@ -103,7 +103,7 @@ pub(super) mod both {
                 found.extend(shown.iter().copied());
                 let Some(next) = page.next else { break };
                 listing.after = Some(through_a_token(next));
-                // Of those shown last one changes its place, to where it is not seen again, and one goes away.
+                // One of the last shown rows moves to an earlier position, and one is deleted.
                 let (last, before) = (shown[shown.len() - 1], shown[shown.len() - 2]);
                 let away = if descending { "\u{10ffff}" } else { "" };
                 let within: &[String] = &[];
@@ -114,7 +114,7 @@ pub(super) mod both {
         }
     }
 
-    /// Of long keys the last few shown are known again, though they were on pages before.
+    /// Anchors with long keys are recognized, even if they are from earlier pages.
     #[actix_web::test]
     async fn a_walk_page_by_page_goes_on_behind_what_stays() {
         for text in ["personalNotes", "personalNotes desc"] {
@@ -135,7 +135,7 @@ pub(super) mod both {
                 found.extend(page.contacts.iter().map(|contact| contact.id));
                 let Some(next) = page.next else { break };
                 listing.after = Some(through_a_token(next));
-                // Three of four go where they are not seen again.
+                // Three of four move to earlier positions.
                 if found.len() % 4 != 1 {
                     let last = *found.last().unwrap();
                     o.store.update(o.mailbox, &[], last, noted(away), Preconditions::default()).await.unwrap();

@@ -1,5 +1,5 @@
-//! How the database goes about the lists that clients ask for: by an index that has them in their order, so that a page costs the
-//! same in a mailbox of any size. docs/performance.md measures what is asserted here.
+//! Query plans of the lists that clients ask for: an index has their order, so that a page costs the same in a mailbox of any
+//! size. docs/performance.md has the measurements.
 
 pub(super) mod both {
     use crate::odata::filter::Model;
@@ -9,7 +9,7 @@ pub(super) mod both {
     use crate::store::tests::orders::both::ordered;
     use crate::store::tests::*;
 
-    /// How the database looks for the rows of a page.
+    /// The query plan of a page.
     pub(in crate::store::tests) async fn plan(o: &Opened, listing: &Listing) -> String {
         let mailbox = o.mailbox;
         let explain = async move |session: &mut Session| {
@@ -22,7 +22,7 @@ pub(super) mod both {
         o.store.read(explain).await.unwrap()
     }
 
-    /// Contacts in two folders, enough of them that an index is worth it, and statistics of them.
+    /// Enough contacts in two folders for the planner to use an index, with statistics.
     pub(in crate::store::tests) async fn many() -> Opened {
         let o = opened().await;
         for i in 0..6 {
@@ -64,7 +64,7 @@ pub(super) mod both {
         [listing].into_iter().chain(deep).collect()
     }
 
-    /// That nothing is read through or sorted but the rows of the page. PostgreSQL may sort the few contacts whose keys are too long
+    /// Asserts that only the rows of the page are scanned or sorted. PostgreSQL may sort the few contacts whose keys are too long
     /// for its indexes.
     fn assert_flat(what: &str, plan: &str) {
         let lines: Vec<_> = plan.lines().map(|line| line.trim_start_matches(['-', '>', ' '])).collect();
@@ -78,7 +78,7 @@ pub(super) mod both {
             let few = ["SCAN found", "SCAN measured", "SCAN m", "SCAN x", "SCAN (subquery"];
             let reads = line.starts_with("SCAN ") && !line.contains("VIRTUAL TABLE INDEX 0:M");
             let reads = reads && !few.iter().any(|few| line.starts_with(few));
-            // Tables that are empty here, and that of the folders, are read through.
+            // Empty tables and the table of folders are scanned.
             let large =
                 ["contacts", "emails", "phones", "categories", "words"].map(|table| format!("Seq Scan on {table} "));
             let reads = reads || large.iter().any(|large| line.starts_with(large));

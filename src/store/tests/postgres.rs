@@ -1,4 +1,4 @@
-//! What PostgreSQL, its servers and other processes ask of the store.
+//! PostgreSQL, its servers and other processes.
 
 use crate::domain::handling::Handling;
 use crate::odata::filter::{Aliases, Model, filter as read_filter};
@@ -18,7 +18,7 @@ fn migrations(engine: &str) -> Vec<String> {
     names
 }
 
-/// A store whose sessions are known to the server by a name of their own.
+/// A store whose sessions have their own application name.
 pub(super) async fn named(options: Options) -> (Opened, String) {
     let schema = Postgres::shared().schema();
     let (name, database) = (schema.name.clone(), format!("{}&application_name={}", schema.url, schema.name));
@@ -57,7 +57,7 @@ async fn connections_that_died_meanwhile_cost_no_call() {
     let end =
         format!("select count(pg_terminate_backend(pid)) from pg_stat_activity where application_name = '{name}'");
     for i in 0..3 {
-        // Those that wait to read, and those that wait to write.
+        // The idle sessions for reads, and those for writes.
         join_all((0..5).map(|_| o.store.contact(o.mailbox, &[], created.id))).await;
         assert!(o.query(&end).parse::<i64>().unwrap() >= 2);
         assert_eq!(o.store.contact(o.mailbox, &[], created.id).await.unwrap(), created);
@@ -103,7 +103,7 @@ async fn a_schema_can_be_opened_by_several_at_once() {
         let database: Database = schema.url.parse().unwrap();
         let stores = join_all((0..4).map(|_| Store::open(&database, Options::default()))).await;
         let stores: Vec<_> = stores.into_iter().map(|store| store.unwrap_or_else(|error| panic!("{error}"))).collect();
-        // Each makes two users, the same two.
+        // Each creates the same two users.
         let names = ["ann", "bob"].map(|name| UserName::parse(name).unwrap());
         let users = join_all(stores.iter().flat_map(|store| names.iter().map(|name| store.user(name)))).await;
         let mailbox: Vec<_> = users.into_iter().map(|user| user.unwrap().mailbox).collect();
@@ -256,7 +256,7 @@ async fn a_number_is_not_given_to_another_mailbox_even_when_the_database_is_set_
     let bob = UserName::parse("bob").unwrap();
     let before = o.store.user(&bob).await.unwrap().mailbox;
     o.store.find_user(&bob).await.unwrap();
-    // A backup of before is restored under the running process, which still remembers him; then somebody else comes.
+    // An earlier backup is restored under the running process, which still has the user cached; then another user is created.
     o.query(&format!(
         "delete from users where mailbox = {before}; delete from changes where mailbox = {before};
          delete from folders where mailbox = {before}; delete from mailboxes where id = {before}"
@@ -271,7 +271,7 @@ async fn a_number_is_not_given_to_another_mailbox_even_when_the_database_is_set_
 async fn a_standby_that_answers_nonsense_costs_no_list() {
     let primary = Postgres::start(&[]);
     let standby = primary.standby("odd", &[]);
-    // Another schema of the same server, with none of our tables in it.
+    // Another schema of the same server, without our tables.
     let (schema, other) = (primary.schema(), primary.schema());
     let options = Options { read_from: vec![other.on(&primary, &standby).url.parse().unwrap()], ..Options::default() };
     let o = opened_in_schema(schema, options).await;
@@ -311,7 +311,7 @@ async fn what_costs_too_much_is_stopped_on_a_standby_and_the_standby_is_asked_on
         assert!(matches!(stopped, Err(Error::Inefficient)), "{:?}", stopped.map(drop));
     }
     assert_eq!(o.titles().await.len(), 1);
-    // It was not taken for one that fails, whose sessions would have been ended.
+    // It did not count as failed; its sessions would have been ended.
     assert_eq!(sessions(), before);
 }
 
@@ -328,7 +328,7 @@ async fn sessions_to_a_primary_of_before_are_not_used_once_there_is_another() {
     let both = [o.mailbox, bob].map(|mailbox| o.store.insert(mailbox, titled("before")));
     join_all(both).await.into_iter().for_each(|created| drop(created.unwrap()));
     join_all((0..5).map(|_| o.titles())).await;
-    // The old one stands still, is replaced, and comes back.
+    // The old primary hangs, is replaced, and comes back.
     old.freeze();
     new.promote();
     let found = join_all([o.store.insert(o.mailbox, titled("after")), o.store.insert(bob, titled("after"))]).await;
@@ -340,7 +340,7 @@ async fn sessions_to_a_primary_of_before_are_not_used_once_there_is_another() {
     }
     let there = o.schema.as_ref().unwrap().on(&old, &new);
     assert_eq!(there.query("select count(*) from contacts"), "10");
-    // What hung on its way to the old one may still have arrived there, but nothing that came later.
+    // A message that was on its way to the old primary may have arrived there, but no later one.
     let later = "select count(*) from contacts where title not in ('before', 'after')";
     assert_eq!((there.query(later).as_str(), o.query(later).as_str()), ("6", "0"));
     old.kill();

@@ -1,4 +1,4 @@
-//! A way to a server that can be cut at a message of the client's choice.
+//! A proxy that cuts the connection to a server at a chosen message.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
-/// What of a message and its answer is lost with the connection.
+/// What is lost with the connection.
 #[derive(Clone, Copy)]
-pub(super) enum CutPoint {
-    /// The message: the server never hears of it.
+pub(super) enum Cut {
+    /// The message: the server does not get it.
     Request,
-    /// Its answer: the server has done what was asked.
+    /// Its answer: the server has executed the statement.
     Answer,
 }
 
@@ -28,7 +28,7 @@ struct ProxyState {
     cuts: AtomicUsize,
     /// How many messages have come.
     messages: AtomicUsize,
-    /// What is done after the cut, before the client hears of it.
+    /// A hook after the cut, before the client notices it.
     meanwhile: Mutex<Option<Meanwhile>>,
 }
 
@@ -56,13 +56,13 @@ impl Proxy {
         proxy
     }
 
-    /// Cuts the connection of the message that comes after so many.
-    pub(super) fn cut(&self, cut: CutPoint, after: i64) {
+    /// Cuts the connection after this many messages.
+    pub(super) fn cut(&self, cut: Cut, after: i64) {
         *self.state.cut.lock().unwrap() = cut;
         self.state.passing.store(after, Ordering::SeqCst);
     }
 
-    /// Does this after the next cut, before the client hears of it.
+    /// Sets the hook for the next cut.
     pub(super) fn meanwhile(&self, work: impl FnOnce() + Send + 'static) {
         *self.state.meanwhile.lock().unwrap() = Some(Box::new(work));
     }
@@ -102,13 +102,13 @@ impl ProxyState {
                 self.messages.fetch_add(1, Ordering::SeqCst);
                 if self.passing.load(Ordering::SeqCst) >= 0 && self.passing.fetch_sub(1, Ordering::SeqCst) == 0 {
                     self.cuts.fetch_add(1, Ordering::SeqCst);
-                    if matches!(*self.cut.lock().unwrap(), CutPoint::Answer) {
-                        // The answer comes to nobody, and nobody hears that it was lost before it is there.
+                    if matches!(*self.cut.lock().unwrap(), Cut::Answer) {
+                        // The answer is dropped. The connection is closed only after the answer has arrived.
                         muted.store(true, Ordering::SeqCst);
                         server.write_all(&buffer[..read]).unwrap();
                         let _ = answer.recv_timeout(Duration::from_secs(10));
                     }
-                    // What is not committed then is undone, and holds nobody up.
+                    // The server rolls an open transaction back, so that its locks are released.
                     let _ = server.shutdown(Shutdown::Both);
                     if let Some(meanwhile) = self.meanwhile.lock().unwrap().take() {
                         meanwhile();

@@ -1,4 +1,4 @@
-//! Who waits for whom at the connections that read, and what becomes of a read that nobody waits for any more.
+//! Turns at the read connections, and reads whose caller has left.
 
 use std::future::poll_fn;
 use std::task::Poll;
@@ -15,7 +15,7 @@ impl Opened {
     }
 }
 
-/// Never ends by itself.
+/// A query that does not end.
 const ENDLESS: (&str, &str) = (
     "with recursive n (i) as (select 1 union all select i + 1 from n) select max(i) from n",
     "select max(a.i + b.i) from generate_series(1, 1000000) as a (i), generate_series(1, 1000000) as b (i)",
@@ -25,12 +25,12 @@ async fn endless(session: &mut Session) -> Result<(), Error> {
     session.row(Statement::per_engine(ENDLESS.0, ENDLESS.1)).await.map(drop)
 }
 
-/// Polls a future for a while, and then leaves it.
+/// Polls a future for a while, and then drops it.
 async fn begin_and_leave<T>(reading: impl Future<Output = T>) {
     assert!(tokio::time::timeout(Duration::from_millis(50), reading).await.is_err());
 }
 
-/// What anybody else asks meanwhile.
+/// A read of another caller.
 async fn serves_others(o: &Opened, name: &str, mailbox: i64, contact: Uuid) {
     let other = o.acting(name, mailbox);
     other.permits().await.unwrap();
@@ -55,7 +55,7 @@ async fn a_caller_with_many_mailboxes_leaves_turns_to_others_and_what_is_read_by
     let mut others = Box::pin(async {
         tokio::time::sleep(Duration::from_millis(100)).await;
         serves_others(&o, "app:other", o.mailbox, created.id).await;
-        // By keys the same caller reads too.
+        // The same caller can read by key.
         assert_eq!(o.acting("app:sync", o.mailbox).contact(o.mailbox, &[], created.id).await.unwrap(), created);
     });
     poll_fn(|context| {
@@ -66,7 +66,7 @@ async fn a_caller_with_many_mailboxes_leaves_turns_to_others_and_what_is_read_by
 }
 
 #[actix_web::test]
-async fn whoever_leaves_a_question_keeps_the_turn_until_it_has_ended_and_no_more_than_that() {
+async fn a_dropped_read_keeps_its_turn_until_the_statement_has_ended() {
     let o = opened_with(Options { query_timeout: Duration::from_secs(3), ..Options::default() }).await;
     let created = o.store.insert(o.mailbox, titled("a")).await.unwrap();
     let bob = o.mailbox_of("bob").await;
@@ -75,12 +75,12 @@ async fn whoever_leaves_a_question_keeps_the_turn_until_it_has_ended_and_no_more
         begin_and_leave(store.read_much(Some(bob), endless)).await;
     }
     serves_others(&o, "ann", o.mailbox, created.id).await;
-    // Whatever was left has ended, or ends by its time.
+    // All dropped reads have ended, or end at their time limit.
     assert!(store.contacts(bob, &first(10), None).await.unwrap().contacts.is_empty());
 }
 
 #[actix_web::test]
-async fn a_question_whose_time_is_over_is_the_askers_fault_and_the_connection_serves_on() {
+async fn a_read_over_its_time_limit_is_inefficient_and_the_connection_stays_usable() {
     let o = opened_with(Options { query_timeout: Duration::from_millis(300), ..Options::default() }).await;
     for _ in 0..8 {
         assert!(matches!(o.store.read(endless).await, Err(Error::Inefficient)));
@@ -89,7 +89,7 @@ async fn a_question_whose_time_is_over_is_the_askers_fault_and_the_connection_se
 }
 
 #[actix_web::test]
-async fn a_question_that_somebody_else_stops_is_not_the_askers_fault() {
+async fn a_read_that_an_operator_cancels_is_not_inefficient() {
     let (o, name) = postgres::named(Options::default()).await;
     let mut asking = Box::pin(o.store.read(endless));
     let stop = format!(
@@ -113,7 +113,7 @@ where application_name = '{name}' and state = 'active' and query like '%generate
 async fn health_and_readiness_wait_for_no_connection_that_questions_use_up() {
     let o = opened().await;
     let for_ever = async |_: &mut Session| std::future::pending::<Result<(), Error>>().await;
-    // All connections, those that are kept for the rights of callers included.
+    // All connections, including those reserved for rights.
     let held = join_all((0..16).map(|_| o.store.read_vital(for_ever)));
     let asked = async {
         tokio::time::sleep(Duration::from_millis(100)).await;

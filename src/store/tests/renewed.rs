@@ -1,4 +1,4 @@
-//! What an upgrade makes of what was stored before it.
+//! Recomputed data after an upgrade.
 
 pub(super) mod both {
     use crate::domain::contact::expand::{Expand, ExpandSelection};

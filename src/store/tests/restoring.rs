@@ -8,7 +8,7 @@ use crate::store::db::files::beside;
 use crate::store::db::restore::{Real, RestoreSteps, is_unfinished, restore_by};
 use crate::store::tests::*;
 
-/// Breaks off before a change, and may be on a file system that neither renames nor links.
+/// Stops before a change, optionally on a file system without renames and links.
 struct Broken {
     left: usize,
     renames: bool,
@@ -39,7 +39,7 @@ async fn add(store: &Store) {
     store.insert(mailbox, ContactPatch::default()).await.unwrap();
 }
 
-/// How many contacts there are, once the database was opened as a server does.
+/// The number of contacts after the database was opened like by a server.
 async fn served(path: &Path) -> usize {
     let store = open(path).await;
     let mailbox = store.user(&UserName::parse("ann").unwrap()).await.unwrap().mailbox;
@@ -60,7 +60,7 @@ async fn a_restore_that_is_killed_at_any_step_leaves_the_old_database_or_the_new
             add(&store).await;
             backup(&database, &copy, Verify::Full).await.unwrap();
             add(&store).await;
-            // As a killed server leaves it: with its log.
+            // With a write-ahead log, as after a killed server.
             let killed = path("killed.db");
             for end in ["", "-wal"] {
                 fs::copy(beside(&database, end), beside(&killed, end)).unwrap();

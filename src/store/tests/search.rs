@@ -19,7 +19,7 @@ mod both {
         page.contacts
     }
 
-    /// Asks the database and plain Rust; answers how many there are.
+    /// Compares the database with plain Rust. Returns the number of matches.
     async fn agree(o: &Opened, contacts: &[Contact], text: &str) -> usize {
         let search = search::parse(text).unwrap();
         let fits = |contact: &&Contact| search.matches(&words::places(&words::of_contact(&contact.properties)));

@@ -1,10 +1,10 @@
-//! What SQLite's files and faults ask of the store.
+//! SQLite's files and faults.
 
 use std::path::Path;
 
 use crate::store::tests::*;
 
-/// Lets the database grow by less than `large` has, until the writer connects anew.
+/// Limits the growth of the database to less than `large`, until the writer reconnects.
 async fn shrink(o: &Opened) {
     let shrink = o.job(async move |tx| {
         let row = tx.reading().await?.row(Statement::new("pragma page_count")).await?.unwrap();
@@ -33,7 +33,7 @@ async fn a_full_disk_ends_the_batch_and_nothing_of_it_is_stored() {
     assert_none_happened(&o.in_one_commit(vec![o.insert("a"), full, o.insert("b")]).await);
     assert_eq!(o.titles().await, ["before"]);
 
-    // The same where the job has a savepoint of its own.
+    // The same if the job has its own savepoint.
     shrink(&o).await;
     let mailbox = o.mailbox;
     let full = o.job(async move |tx| {
@@ -42,7 +42,7 @@ async fn a_full_disk_ends_the_batch_and_nothing_of_it_is_stored() {
     });
     assert_none_happened(&o.in_one_commit(vec![o.insert("a"), full, o.insert("b")]).await);
 
-    // And where the job takes no notice.
+    // And if the job ignores the error.
     shrink(&o).await;
     let full = o.job(async move |tx| {
         let _ = contacts::insert(tx, new(mailbox, large()), 10).await;
@@ -200,7 +200,7 @@ async fn a_job_that_fails_after_a_call_outside_its_savepoint_is_not_half_kept() 
 #[actix_web::test]
 async fn creates_that_are_tried_alone_stop_when_the_transaction_is_gone() {
     let o = opened_on_file(Options { max_folders: 1, ..Options::default() }).await;
-    // Whatever ends a transaction, an I/O error for instance: the database rolls back by itself.
+    // Simulates an error that ends the transaction, such as an I/O error: the database rolls back itself.
     let trap = o.job(async move |tx| {
         let text = "
 create temp trigger trap before insert on main.contacts when new.title = 'boom' begin select raise(rollback, 'boom'); end";
@@ -211,7 +211,7 @@ create temp trigger trap before insert on main.contacts when new.title = 'boom' 
         let patch = ContactPatch { parent_folder_id: folder.map(str::to_owned), ..titled(title) };
         Box::pin(async { o.store.insert(o.mailbox, patch).await.map(drop) }) as LocalBoxFuture<'_, Result<(), Error>>
     };
-    // The one that may have no folder makes them be tried alone.
+    // The create without room for its folder makes all be tried separately.
     let creates = vec![create("a", None), create("no", Some("x")), create("boom", None), create("b", None)];
     let results = o.in_one_commit(creates).await;
     assert!(results.iter().all(Result::is_err), "{results:?}");

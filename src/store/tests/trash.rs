@@ -1,4 +1,4 @@
-//! What was deleted long ago is taken away, in pieces, and nothing else is.
+//! The purge removes expired items in pieces, and nothing else.
 
 mod both {
     use crate::store::jobs::purge::purge;
@@ -7,7 +7,7 @@ mod both {
 
     const DAY: Duration = Duration::from_hours(24);
 
-    /// Lets a day of what is in the database go by.
+    /// Makes everything in the database a day older.
     async fn a_day_later(o: &Opened) {
         let age = async |tx: &mut Tx| {
             for text in [
@@ -61,7 +61,7 @@ mod both {
         let contact = o.store.insert_in(o.mailbox, std::slice::from_ref(&outer), titled("in it")).await.unwrap();
         o.store.delete_folder(o.mailbox, std::slice::from_ref(&outer), Preconditions::default()).await.unwrap();
         a_day_later(&o).await;
-        // It was deleted later than its folder.
+        // The contact was deleted later than its folder.
         o.job(async |tx| {
             tx.execute(Statement::new("update contacts set deleted_date_time = deleted_date_time + 86400000000")).await
         })
@@ -102,7 +102,7 @@ mod both {
         let contact = o.store.insert_in(o.mailbox, &folder, titled("in it")).await.unwrap();
         let path = folder.to_vec();
         let mailbox = o.mailbox;
-        // The process ends behind the first of the transactions.
+        // The process ends after the first transaction.
         let begun = async move |tx: &mut Tx| {
             trash::delete_folder(tx, mailbox, &path, &Preconditions::default()).await.map(drop)
         };
@@ -162,7 +162,7 @@ mod both {
         o.store.create_folder(o.mailbox, &["contacts".to_owned()], named("F")).await.unwrap();
         let bob = o.store.user(&UserName::parse("bob").unwrap()).await.unwrap();
         o.store.insert(bob.mailbox, titled("bob's")).await.unwrap();
-        // As if a removal had been interrupted behind its first transaction.
+        // Simulates a removal that was interrupted after its first transaction.
         let gone = async |tx: &mut Tx| tx.execute(Statement::new("delete from users where id = 'ann'")).await;
         o.job(gone).await.unwrap();
         keep(&o, 30).await;

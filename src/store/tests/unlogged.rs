@@ -1,5 +1,5 @@
-//! Lost commits of what the change log leaves out, while another process writes the same rows: they are known by the audit
-//! log. What has no entry there either is not claimed to be known.
+//! Lost commits of writes without a change log entry, while another process writes the same rows: the audit log proves them.
+//! Without an entry there, the outcome is reported as unknown.
 
 use crate::domain::photo::Picture;
 use crate::domain::scopes::Scopes;
@@ -12,7 +12,7 @@ use crate::store::tests::*;
 
 type WriteOutcome<'a> = LocalBoxFuture<'a, Result<(), Error>>;
 
-/// One process, and what it works on in one round.
+/// A process, and its data in one round.
 #[derive(Clone)]
 struct Scene {
     store: Store,
@@ -22,7 +22,7 @@ struct Scene {
     round: u128,
 }
 
-/// A write that is looked at, what must be there for it, and what another process does after it.
+/// The tested write, its preparation, and a later write of another process.
 struct Case {
     name: &'static str,
     before: for<'a> fn(&'a Scene) -> WriteOutcome<'a>,
@@ -37,7 +37,7 @@ impl Scene {
         Self { store: o.store.clone(), mailbox: o.mailbox, contact, bob, round: 0 }
     }
 
-    /// In another round, and by somebody whose action it is.
+    /// For another round, with an actor.
     fn acting(&self, store: &Store, action: &str) -> Self {
         let (user, mailbox) = (Some(self.mailbox), Some(self.mailbox));
         let actor = Actor { name: "ann".to_owned(), action: action.to_owned(), user, mailbox, ..Actor::default() };
@@ -174,9 +174,9 @@ fn cases() -> Vec<Case> {
     ]
 }
 
-/// Does something of which the last message, the commit, is lost. Doing the same twice before tells how many messages it
-/// has, once all is prepared on the connection.
-async fn losing<T>(proxy: &Proxy, cut: CutPoint, work: impl AsyncFn(usize) -> T) -> T {
+/// Runs work whose last message, the commit, is lost. It runs three times before, to prepare the statements and to count the
+/// messages.
+async fn losing<T>(proxy: &Proxy, cut: Cut, work: impl AsyncFn(usize) -> T) -> T {
     let mut messages = 0;
     for round in 0..3 {
         let before = proxy.messages();
@@ -198,7 +198,7 @@ async fn a_lost_commit_is_known_although_another_process_has_written_the_same_si
             let first = round;
             let result = losing(&proxy, cut, async |n| {
                 let scene = Scene { round: first + u128::try_from(n).unwrap(), ..mine.clone() };
-                // What comes before is done by the other, and so is none of the messages.
+                // The other process prepares the case, so that its messages are not counted.
                 (case.before)(&scene.acting(&other, "before")).await.unwrap();
                 if n == 3 {
                     let (theirs, since) = (scene.acting(&other, "since"), case.since);
@@ -292,15 +292,15 @@ async fn a_lost_commit_that_left_nothing_to_know_it_by_is_not_said_to_be_undone(
     let mine = Scene::of(&o).await;
     mine.make_category().await.unwrap();
     let (id, colors) = (mine.category().await.unwrap(), ["preset0", "preset1"]);
-    for cut in [CutPoint::Answer, CutPoint::Request] {
-        // By nobody, so neither the audit log nor the change log shows it.
+    for cut in [Cut::Answer, Cut::Request] {
+        // Without an actor, so neither the audit log nor the change log has an entry.
         let colored = losing(&proxy, cut, async |n| {
             let patch = category::CategoryPatch { color: Some(colors[n % 2]), display_name: None };
             mine.store.update_category(mine.mailbox, id, patch, Preconditions::default()).await.map(drop)
         })
         .await;
         assert!(matches!(colored, Err(Error::Internal(_))), "{colored:?}");
-        // Where nothing was written, that is known.
+        // If nothing was written, the outcome is known.
         let read = losing(&proxy, cut, async |_| {
             o.job(async move |tx| tx.reading().await?.row(Statement::new("select 1")).await.map(drop)).await
         })

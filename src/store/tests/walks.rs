@@ -1,4 +1,4 @@
-//! Lists that an index has in their order are walked as the plain Rust of `domain::query::eval` sorts.
+//! Lists in the order of an index have the same order as in `domain::query::eval`.
 
 mod both {
     use crate::domain::contact::Contact;

@@ -1,17 +1,17 @@
-//! What a transaction is told by those who write in it.
+//! Parameters of the statements of a transaction.
 
 use uuid::Uuid;
 
 use crate::store::db::statement::Statement;
 
-/// Most of what one mailbox may hold.
+/// The maximum content of a mailbox.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::store) struct MailboxRoom {
     pub(in crate::store) contacts: i64,
     pub(in crate::store) bytes: i64,
 }
 
-/// A statement that answers a number for each contact it writes, in their order: its version.
+/// A statement that returns the version of each contact that it writes, in their order.
 pub(in crate::store) struct ProcedureCall<'q> {
     pub(in crate::store) statement: Statement<'q>,
     pub(in crate::store) mailbox: i64,

@@ -1,5 +1,4 @@
-//! Contacts as the JSON that `procedures` take apart into rows: an array of arrays, whose positions are those of `singles` and
-//! `lists`.
+//! Contacts as JSON for `procedures`, which split it into rows: an array of arrays, with the positions of `singles` and `lists`.
 
 use std::sync::Arc;
 
@@ -19,17 +18,17 @@ use crate::store::tables::schema::{COLLECTIONS, FLAGS, FOLDED};
 use crate::store::tables::table::{Column, Table};
 use crate::store::write::tx::Tx;
 
-/// A contact as it is to be written.
+/// A contact to write.
 pub(in crate::store) struct ContactWrite {
     pub(in crate::store) mailbox: i64,
     pub(in crate::store) contact: Contact,
-    /// The words it has had so far, if it is not new.
+    /// Its current search words, if it is not new.
     pub(in crate::store) words: Option<Vec<words::FieldWords>>,
-    /// On whose behalf, where the statement is to see that they may, and to write it down.
+    /// The actor, if the statement checks the rights and writes the audit log.
     pub(in crate::store) actor: Option<Arc<Actor>>,
 }
 
-/// The parameter for some contacts. Their words are told, as the engine keeps them, where they are not the same as before.
+/// The parameter for some contacts. It has their search words, in the engine's form, only if they have changed.
 pub(in crate::store) fn json(contacts: &[ContactWrite], postgres: bool) -> Result<String, Error> {
     let rows: Vec<_> = contacts.iter().map(|written| ContactRow { written, postgres }).collect();
     serde_json::to_string(&rows).map_err(Error::internal)
@@ -64,24 +63,24 @@ fn simple(id: Option<Uuid>) -> Option<String> {
     id.map(|id| id.as_simple().to_string())
 }
 
-/// The columns of `contacts` that are written by values of the contact.
+/// The columns of `contacts` with values of the contact.
 pub(in crate::store) fn contact_columns() -> impl Iterator<Item = Column> {
     let texts = Text::ALL.into_iter().map(columns::of_text);
     OWN.iter().chain(PLAIN).copied().chain(texts).chain(DERIVED.iter().copied())
 }
 
-/// What a row begins with, in its order: a value each.
+/// The single values at the beginning of a row, in order.
 pub(in crate::store) fn singles() -> impl Iterator<Item = Column> {
     let flag = FLAGGED.iter().chain(FLAGS.written());
     KEYS.iter().copied().chain(contact_columns()).chain(flag.chain(ACTOR).copied())
 }
 
-/// The tables that lists are sent for.
+/// The tables with lists.
 pub(in crate::store) fn tables() -> impl Iterator<Item = &'static Table> {
     COLLECTIONS.into_iter().chain([&FOLDED])
 }
 
-/// What a row ends with: lists, the last one of words.
+/// The lists at the end of a row; the last one has the search words.
 pub(in crate::store) fn lists() -> impl Iterator<Item = &'static str> {
     tables().map(|table| table.name).chain(["words"])
 }
@@ -141,7 +140,7 @@ impl<T: Complex> Serialize for EntryRow<'_, T> {
     }
 }
 
-/// A phone's entry, and the key it is looked up by.
+/// A phone's entry, and its look-up key.
 struct WithNumberKey<'a>(EntryRow<'a, Phone>);
 
 impl Serialize for WithNumberKey<'_> {
@@ -151,7 +150,7 @@ impl Serialize for WithNumberKey<'_> {
     }
 }
 
-/// An e-mail's entry, and the key it is looked up by.
+/// An e-mail's entry, and its look-up key.
 struct WithAddressKey<'a>(EntryRow<'a, Email>);
 
 impl Serialize for WithAddressKey<'_> {

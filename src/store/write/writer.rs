@@ -120,7 +120,7 @@ impl Writer {
         &self.carried
     }
 
-    /// The lane that writes to a mailbox go by.
+    /// The lane of writes to a mailbox.
     pub(in crate::store) fn lane(&self, mailbox: i64) -> Lane {
         self.connector.lane(Some(mailbox))
     }
@@ -284,7 +284,7 @@ async fn run(tx: &mut Tx, lane: Lane, batch: Vec<WaitingWrite>, carried: &Carrie
     }
     count(&finished, error.is_some());
     for Finished { answer, made, error: own } in finished {
-        // Before whoever waits for it has the change looked for.
+        // Recorded before anybody who waits for the change can look it up.
         if error.is_none() && own.is_none() {
             for (change, cause) in made {
                 carried.note(change, cause);

@@ -154,7 +154,7 @@ pub(in crate::store) async fn versions(session: &mut Session) -> Result<(i64, i6
     Ok((i64::from(newest(&runner)), found.unwrap_or_default()))
 }
 
-/// What an upgrade of a database has to do.
+/// The pending upgrade of a database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pending {
     /// The version of its schema.
@@ -163,13 +163,13 @@ pub struct Pending {
     pub to: i64,
     /// The migrations, in order.
     pub migrations: Vec<String>,
-    /// Contacts that it has, including deleted ones that are not purged.
+    /// Number of contacts, including deleted ones that are not purged.
     pub contacts: i64,
-    /// Whether it has users, and so anything that could be lost.
+    /// Whether it has users; without users it has no data.
     pub has_data: bool,
 }
 
-/// What an upgrade of a SQLite file has to do. Nothing is changed.
+/// The pending upgrade of a SQLite file. Nothing is changed.
 ///
 /// # Errors
 /// One line: it has no schema, or one that cannot be upgraded.
@@ -322,7 +322,7 @@ async fn upgrade_in(session: &mut Session, runner: &Runner, progress: &Progress)
     Ok(())
 }
 
-/// Applies the open migrations one by one, and tells of each.
+/// Applies the pending migrations one by one, and logs each.
 async fn apply_each(
     session: &mut Session,
     runner: &Runner,
@@ -332,7 +332,7 @@ async fn apply_each(
     migrations.sort_unstable();
     let applied = match schema_in(session, newest(runner)).await.map_err(|error| reason(&error))? {
         Schema::Older(_) => pending_in(session, runner).await.map_err(|error| reason(&error))?,
-        // The runner says what is wrong with it, if anything is.
+        // The runner reports what is wrong with it.
         Schema::Today | Schema::Other(_) => return apply(session, runner).await,
     };
     let (from, to, contacts) = (applied.from, applied.to, applied.contacts);

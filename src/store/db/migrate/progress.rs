@@ -1,4 +1,4 @@
-//! How far an upgrade is: an operator who waits wants to know.
+//! Logs the progress of an upgrade.
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use tokio::time::MissedTickBehavior;
 
-/// How often a step that takes long is logged.
+/// Interval between log lines of a long step.
 const EVERY: Duration = Duration::from_secs(5);
 
-/// What an upgrade does now.
+/// The current step of an upgrade.
 #[derive(Debug, Default)]
 pub(in crate::store) struct Progress {
     step: Mutex<String>,
@@ -18,18 +18,18 @@ pub(in crate::store) struct Progress {
 }
 
 impl Progress {
-    /// The next step begins.
+    /// Begins the next step.
     pub(in crate::store) fn begin(&self, step: &str) {
         step.clone_into(&mut self.step.lock().unwrap_or_else(PoisonError::into_inner));
         self.rows.store(0, Ordering::Relaxed);
     }
 
-    /// So many more rows are done.
+    /// Adds finished rows.
     pub(in crate::store) fn add(&self, rows: usize) {
         self.rows.fetch_add(rows as u64, Ordering::Relaxed);
     }
 
-    /// Does some work, and logs every few seconds how far it is.
+    /// Does some work, and logs the progress every few seconds.
     pub(in crate::store) async fn told<T>(&self, work: impl Future<Output = T>) -> T {
         self.told_every(EVERY, work, |step, rows, seconds| {
             tracing::info!(step, rows, seconds, "still upgrading the schema");

@@ -1,5 +1,5 @@
-//! States of a store, for the kit of tests: saved, put back, and copied from one mailbox to another. Those of a SQLite store are
-//! copies of its file (`kept_file`), those of PostgreSQL rows in memory.
+//! Saved states of a store, for the control plane for tests: saved, restored, and copied from one mailbox to another. A state of
+//! SQLite is a copy of the file (`kept_file`); one of PostgreSQL is rows in memory.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::store::tables::table::Table;
 use crate::store::write::tx::Tx;
 use crate::store::{Store, StoreLocation};
 
-/// Rows that are kept at once.
+/// Maximum number of rows in a state.
 const MAX_ROWS: usize = 2_000_000;
 
 type RowValues = Vec<SqlValue<'static>>;
@@ -23,9 +23,9 @@ type RowValues = Vec<SqlValue<'static>>;
 /// A state.
 pub(crate) struct KeptState(pub(super) State);
 
-/// Where it is.
+/// Its data.
 pub(super) enum State {
-    /// All rows, by the place of their table in [`TABLES`].
+    /// All rows, by the index of their table in [`TABLES`].
     Rows(Vec<Vec<RowValues>>),
     /// A file.
     File(Box<KeptFile>),
@@ -48,7 +48,7 @@ impl KeptState {
         self.users().into_iter().map(|(id, _)| id.to_owned()).collect()
     }
 
-    /// How many contacts there are, deleted ones included, and about how many bytes all takes.
+    /// The number of contacts, including deleted ones, and the approximate size of everything in bytes.
     pub(crate) fn size(&self) -> (usize, usize) {
         match &self.0 {
             State::File(file) => file.size(),
@@ -95,12 +95,12 @@ impl Store {
         matches!(self.shared.location, StoreLocation::File(_))
     }
 
-    /// Whether a state is put back by its file: one of PostgreSQL is not.
+    /// Whether a state is restored from its file; one of PostgreSQL is not.
     fn takes_file(&self, kept: Option<&KeptState>) -> bool {
         self.is_file() && kept.is_none_or(|kept| matches!(kept.0, State::File(_)))
     }
 
-    /// The same state, as rows where the store is on PostgreSQL and the state is a file.
+    /// The same state, converted to rows if the store is on PostgreSQL and the state is a file.
     async fn suited(&self, kept: Option<Arc<KeptState>>) -> Result<Option<Arc<KeptState>>, Error> {
         if let Some(State::File(file)) = kept.as_ref().map(|kept| &kept.0)
             && !self.is_file()
@@ -110,10 +110,10 @@ impl Store {
         Ok(kept)
     }
 
-    /// The state as it is now.
+    /// Saves the current state.
     ///
     /// # Errors
-    /// [`Error::Quota`] where it is too large, and those of the database.
+    /// [`Error::Quota`] if it is too large, and those of the database.
     pub(crate) async fn keep(&self) -> Result<KeptState, Error> {
         if self.is_file() {
             return self.keep_file().await;
@@ -121,7 +121,7 @@ impl Store {
         self.write(None, async move |tx| all(tx.reading().await?).await).await
     }
 
-    /// Puts all rows back in place of those that are there.
+    /// Restores all rows. Existing rows are removed.
     ///
     /// # Errors
     /// Those of the database.
@@ -137,7 +137,7 @@ impl Store {
         done
     }
 
-    /// Puts back what some users had; those who had nothing have nothing again.
+    /// Restores the data of some users. Users without data in the state have none afterwards.
     ///
     /// # Errors
     /// Those of the database.
@@ -159,7 +159,7 @@ impl Store {
         done
     }
 
-    /// Copies what is in a mailbox to another, in place of what is there. Returns the numbers of contacts and folders.
+    /// Copies the content of a mailbox to another and replaces the content there. Returns the numbers of contacts and folders.
     ///
     /// # Errors
     /// Those of the database.
@@ -175,7 +175,7 @@ impl Store {
     }
 }
 
-/// Opens the savepoint, and says that the job writes.
+/// Opens the savepoint, and marks the job as writing.
 async fn touch(tx: &mut Tx, mailbox: i64) -> Result<(), Error> {
     tx.execute(Statement::new("update mailboxes set seq = seq where id = $1").bind(mailbox)).await
 }

@@ -1,6 +1,6 @@
-//! States of a SQLite store: copies of its file. They are put back through a second connection in the writer's turn, never by
-//! exchanging files that are open: readers see the other rows with their next transaction, as after any commit. Tables are
-//! emptied and filled as a whole, the full-text index with them, so that nothing is computed again.
+//! Saved states of a SQLite store: copies of its file. A state is restored through a second connection while the writer waits.
+//! Open files are never exchanged, so readers see the restored rows with their next transaction, as after any commit. Tables
+//! are emptied and filled as a whole, with the full-text index, so nothing is computed again.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,17 +16,17 @@ use crate::store::db::statement::{Sql, Statement};
 use crate::store::tables::schema::TABLES;
 use crate::store::write::tx::Tx;
 
-/// Bytes of a store that is kept, at most.
+/// Maximum size of a saved store in bytes.
 const MAX_BYTES: i64 = 1 << 30;
-/// What belongs to the full-text index, besides [`TABLES`].
+/// The tables of the full-text index, which are not in [`TABLES`].
 const INDEX: [&str; 4] = ["searched", "words_data", "words_idx", "words_docsize"];
-/// The name that a file is attached under, as it stands before the names of its tables.
+/// The prefix of the tables of an attached file.
 const ATTACHED: &str = "kept.";
-/// How often a job waits for a turn of its own, and for how long each time.
+/// How often a job waits to be alone in its batch, and for how long each time.
 const TURNS: usize = 100;
 const PAUSE: std::time::Duration = std::time::Duration::from_millis(10);
 
-/// A copy of a file, in a temporary folder that goes with it.
+/// A copy of a file, in a temporary folder that is removed with it.
 pub(crate) struct KeptFile {
     path: PathBuf,
     users: Vec<(String, i64)>,
@@ -53,12 +53,12 @@ impl KeptFile {
     }
 }
 
-/// What is to be done with the file.
+/// What to restore from the file.
 #[derive(Clone)]
 pub(super) enum FileChange {
     /// All rows are replaced by those of a state, or by none.
     All(Option<Arc<KeptState>>),
-    /// Those of some users.
+    /// The rows of some users are replaced.
     Some(Vec<String>, Option<Arc<KeptState>>),
     /// A mailbox is copied to another.
     Copy(i64, i64),
@@ -82,8 +82,8 @@ impl Store {
         Err(Error::Busy)
     }
 
-    /// Does this in one transaction. Returns the numbers of contacts and folders that were copied.
-    pub(super) async fn in_file(&self, work: FileChange) -> Result<(usize, usize), Error> {
+    /// Restores in one transaction. Returns the numbers of contacts and folders that were copied.
+    pub(super) async fn in_file(&self, work: Work) -> Result<(usize, usize), Error> {
         for _ in 0..TURNS {
             let work = work.clone();
             let work = async move |tx: &mut Tx| {
@@ -123,8 +123,8 @@ async fn saved(session: &mut Session) -> Result<KeptFile, Error> {
     Ok(KeptFile { path, users, contacts, bytes, _folder: folder })
 }
 
-/// Commits, or leaves all as it was: the connection is closed in the middle of its transaction then.
-async fn committed(session: &mut Session, work: FileChange) -> Result<(usize, usize), Error> {
+/// Commits, or closes the connection inside its transaction, which undoes everything.
+async fn committed(session: &mut Session, work: Work) -> Result<(usize, usize), Error> {
     session.begin(None).await?;
     let mut done = (0, 0);
     match work {

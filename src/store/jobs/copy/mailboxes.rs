@@ -1,5 +1,5 @@
-//! The rows of one mailbox: taken away, and taken over from a mailbox of this database or of an attached one. The work grows with
-//! what is in the mailbox, however much is in others.
+//! The rows of one mailbox: removed, and copied from a mailbox of this database or of an attached one. The cost depends on the
+//! size of the mailbox only.
 
 use crate::domain::error::Error;
 use crate::store::db::engine::Session;
@@ -8,7 +8,7 @@ use crate::store::db::statement::{Sql, Statement};
 use crate::store::tables::schema::TABLES;
 use crate::store::tables::table::Table;
 
-/// Tables of a mailbox that a copy of it does not get: who may open it, who is told, and what happened.
+/// Tables that are not copied with a mailbox: its shares, its subscriptions and its history.
 const NOT_COPIED: [&str; 12] = [
     "mailboxes",
     "users",
@@ -26,17 +26,17 @@ const NOT_COPIED: [&str; 12] = [
 /// The change log is left out too: clients that follow it start over.
 pub(super) const LOG: &str = "changes";
 
-/// Which tables a copy of a mailbox gets.
-fn is_copied(table: &Table) -> bool {
+/// The tables that are copied with a mailbox.
+pub(super) fn is_copied(table: &Table) -> bool {
     table.name != LOG && !NOT_COPIED.contains(&table.name)
 }
 
-/// The column that says whose a row is.
+/// The column with the mailbox of a row.
 pub(super) fn owner(table: &Table) -> &'static str {
     if table.name == "mailboxes" { "id" } else { "mailbox" }
 }
 
-/// Takes the rows of a mailbox away from some tables, and its search words.
+/// Removes the rows of a mailbox from some tables, and its search words.
 pub(super) async fn clear(session: &mut Session, mailbox: i64, of: impl Fn(&Table) -> bool) -> Result<(), Error> {
     let words = Statement::per_engine(
         "delete from words where rowid in (select row from searched where mailbox = $1)",
@@ -55,8 +55,8 @@ pub(super) async fn clear(session: &mut Session, mailbox: i64, of: impl Fn(&Tabl
     Ok(())
 }
 
-/// Takes over the rows of a mailbox into some tables, under another number. `source` is what stands before the names of the tables
-/// that they come from. Shares are left out: the numbers of the others' mailboxes may be other ones.
+/// Copies the rows of a mailbox into some tables, under another number. `source` is the prefix of the source tables. Shares are
+/// left out, because the numbers of the other mailboxes may differ.
 pub(super) async fn take(
     session: &mut Session,
     source: &'static str,
@@ -74,7 +74,7 @@ pub(super) async fn take(
     renew::words_of(session, to).await
 }
 
-/// Puts what is in a mailbox into another one, in place of what is there. Returns the numbers of contacts and folders.
+/// Copies the content of a mailbox to another and replaces the content there. Returns the numbers of contacts and folders.
 pub(super) async fn copy(session: &mut Session, from: i64, to: i64) -> Result<(usize, usize), Error> {
     // PostgreSQL locks the rows of both, so that nobody writes in between.
     let lock = Sql::new("select seq from mailboxes where id in (").value(from).text(", ").value(to);

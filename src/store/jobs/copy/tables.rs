@@ -1,10 +1,10 @@
-//! The statements that read and write a table's rows as they are.
+//! The statements that copy a table's rows without changes.
 
 use crate::store::db::statement::{Sql, SqlValue};
 use crate::store::tables::table::Table;
 
 impl Table {
-    /// So many rows behind a key, in the order of the keys.
+    /// The next rows after a key, in the order of the keys.
     pub(super) fn select(&self, after: &[SqlValue<'static>], limit: i64) -> Sql {
         let columns = Sql::list(self.columns().map(|column| Sql::new(column.name)));
         let after = Sql::list(after.iter().map(|value| Sql::of(value.clone())));
@@ -19,7 +19,7 @@ impl Table {
         select.then(self.key(" desc")).text(" limit 1")
     }
 
-    /// Inserts the rows of a JSON array of objects. Of those that are there already, the reference to other rows is set.
+    /// Inserts the rows of a JSON array of objects. For existing rows, the reference to other rows is set.
     pub(super) fn insert(&self, json: String) -> Sql {
         let columns = Sql::list(self.columns().map(|column| Sql::new(column.name)));
         let value = |name| Sql::new("value ->> '").text(name).text("'");
@@ -40,7 +40,7 @@ impl Table {
         Sql::new("delete from ").text(self.name)
     }
 
-    /// The key's columns, with a text behind each.
+    /// The key's columns, each followed by a text.
     fn key(&self, after: &'static str) -> Sql {
         Sql::list(self.keys.iter().map(|column| Sql::new(column.name).text(after)))
     }

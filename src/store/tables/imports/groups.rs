@@ -1,4 +1,4 @@
-//! The cards of a file's groups: they are kept as those that CardDAV's clients make, and are no contacts.
+//! The cards of a file's groups. They are stored like groups of CardDAV clients, and are not contacts.
 
 use uuid::Uuid;
 
@@ -61,7 +61,7 @@ async fn write(
     cards::put(tx, mailbox, vec![kept]).await.map(drop)
 }
 
-/// Notes how an import has left a group, and what it was before.
+/// Records the state of a group before and after an import.
 async fn note(
     tx: &mut Tx,
     mailbox: i64,
@@ -85,7 +85,7 @@ on conflict (mailbox, import_id, contact_id) do nothing";
     tx.execute(Statement::new(text).bind(mailbox).bind(run).bind(id).bind(before.text.clone())).await
 }
 
-/// Takes back what an import did to a group that is as it left it.
+/// Undoes the change of a group by an import, unless the group has changed since.
 pub(super) async fn undo(tx: &mut Tx, mailbox: i64, run: Uuid, id: Uuid, created: bool) -> Result<Undone, Error> {
     let Some(card) = cards::of(tx.reading().await?, mailbox, &[id]).await?.remove(&id) else {
         return Ok(Undone::Gone);

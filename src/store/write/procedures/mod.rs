@@ -1,6 +1,6 @@
-//! The hot writes, each one statement for the driver: what a write costs is calls and answers between us and the database
-//! (ARCHITECTURE.md, "Writes"), and a contact is rows of ten tables. Each engine has a text of its own, which takes the
-//! same rows and leaves the same behind; both take the mailbox's next numbers and write the log's entries.
+//! The frequent writes, each as one statement: the main cost of a write is calls to the database (ARCHITECTURE.md,
+//! "Writes"), and a contact has rows in ten tables. Each engine has its own text, with the same parameters and the same
+//! effect. Both take the mailbox's next change numbers and write the change log.
 
 mod postgres;
 mod sqlite;
@@ -20,18 +20,18 @@ use crate::store::write::tx::Tx;
 static INSERT: LazyLock<Texts> = LazyLock::new(|| Sql::either(sqlite::insert(), postgres::insert()).texts());
 static UPDATE: LazyLock<Texts> = LazyLock::new(|| Sql::either(sqlite::update(), postgres::update()).texts());
 
-/// What SQLite's writer is given when its connection is opened.
+/// The statements that SQLite's writer runs on a new connection.
 pub(in crate::store) fn sqlite_views() -> Texts {
     sqlite::views().texts()
 }
 
-/// Creates contacts, on PostgreSQL of one mailbox. Writes nothing, and fails for a missing value, where the folder of one
-/// does not exist, or its mailbox has no room.
+/// Creates contacts, on PostgreSQL of one mailbox. If a folder does not exist or a mailbox has no
+/// room, nothing is written and the statement fails for a missing value.
 pub(in crate::store) fn insert(tx: &Tx, contacts: &[ContactWrite]) -> Result<ProcedureCall<'static>, Error> {
     with_contacts(tx, &INSERT, contacts)
 }
 
-/// Overwrites contacts, their rows included. Fails for a missing value where one grows and its mailbox has no room.
+/// Overwrites contacts with all their rows. Fails for a missing value if a contact grows and its mailbox has no room.
 pub(in crate::store) fn update(tx: &Tx, contacts: &[ContactWrite]) -> Result<ProcedureCall<'static>, Error> {
     with_contacts(tx, &UPDATE, contacts)
 }
@@ -42,7 +42,7 @@ fn with_contacts(tx: &Tx, texts: &'static Texts, contacts: &[ContactWrite]) -> R
     let audited = contacts.iter().filter(|written| written.actor.is_some()).count();
     AUDIT_ROWS.add(audited as u64);
     let statement = Statement::prepared(texts).bind(rows::json(contacts, tx.is_postgres())?);
-    // There a statement names its mailbox, so that one that is spread over servers knows where to go.
+    // On PostgreSQL a statement names its mailbox, so that a distributed database can route it.
     let statement = if tx.is_postgres() { statement.bind(*mailbox) } else { statement };
     let MailboxRoom { contacts: most, bytes } = tx.limits();
     let statement = statement.bind(most).bind(bytes);
@@ -56,12 +56,12 @@ pub(in crate::store) fn delete(mailbox: i64, id: Uuid, now: i64, folder: String)
     ProcedureCall { statement, mailbox, last: id, count: 1 }
 }
 
-/// The columns' names, each behind a prefix.
+/// The columns' names, each with a prefix.
 fn names<'c>(prefix: &'static str, columns: impl IntoIterator<Item = &'c Column>) -> Sql {
     Sql::list(columns.into_iter().map(|column| Sql::new(prefix).text(column.name)))
 }
 
-/// The values of a collection's row out of an entry, or out of one that is a text itself.
+/// The values of a collection's row from an entry, which may be a plain text.
 fn entry_values(table: &Table, entry: &'static str, whole: &'static str) -> Sql {
     if table.written().count() == 1 {
         return Sql::new(whole);

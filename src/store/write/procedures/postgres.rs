@@ -1,7 +1,7 @@
-//! PostgreSQL's half of the hot writes: data-modifying parts of one statement, fed by one JSON parameter. Nothing here
-//! needs a function or a trigger in the schema.
+//! The frequent writes on PostgreSQL: one statement with data-modifying `with` parts and one JSON parameter. The schema needs
+//! no function or trigger for them.
 //!
-//! The counter comes first in every text, and all else depends on it: the statement that has updated it holds the mailbox.
+//! The counter comes first in every text, and all other parts depend on it: its update locks the mailbox.
 
 use crate::store::db::statement::Sql;
 use crate::store::tables::schema::FLAGS;
@@ -31,8 +31,8 @@ with sent as materialized (
     select $2, version, {parent_folder_id}, id, false, now from numbered
 ), ";
 
-/// Counts the new contacts in their folders. The update locks a folder, which makes it the folder of now and not of when the
-/// statement began to wait for the counter.
+/// Counts the new contacts in their folders. The update locks a folder, so that its current row is read and not the one from
+/// before the statement waited for the counter.
 const COUNTED: &str = "counted as (
     update folders f set contacts = f.contacts + new.n
     from (select {parent_folder_id} as folder, count(*) as n from numbered group by 1) new
@@ -40,8 +40,8 @@ const COUNTED: &str = "counted as (
     returning f.id
 ), ";
 
-/// The folder of a new contact. There is no value where there is no such folder, no right (`rights::check`) or no room
-/// (`quota`): then nothing is written.
+/// The folder of a new contact. The value is missing if there is no such folder, no right (`rights::check`) or no room
+/// (`quota`); then nothing is written.
 const FOLDER: &str = "(select f.id from counted f
              where f.id = {parent_folder_id} and fits
                 and ({actor} is null
@@ -55,14 +55,14 @@ const FOLDER: &str = "(select f.id from counted f
                         and ({user} = $2 or exists (
                             select 1 from shares where mailbox = $2 and grantee = {user} and can_write)))))";
 
-/// Entries of a table of a contact's.
+/// Entries of one of a contact's tables.
 const ENTRIES: &str = "new_{table} as (
     insert into {table} (mailbox, contact_id, pos, {columns})
     select $2, id, pos - 1, {values}
     from numbered cross join lateral jsonb_array_elements({list}) with ordinality as entries (entry, pos)
 )";
 
-/// The same where a contact has rows already: those that are in the way are overwritten, those beyond the last are deleted.
+/// The same for a contact that has rows already: existing rows are overwritten, and further ones are deleted.
 /// (A row cannot be deleted and inserted by one statement.)
 const REPLACED_ENTRIES: &str = "new_{table} as (
     insert into {table} (mailbox, contact_id, pos, {columns})
@@ -74,7 +74,7 @@ const REPLACED_ENTRIES: &str = "new_{table} as (
     where mailbox = $2 and contact_id = numbered.id and pos >= jsonb_array_length({list})
 )";
 
-/// The words a contact is found by from now on.
+/// The new search words of a contact.
 const WORDS: &str = "
     insert into words (mailbox, contact_id, words, places)
     select $2, id, ({words} ->> 0)::tsvector, ({words} ->> 1)::tsvector
@@ -119,7 +119,7 @@ select version from numbered order by n";
     Sql::filled(text, &parts)
 }
 
-/// Overwrites contacts, their rows included. Returns the version of each.
+/// Overwrites contacts with all their rows. Returns the version of each.
 pub(super) fn update() -> Sql {
     let bytes = "(select sum({size} - c.size) from sent join contacts c on c.mailbox = $2 and c.id = {id})::bigint";
     let text = "{sent}new_contacts as (
@@ -133,7 +133,7 @@ pub(super) fn update() -> Sql {
     delete from flags using numbered where mailbox = $2 and contact_id = numbered.id and not {flagged}
 )
 select version from numbered order by n";
-    // No value where it grows and there is no room.
+    // The value is missing if the contact grows and there is no room.
     let mut parts = parts(REPLACED_ENTRIES, &Sql::filled("case when fits then {parent_folder_id} end", &sent()));
     parts.push(("contacts", Sql::new("0")));
     parts.push(("bytes", Sql::filled(bytes, &parts)));
@@ -143,7 +143,7 @@ select version from numbered order by n";
 
 type NamedSql = (&'static str, Sql);
 
-/// What is sent of the row `contact`, by name.
+/// The sent values of the row `contact`, by name.
 fn sent() -> Vec<NamedSql> {
     let text = |at| Sql::new("contact ->> ").number(at);
     let singles = rows::singles().enumerate().map(|(at, column)| (column.name, column.kind.of_json(text(at))));
@@ -151,7 +151,7 @@ fn sent() -> Vec<NamedSql> {
     singles.chain(lists.map(|(list, at)| (list, Sql::new("(contact -> ").number(at).text(")")))).collect()
 }
 
-/// What both texts are put together of.
+/// The parts of both texts.
 fn parts(entries: &'static str, folder: &Sql) -> Vec<NamedSql> {
     let mut parts = sent();
     let of = |name: &'static str| parts.iter().find(|(part, _)| *part == name).map(|(_, value)| value.clone());

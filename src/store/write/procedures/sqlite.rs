@@ -1,7 +1,6 @@
-//! SQLite's half of the hot writes. It has no stored procedures, but an insert into a view runs the view's trigger,
-//! inside the statement, which is atomic by itself. The views are temporary: they live on the writer's connection, their
-//! text lives here, and the schema knows nothing of them. Contacts arrive as JSON, many at once, and are taken apart into
-//! rows on the way in.
+//! The frequent writes on SQLite. SQLite has no stored procedures, but an insert into a view runs the view's trigger as part
+//! of the statement, which is atomic. The views are temporary: they exist on the writer's connection only and are not part of
+//! the schema. Contacts are sent as a JSON array and split into rows by the trigger.
 
 use crate::store::db::statement::Sql;
 use crate::store::tables::schema::FLAGS;
@@ -9,8 +8,8 @@ use crate::store::tables::table::Table;
 use crate::store::write::procedures::{entry_values, names};
 use crate::store::write::rows;
 
-/// The views, each of the values one contact is made of, and what an insert into them does: creates a contact, overwrites it
-/// with its rows, or marks it as deleted.
+/// The views, each with the values of one contact, and their triggers: create a contact, overwrite it with its rows, or mark
+/// it as deleted.
 const VIEWS: &str = "
 create temp view insert_contact as select {sent};
 create temp trigger insert_contact_does instead of insert on insert_contact begin
@@ -55,15 +54,15 @@ create temp trigger delete_contact_does instead of insert on delete_contact begi
     update folders set contacts = contacts - 1 where mailbox = new.mailbox and id = new.parent_folder_id;
 end;";
 
-/// The log's entry that the contact is in the folder.
+/// The entry in the change log for the contact in the folder.
 const LOG: &str = "insert into changes (mailbox, seq, folder_id, contact_id, removed, changed_date_time)
     values (new.mailbox, {seq}, new.parent_folder_id, new.id, false, new.last_modified_date_time);";
 
 /// The mailbox's number.
 const SEQ: &str = "(select seq from mailboxes where id = new.mailbox)";
 
-/// The folder of a new contact. There is no value where there is no such folder, no right (`rights::check`) or no room
-/// (`quota`): then nothing is written.
+/// The folder of a new contact. The value is missing if there is no such folder, no right (`rights::check`) or no room
+/// (`quota`); then nothing is written.
 const FOLDER: &str = "(select id from folders
           where mailbox = new.mailbox and id = new.parent_folder_id and deleted_date_time is null
             and exists (
@@ -80,7 +79,7 @@ const FOLDER: &str = "(select id from folders
                     and (new.user = new.mailbox or exists (
                         select 1 from shares where mailbox = new.mailbox and grantee = new.user and can_write)))))";
 
-/// The folder of one that is overwritten. There is no value where it grows and there is no room.
+/// The folder of an overwritten contact. The value is missing if the contact grows and there is no room.
 const KEPT_FOLDER: &str = "case when new.size <= contacts.size
             or (select bytes from mailboxes where id = new.mailbox) <= new.max_bytes then new.parent_folder_id end";
 
@@ -97,8 +96,8 @@ const REST: &str = "
     from searched where mailbox = new.mailbox and contact_id = new.id and new.words is not null;
     insert into flags (mailbox, contact_id, {flag_columns}) select new.mailbox, new.id, {flag_values} where new.flagged;";
 
-/// Hands contacts to a view: `$1` is a JSON array of rows, each an array as `rows` writes it; `$2` and `$3` are how many
-/// contacts and bytes a mailbox may hold. Returns the version of each.
+/// Inserts contacts into a view: `$1` is a JSON array of rows, each an array as `rows` writes it; `$2` and `$3` are the
+/// maximum number of contacts and bytes of a mailbox. Returns the version of each.
 const CALL: &str = "
 insert into {view} select {values}, $2, $3
 from jsonb_each($1) returning (select seq from mailboxes where id = mailbox)";
@@ -112,7 +111,7 @@ pub(super) fn insert() -> Sql {
     call("insert_contact")
 }
 
-/// Overwrites contacts, their rows included.
+/// Overwrites contacts with all their rows.
 pub(super) fn update() -> Sql {
     call("update_contact")
 }
@@ -125,7 +124,7 @@ fn call(view: &'static str) -> Sql {
     Sql::filled(CALL, &[("view", Sql::new(view)), ("values", Sql::list(singles.chain(lists)))])
 }
 
-/// What a writer's connection is given when it is opened.
+/// The statements that a writer runs on a new connection.
 pub(super) fn views() -> Sql {
     let columns: Vec<_> = rows::contact_columns().collect();
     let sent = rows::singles().map(|column| column.name).chain(rows::lists()).chain(["max_contacts", "max_bytes"]);
