@@ -1,4 +1,4 @@
-//! Imports: what is the same is not written, and what an import did can be undone.
+//! Imports: unchanged contacts are not written, and an import can be undone.
 
 mod both {
     use crate::domain::card::{CardVersion, NewCard};
@@ -10,6 +10,7 @@ mod both {
     use crate::domain::import::{Effect, EffectCounts, ImportProgress, ImportSource, Incoming, Undone};
     use crate::domain::photo::Picture;
     use crate::store::tests::*;
+    use crate::store::{CardChange, PhotoChange};
 
     const SMALL: &[u8] = b"GIF89a\x01\0\x01\0\0\0\0";
     const LARGE: &[u8] = b"GIF89a\x09\0\x09\0\0\0\0";
@@ -18,7 +19,7 @@ mod both {
         ImportSource { name: "a.vcf".to_owned(), size: Some(7), head: "00".to_owned(), format: "vcard".to_owned() }
     }
 
-    /// A contact of a file; `said` stands for all that it says.
+    /// A contact of a file; `said` is its content.
     fn incoming(uid: &str, title: &str, said: u8) -> Incoming {
         let properties = titled(title).into_properties();
         let card = format!("BEGIN:VCARD\r\nVERSION:3.0\r\nUID:{uid}\r\nX-SAID:{said}\r\nEND:VCARD\r\n");
@@ -77,7 +78,7 @@ mod both {
         assert_eq!(changes(&o).await, before);
         let other = vec![incoming("a", "A", 1), with_photo(LARGE, incoming("b", "B2", 4)), incoming("c", "C", 3)];
         assert_eq!(import(&o, run, other).await, [Effect::Unchanged, Effect::Updated, Effect::Unchanged]);
-        // One of the contact, and one of its photo for clients of CardDAV.
+        // One for the contact, and one for its photo, for CardDAV clients.
         assert_eq!(changes(&o).await, before + 2);
         assert_eq!(o.titles().await, ["A", "B2", "C"]);
         assert_eq!(o.count("select count(*) from cards").await, 3);
@@ -127,7 +128,7 @@ mod both {
     }
 
     #[actix_web::test]
-    async fn a_deleted_contact_is_made_anew() {
+    async fn a_deleted_contact_is_created_again() {
         let o = opened().await;
         let run = begin(&o).await;
         import(&o, run, vec![incoming("a", "A", 1)]).await;
@@ -158,11 +159,11 @@ mod both {
             incoming("f", "F", 9),
         ];
         import(&o, run, second.clone()).await;
-        // The import changes one twice, and gives it a category.
+        // The import changes one contact twice, and adds a category.
         import(&o, run, vec![incoming("a", "A3", 10)]).await;
         let members = vec!["a".to_owned(), "d".to_owned(), "nobody".to_owned()];
         assert_eq!(o.store.import_category(o.mailbox, run, "Choir".to_owned(), members).await.unwrap(), (2, 2));
-        // Afterwards one that it changed and one that it made are edited, and one is deleted.
+        // Then a changed and a created contact are edited, and one is deleted.
         let id_of = async |title: &str| {
             let all = o.store.contacts(o.mailbox, &first(10), None).await.unwrap().contacts;
             all.into_iter().find(|contact| contact.properties.text(Text::Title) == Some(title)).unwrap().id
@@ -183,11 +184,41 @@ mod both {
         assert_eq!(o.store.photo_to_export(o.mailbox, a.id).await.unwrap(), SMALL);
         let card = o.store.card(o.mailbox, a.id).await.unwrap().unwrap();
         assert!(card.text.unwrap().contains("X-SAID:1\r\n"));
-        // What was undone is imported again like any other.
+        // Undone contacts can be imported again.
         let again = begin(&o).await;
         assert_eq!(import(&o, again, vec![with_photo(LARGE, incoming("a", "A2", 4))]).await, [Effect::Updated]);
         assert!(o.store.import_run(run).await.unwrap().undone.is_some());
         assert_eq!(undo(&o, run).await, [Undone::Changed; 2]);
+    }
+
+    #[actix_web::test]
+    async fn an_undo_keeps_contacts_whose_card_a_client_has_changed_since() {
+        let o = opened().await;
+        let first_run = begin(&o).await;
+        import(&o, first_run, vec![incoming("a", "A", 1)]).await;
+        let run = begin(&o).await;
+        import(&o, run, vec![incoming("a", "A2", 2), incoming("b", "B", 3)]).await;
+        // A CardDAV client changes lines that no property of the contact holds.
+        for contact in o.store.contacts(o.mailbox, &first(10), None).await.unwrap().contacts {
+            let uid = o.store.card(o.mailbox, contact.id).await.unwrap().unwrap().uid.unwrap();
+            let name = o.store.card(o.mailbox, contact.id).await.unwrap().unwrap().name;
+            let text = format!("BEGIN:VCARD\r\nVERSION:3.0\r\nUID:{uid}\r\nX-EDITED:1\r\nEND:VCARD\r\n");
+            let change = CardChange {
+                patch: ContactPatch::default(),
+                photo: PhotoChange::Keep,
+                uid: Some(uid),
+                is_group: false,
+                version: CardVersion::V3,
+                text,
+            };
+            o.store.put_card(o.mailbox, "contacts", &name, Box::new(|_| Ok(Some(change)))).await.unwrap();
+        }
+        assert_eq!(undo(&o, run).await, [Undone::Changed; 2]);
+        assert_eq!(o.titles().await, ["A2", "B"]);
+        for contact in o.store.contacts(o.mailbox, &first(10), None).await.unwrap().contacts {
+            let card = o.store.card(o.mailbox, contact.id).await.unwrap().unwrap();
+            assert!(card.text.unwrap().contains("X-EDITED:1\r\n"));
+        }
     }
 
     #[actix_web::test]

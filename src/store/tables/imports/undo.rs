@@ -35,14 +35,18 @@ struct Touched {
 pub(super) async fn some(tx: &mut Tx, mailbox: i64, run: Uuid, after: Uuid) -> Result<Vec<(Uuid, Undone)>, Error> {
     tx.open_savepoint().await?;
     tx.set_created(run.to_string());
+    // A CardDAV client may have changed only the card `s` of a contact. Its version is then the newest.
     let text = "
 select k.contact_id, k.created, c.id is not null or g.contact_id is not null,
-    coalesce(c.version, g.version) = k.version and coalesce(p.version, -1) = coalesce(k.photo_version, -1),
-    g.contact_id is not null, k.version
+    coalesce(c.version, g.version) = k.version and coalesce(p.version, -1) = coalesce(k.photo_version, -1)
+        and (s.version is null or s.version <= k.version or s.version <= k.photo_version),
+    g.contact_id is not null
 from import_contacts k
     left join contacts c on c.mailbox = k.mailbox and c.id = k.contact_id and c.deleted_date_time is null
     left join cards g
         on g.mailbox = k.mailbox and g.contact_id = k.contact_id and g.is_group and g.deleted_date_time is null
+    left join cards s
+        on s.mailbox = k.mailbox and s.contact_id = k.contact_id and not s.is_group and s.deleted_date_time is null
     left join photos p on p.mailbox = k.mailbox and p.contact_id = k.contact_id and p.deleted_date_time is null
 where k.mailbox = $1 and k.import_id = $2 and k.contact_id > $3
 order by k.contact_id limit $4";
