@@ -6,7 +6,7 @@
 //! few calls each. The result is the ratio to the smallest size. The 20th percentile is compared, because other load on the machine
 //! slows some calls down. The last kinds read or sort all contacts, for comparison.
 //!
-//! The last figure is the cost of the indexes and counters for a create, compared with a database without them.
+//! At the end, what the indexes and counters of all this cost a create, beside a database without them: over HTTP, and by the library.
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, missing_docs, reason = "a bench panics where it is wrong")]
 
@@ -239,7 +239,89 @@ fn measured(kind: &Kind, scope: (&str, &str), is_middle: bool, servers: &[Server
     micros
 }
 
-/// Creates by the library, in groups as under load, with and without the indexes.
+/// The JSON of the `i`th contact, under `/v1.0`.
+fn body(i: usize) -> String {
+    let mixed = i.wrapping_mul(7_919) % 1_000_003;
+    format!(
+        concat!(
+            r#"{{"displayName":"Person {mixed:07}","surname":"Surname {surname}","givenName":"Given {given}","companyName":"Company {surname}","#,
+            r#""nickName":"Nick {nick}","fileAs":"File {file}","emailAddresses":[{{"address":"person.{mixed:07}@example.org"}}],"#,
+            r#""businessPhones":["555 01{phone:08}"],"businessAddress":{{"city":"Oslo"}},"categories":["Hay"]}}"#
+        ),
+        mixed = mixed,
+        surname = mixed % 1_000,
+        given = mixed % 5_000,
+        nick = mixed % 20_000,
+        file = mixed % 50_000,
+        phone = i,
+    )
+}
+
+/// Drops the indexes that only the lists and look-ups need.
+fn drop_indexes(path: &Path) {
+    let connection = rusqlite::Connection::open(path).unwrap();
+    for index in INDEXES {
+        connection.execute(&format!("drop index {index}"), []).unwrap();
+    }
+}
+
+/// Creates over HTTP by 64 connections in a mailbox of 20,000 contacts, with and without the indexes: the server's processor time and
+/// the rate.
+fn creates_over_http(folder: &Path) {
+    const ROUNDS: usize = 5;
+    const SPAN: Duration = Duration::from_secs(2);
+    let servers = [true, false].map(|with| {
+        let path = folder.join(format!("http-{with}.db"));
+        fill(&Database::File(path.clone()), 20_000);
+        if !with {
+            drop_indexes(&path);
+        }
+        Server::start(path.to_str().unwrap())
+    });
+    let number = AtomicUsize::new(0);
+    let (mut processor, mut rates) = ([const { Vec::new() }; 2], [const { Vec::new() }; 2]);
+    for _ in 0..ROUNDS {
+        for ((server, processor), rates) in servers.iter().zip(&mut processor).zip(&mut rates) {
+            let (begun, started) = (server.processor(), Instant::now());
+            let calls = counted_creates(server, SPAN, &number);
+            rates.push(calls / started.elapsed().as_secs_f64());
+            processor.push((server.processor() - begun) / calls);
+        }
+    }
+    let [with, without] = processor.map(median);
+    let [rate_with, rate_without] = rates.map(median);
+    println!(
+        "\ncreates over HTTP, 64 connections, median of {ROUNDS} interleaved rounds: the server's microseconds, and a second"
+    );
+    println!(
+        "without the indexes of lists and look-ups     {without:>11.1}{:>7.2}{rate_without:>11.0}{:>7.2}",
+        1.0, 1.0
+    );
+    let (ratio, slower) = (with / without, rate_with / rate_without);
+    println!("with them                                     {with:>11.1}{ratio:>7.2}{rate_with:>11.0}{slower:>7.2}");
+}
+
+/// Creates by 64 connections, each of another contact.
+fn counted_creates(server: &Server, span: Duration, number: &AtomicUsize) -> f64 {
+    const PATH: &str = "/v1.0/me/contacts";
+    let started = Instant::now();
+    let work = || {
+        let mut client = Client::posts(&server.address, "ann", PATH, "");
+        let mut calls = 0_u32;
+        while started.elapsed() < span {
+            client.post_next("ann", PATH, &body(number.fetch_add(1, Ordering::Relaxed)));
+            client.call();
+            calls += 1;
+        }
+        f64::from(calls)
+    };
+    std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..64).map(|_| scope.spawn(work)).collect();
+        clients.into_iter().map(|client| client.join().unwrap()).sum()
+    })
+}
+
+/// Creates by the library, as many as wait for one commit under load, with and without the indexes.
 fn creates(folder: &Path) {
     const COUNT: usize = 10_000;
     let one = |round: usize, with: bool| {

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 /// What is lost with the connection.
 #[derive(Clone, Copy)]
-pub(super) enum Cut {
-    /// The message: the server does not get it.
+pub(super) enum CutPoint {
+    /// The message: the server never hears of it.
     Request,
     /// Its answer: the server has executed the statement.
     Answer,
@@ -56,8 +56,8 @@ impl Proxy {
         proxy
     }
 
-    /// Cuts the connection after this many messages.
-    pub(super) fn cut(&self, cut: Cut, after: i64) {
+    /// Cuts the connection of the message that comes after so many.
+    pub(super) fn cut(&self, cut: CutPoint, after: i64) {
         *self.state.cut.lock().unwrap() = cut;
         self.state.passing.store(after, Ordering::SeqCst);
     }
@@ -102,8 +102,8 @@ impl ProxyState {
                 self.messages.fetch_add(1, Ordering::SeqCst);
                 if self.passing.load(Ordering::SeqCst) >= 0 && self.passing.fetch_sub(1, Ordering::SeqCst) == 0 {
                     self.cuts.fetch_add(1, Ordering::SeqCst);
-                    if matches!(*self.cut.lock().unwrap(), Cut::Answer) {
-                        // The answer is dropped. The connection is closed only after the answer has arrived.
+                    if matches!(*self.cut.lock().unwrap(), CutPoint::Answer) {
+                        // The answer comes to nobody, and nobody hears that it was lost before it is there.
                         muted.store(true, Ordering::SeqCst);
                         server.write_all(&buffer[..read]).unwrap();
                         let _ = answer.recv_timeout(Duration::from_secs(10));

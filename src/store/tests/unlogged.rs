@@ -174,9 +174,9 @@ fn cases() -> Vec<Case> {
     ]
 }
 
-/// Runs work whose last message, the commit, is lost. It runs three times before, to prepare the statements and to count the
-/// messages.
-async fn losing<T>(proxy: &Proxy, cut: Cut, work: impl AsyncFn(usize) -> T) -> T {
+/// Does something of which the last message, the commit, is lost. Doing the same twice before tells how many messages it
+/// has, once all is prepared on the connection.
+async fn losing<T>(proxy: &Proxy, cut: CutPoint, work: impl AsyncFn(usize) -> T) -> T {
     let mut messages = 0;
     for round in 0..3 {
         let before = proxy.messages();
@@ -292,8 +292,8 @@ async fn a_lost_commit_that_left_nothing_to_know_it_by_is_not_said_to_be_undone(
     let mine = Scene::of(&o).await;
     mine.make_category().await.unwrap();
     let (id, colors) = (mine.category().await.unwrap(), ["preset0", "preset1"]);
-    for cut in [Cut::Answer, Cut::Request] {
-        // Without an actor, so neither the audit log nor the change log has an entry.
+    for cut in [CutPoint::Answer, CutPoint::Request] {
+        // By nobody, so neither the audit log nor the change log shows it.
         let colored = losing(&proxy, cut, async |n| {
             let patch = category::CategoryPatch { color: Some(colors[n % 2]), display_name: None };
             mine.store.update_category(mine.mailbox, id, patch, Preconditions::default()).await.map(drop)

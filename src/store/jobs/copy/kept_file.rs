@@ -82,8 +82,8 @@ impl Store {
         Err(Error::Busy)
     }
 
-    /// Restores in one transaction. Returns the numbers of contacts and folders that were copied.
-    pub(super) async fn in_file(&self, work: Work) -> Result<(usize, usize), Error> {
+    /// Does this in one transaction. Returns the numbers of contacts and folders that were copied.
+    pub(super) async fn in_file(&self, work: FileChange) -> Result<(usize, usize), Error> {
         for _ in 0..TURNS {
             let work = work.clone();
             let work = async move |tx: &mut Tx| {
@@ -123,8 +123,8 @@ async fn saved(session: &mut Session) -> Result<KeptFile, Error> {
     Ok(KeptFile { path, users, contacts, bytes, _folder: folder })
 }
 
-/// Commits, or closes the connection inside its transaction, which undoes everything.
-async fn committed(session: &mut Session, work: Work) -> Result<(usize, usize), Error> {
+/// Commits, or leaves all as it was: the connection is closed in the middle of its transaction then.
+async fn committed(session: &mut Session, work: FileChange) -> Result<(usize, usize), Error> {
     session.begin(None).await?;
     let mut done = (0, 0);
     match work {

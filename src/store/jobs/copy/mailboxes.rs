@@ -26,8 +26,8 @@ const NOT_COPIED: [&str; 12] = [
 /// The change log is left out too: clients that follow it start over.
 pub(super) const LOG: &str = "changes";
 
-/// The tables that are copied with a mailbox.
-pub(super) fn is_copied(table: &Table) -> bool {
+/// Which tables a copy of a mailbox gets.
+fn is_copied(table: &Table) -> bool {
     table.name != LOG && !NOT_COPIED.contains(&table.name)
 }
 

@@ -40,7 +40,7 @@ pub(super) async fn some(tx: &mut Tx, mailbox: i64, run: Uuid, after: Uuid) -> R
 select k.contact_id, k.created, c.id is not null or g.contact_id is not null,
     coalesce(c.version, g.version) = k.version and coalesce(p.version, -1) = coalesce(k.photo_version, -1)
         and (s.version is null or s.version <= k.version or s.version <= k.photo_version),
-    g.contact_id is not null
+    g.contact_id is not null, k.version
 from import_contacts k
     left join contacts c on c.mailbox = k.mailbox and c.id = k.contact_id and c.deleted_date_time is null
     left join cards g
