@@ -48,7 +48,7 @@ fn parse_position(value: &str) -> Result<i64, Error> {
     })
 }
 
-/// The value, or the default in place of an error, of which the first is kept.
+/// The value, or the default in place of an error. Only the first error is kept.
 fn or_refused<T: Default>(value: Result<T, Error>, refused: &mut Option<Error>) -> T {
     value.unwrap_or_else(|error| {
         refused.get_or_insert(error);

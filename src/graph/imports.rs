@@ -99,7 +99,7 @@ pub(crate) async fn import(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) 
             }
         };
         let last = match (done, telling.begun.take()) {
-            // The answer has not begun, so that it can still say so.
+            // The answer has not begun, so it can still be an error.
             (Err(error), Some(begun)) => return drop(begun.send(Err(error))),
             (Err(error), None) => {
                 let told = json!({"error": {"code": error::code(&error), "message": error::message(&error)}});
@@ -198,7 +198,7 @@ fn gone() -> Error {
     Error::unavailable("the client has gone")
 }
 
-/// Passes a body on to the thread that reads it. Its end is told: where it is not, the body was given up.
+/// Passes a body to the thread that reads it. A body without `Fed::End` was aborted.
 async fn feed_all(mut body: Streamed, boundary: Option<String>, to: mpsc::Sender<Fed>) {
     let fed = match boundary {
         None => feed_body(&mut body, &to).await,

@@ -441,7 +441,7 @@ mod tests {
         table.goes_on(id, PIECE, at(1_029), LIMITS);
         assert_eq!(table.late(at(1_033), LIMITS).map(|(id, _)| id), None);
         assert_eq!(table.late(at(1_034), LIMITS).map(|(id, _)| id), Some(id));
-        // A next answer begins anew, and a piece that is not taken at all is late by itself.
+        // The next answer starts from zero, and a single piece that is not read is late.
         table.note_state(id, ConnState::Working, at(1_033));
         table.goes_on(id, 0, at(1_100), LIMITS);
         assert_eq!(table.late(at(1_129), LIMITS).map(|(id, _)| id), None);

@@ -60,7 +60,7 @@ pub(crate) enum Cut {
     Reset,
     /// Without an answer.
     Close,
-    /// After so many bytes of the body, of which there are more.
+    /// After this many bytes of the body, before its end.
     Truncate(usize),
     /// It stays open after the head of the answer, and nothing follows.
     Stall,

@@ -15,7 +15,7 @@ use crate::seed::pools::{POOLS, Pool};
 
 /// What `--locale` means by all languages.
 pub const MIXED: &str = "mixed";
-/// Of so many contacts one says what another one says.
+/// One contact of so many is a duplicate of another one.
 const DUPLICATES: u64 = 100;
 /// How far back that other one may be.
 const BACK: u64 = 50;
@@ -54,13 +54,13 @@ impl Generator {
         Ok(Self { seed, pools, photos: 0, duplicates: true })
     }
 
-    /// The same, of which so many in a thousand have a photo.
+    /// The same, where this many of a thousand have a photo.
     #[must_use]
     pub fn with_photos(self, per_thousand: u16) -> Self {
         Self { photos: per_thousand.into(), ..self }
     }
 
-    /// The same, none of which says what another one says.
+    /// The same without duplicates.
     #[must_use]
     pub fn without_duplicates(self) -> Self {
         Self { duplicates: false, ..self }

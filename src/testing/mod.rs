@@ -79,7 +79,7 @@ impl Server {
         }
     }
 
-    /// Starts a server in this process whose clock stands at 2026-01-01T00:00:00Z and whose answers repeat: the same calls of one
+    /// Starts a server in this process with its clock frozen at 2026-01-01T00:00:00Z, whose answers repeat: the same calls of one
     /// user have the same answers. Servers of this kind take turns, since the clock is that of the process; the ids of other
     /// servers in it repeat too, from then on.
     ///

@@ -86,7 +86,7 @@ impl KitService for Kit {
     }
 }
 
-/// The answer as the framework sends it: JSON, unless it says otherwise.
+/// The answer as the framework sends it: JSON, unless it has another type.
 fn respond(request: &HttpRequest, answer: Result<Answer, Error>) -> HttpResponse {
     let ids = RequestIds::of(request.headers());
     let answer = answer.unwrap_or_else(|error| error::answer(&error, &ids));
@@ -107,7 +107,7 @@ fn respond(request: &HttpRequest, answer: Result<Answer, Error>) -> HttpResponse
     }
 }
 
-/// Who may call at all: programs of this machine, and no web pages. Returns the path of the mount, and the one below it.
+/// Admits programs of this machine, and refuses web pages. Returns the path of the mount, and the path below it.
 ///
 /// # Errors
 /// [`Error::Denied`]
@@ -170,10 +170,10 @@ fn fit(pattern: &str, segments: &[String]) -> Option<Vec<String>> {
     Some(keys)
 }
 
-/// A body of at most so many bytes.
+/// Reads a body of at most `most` bytes.
 ///
 /// # Errors
-/// [`Error::TooLarge`], and 400 where it breaks off.
+/// [`Error::TooLarge`], and 400 if the body is incomplete.
 pub(super) async fn receive(payload: &mut web::Payload, most: usize) -> Result<Vec<u8>, Error> {
     let mut body = Vec::new();
     while let Some(chunk) = payload.next().await {

@@ -1,7 +1,7 @@
 //! Inboxes: receivers of change notifications inside the server, so that a test of subscriptions needs no web server of its own.
 //!
-//! What the server itself sends to an inbox is handed over without a connection, which needs no certificate that is trusted and
-//! no target that is allowed. The address answers over HTTP too, as a receiver of a program does.
+//! The server delivers its own notifications to an inbox without a connection, so they need no trusted certificate and no allowed
+//! target. The address also answers over HTTP, as any receiver does.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,22 +25,22 @@ use crate::testkit::control::{json as read, options};
 use crate::testkit::journal::shown;
 use crate::testkit::span::DurationMicros;
 
-/// Inboxes at once.
+/// Maximum number of inboxes.
 const MAX_INBOXES: usize = 100;
-/// Notifications that an inbox keeps, and bytes of them.
+/// Maximum number of notifications in an inbox, and of their bytes.
 const MAX_POSTS: usize = 1_000;
 const MAX_BYTES: usize = 2 << 20;
-/// Longest body that is kept; a longer one is kept by its length and digest.
+/// Maximum size of a body in bytes. Of a longer one, the length and digest are kept.
 const MAX_BODY: usize = 1 << 20;
-/// About what a notification takes besides its texts.
+/// Approximate size of a notification without its texts.
 const POST: usize = 128;
-/// Addresses of the server by which an inbox is known.
+/// Maximum number of server addresses of an inbox.
 const MAX_ROOTS: usize = 8;
-/// Answers in a sequence.
+/// Maximum number of answers in a sequence.
 const MAX_ANSWERS: usize = 1_000;
-/// Longest delay.
+/// Maximum delay.
 const MAX_DELAY: Duration = Duration::from_mins(10);
-/// Below an inbox: where notifications are posted to.
+/// The path below an inbox that takes notifications.
 const NOTIFICATIONS: &str = "/notifications";
 /// The option that asks a receiver to confirm a subscription.
 const TOKEN: &str = "validationToken";
@@ -49,13 +49,13 @@ const TOKEN: &str = "validationToken";
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct InboxSpec {
-    /// To every notification that none of `answers` is for.
+    /// The answer to notifications after the end of `answers`.
     #[serde(default)]
     answer: InboxAnswer,
-    /// To the next notifications, in this order.
+    /// The answers to the next notifications, in this order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     answers: Vec<InboxAnswer>,
-    /// Before each answer, by the real clock.
+    /// Delay before each answer, by the real clock.
     #[serde(skip_serializing_if = "Option::is_none")]
     delay: Option<DurationMicros>,
     /// Whether it confirms subscriptions.
@@ -104,18 +104,18 @@ impl InboxSpec {
 struct Post {
     number: u64,
     time: String,
-    /// Path and query, as they were called.
+    /// Path and query, as sent.
     url: String,
     body: Option<Box<RawValue>>,
-    /// What it was answered with.
+    /// The status of the answer.
     status: u16,
 }
 
 struct InboxState {
-    /// What its address begins with, the last one first.
+    /// The beginnings of its addresses, the latest first.
     roots: Vec<String>,
     spec: InboxSpec,
-    /// How many of the sequence's answers were given.
+    /// Number of answers of the sequence that were given.
     given: usize,
     confirmed: u64,
     last: u64,
@@ -123,7 +123,7 @@ struct InboxState {
     bytes: usize,
 }
 
-/// What an inbox answers, and after which time.
+/// The answer of an inbox, and its delay.
 struct Reply {
     status: u16,
     /// The token of a confirmation.
@@ -131,7 +131,7 @@ struct Reply {
     delay: Duration,
 }
 
-/// An inbox as it is shown. Not by way of values, which would sort the members of bodies.
+/// An inbox as JSON. It is not converted to JSON values, which would sort the members of bodies.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Shown {
@@ -208,7 +208,7 @@ impl Inboxes {
         self.kept().clear();
     }
 
-    /// The name of the inbox that an address is of.
+    /// The name of the inbox at an address.
     fn named(&self, address: &str) -> Option<String> {
         let place = address.split_once('?').map_or(address, |(place, _)| place);
         let (root, name) = place.strip_suffix(NOTIFICATIONS)?.rsplit_once('/')?;
@@ -217,7 +217,7 @@ impl Inboxes {
         kept.get(name).filter(|inbox| inbox.roots.iter().any(|known| known == root)).map(|_| name.to_owned())
     }
 
-    /// Takes what is posted to an inbox; `None` if there is no such inbox.
+    /// Stores a notification; `None` if there is no such inbox.
     fn post(&self, name: &str, url: &str, token: Option<&String>, body: &[u8]) -> Option<Reply> {
         let mut kept = self.kept();
         let inbox = kept.get_mut(name)?;
@@ -239,14 +239,14 @@ impl Inboxes {
         self.kept().get(name).map(|inbox| inbox.posts.len()).ok_or(Error::NotFound)
     }
 
-    /// Waits until an inbox has so many notifications. The result says whether it has.
+    /// Waits until an inbox has `count` notifications. Returns whether it has.
     ///
     /// # Errors
     /// [`Error::NotFound`]
     async fn wait(&self, name: &str, count: usize, timeout: Duration) -> Result<bool, Error> {
         let end = Instant::now() + timeout;
         loop {
-            // Registered before the look, so that nothing posted in between is missed.
+            // Registered before the check, so that a notification in between is not missed.
             let mut posted = std::pin::pin!(self.posted.notified());
             posted.as_mut().enable();
             if self.count(name)? >= count {
@@ -320,7 +320,7 @@ pub(crate) fn get(asking: &KitRequest<'_>) -> Result<Answer, Error> {
     Answer::json(200, &inbox.shown(asking.key))
 }
 
-/// `DELETE /inboxes/{name}`: what was posted is forgotten, and the subscriptions to it go on.
+/// `DELETE /inboxes/{name}`: removes its notifications; its subscriptions stay.
 pub(crate) fn empty(asking: &KitRequest<'_>) -> Result<Answer, Error> {
     asking.only(&[])?;
     let mut kept = asking.kit.inboxes.kept();
@@ -364,7 +364,7 @@ pub(crate) async fn wait(asking: KitRequest<'_>) -> Result<Answer, Error> {
     Answer::json(408, &Shown { error: Some(json!({"code": "timeout", "message": message})), ..shown })
 }
 
-/// `POST /inboxes/{name}/notifications`: as a receiver of a program answers.
+/// `POST /inboxes/{name}/notifications`: receives a notification over HTTP.
 pub(crate) async fn receive(asking: KitRequest<'_>) -> Result<Answer, Error> {
     let token = asking.options.get(TOKEN);
     let reply = asking.kit.inboxes.post(asking.key, &asking.url, token, &asking.body).ok_or(Error::NotFound)?;

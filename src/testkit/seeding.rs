@@ -1,4 +1,4 @@
-//! Seeds: documents with users and their contacts, and made-up contacts by number (docs/testing.md, "Seeds").
+//! Seeds: documents with users and their contacts, and generated contacts (docs/testing.md, "Seeds").
 
 use std::fmt::Display;
 use std::path::Path;
@@ -27,14 +27,14 @@ use crate::testkit::control::json as read;
 use crate::transfer::seeding;
 use crate::vcard::record::Fate;
 
-/// Contacts that one call makes up, at most.
+/// Maximum number of contacts that one call generates.
 const MAX_COUNT: u64 = 100_000;
-/// Contacts that a document has, at most.
+/// Maximum number of contacts in a document.
 const MAX_CONTACTS: usize = 100_000;
-/// Longest display name of a user, in characters.
+/// Maximum length of a user's display name in characters.
 const MAX_NAME: usize = 255;
 
-/// What the body says: the first two members are those of a document, the others make up contacts.
+/// The body: the first two members are a document, the others generate contacts.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SeedRequest {
@@ -122,7 +122,7 @@ async fn make_up(store: &Store, body: SeedRequest) -> Result<Answer, Error> {
     Answer::json(201, &json!({"users": [made]}))
 }
 
-/// A share as whole thousandths, so that no machine counts otherwise.
+/// A share as whole thousandths, so that all machines get the same result.
 fn per_thousand(share: f64) -> Result<u16, Error> {
     let fitting = (0..=1_000_u16).find(|thousandths| f64::from(*thousandths) >= share * 1_000.0 - 0.5);
     fitting.filter(|_| share >= 0.0).ok_or_else(|| refused("photos", "'photos' is a share from 0 to 1."))
@@ -201,7 +201,7 @@ fn value(text: &RawValue, target: &str) -> Result<Json, Error> {
     Json::read(text.get().as_bytes()).map_err(|why| Error::invalid(Kind::Json, target, why))
 }
 
-/// A contact in either shape. What an import would keep aside is refused here: a test would look for it in vain.
+/// Reads a contact in either shape. It refuses data that an import would keep aside, because a test would not find it.
 fn contact(text: &RawValue, target: &str) -> Result<SeedContact, Error> {
     let Json::Object(mut members) = value(text, target)? else {
         return Err(refused(target, "A contact is an object."));
@@ -238,7 +238,7 @@ fn picture(text: &str, target: &str) -> Result<(Picture, Vec<u8>), Error> {
     Ok((picture, bytes))
 }
 
-/// The same problems, below a place of the document.
+/// The same problems, with targets below a place of the document.
 fn below(target: &str, error: Error) -> Error {
     let Error::Invalid(problems) = error else { return error };
     let moved = problems.into_iter().map(|Problem { kind, target: of, message }| {
@@ -248,10 +248,10 @@ fn below(target: &str, error: Error) -> Error {
     Error::Invalid(moved.collect())
 }
 
-/// Writes the document of a file into a store that has no users yet. One that has some was seeded before, or is in use.
+/// Writes the document of a file into a store without users. A store with users was seeded before, or is in use.
 ///
 /// # Errors
-/// One line with the place in the document, or that of the database.
+/// One line: the place in the document, or the error of the database.
 pub(crate) async fn seed_file(store: &Store, path: &Path) -> Result<(), String> {
     let shown = path.display();
     let text = std::fs::read(path).map_err(|error| format!("--seed-file {shown}: {error}"))?;

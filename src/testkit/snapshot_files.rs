@@ -1,4 +1,4 @@
-//! Snapshots as files of SQLite, which are kept beside tests and put back later, also on another engine.
+//! Snapshots as SQLite files, which can be stored with tests and restored later, also on another engine.
 
 use std::io;
 use std::path::PathBuf;
@@ -12,12 +12,12 @@ use crate::store::{Database, Options, Store};
 use crate::testkit::calls::KitRequest;
 use crate::testkit::states::{check_name, insert, snapshot_of};
 
-/// The type of such a file.
+/// The media type of a SQLite file.
 const MEDIA_TYPE: &str = "application/vnd.sqlite3";
-/// How such a file begins (<https://www.sqlite.org/fileformat.html>, section 1.3).
+/// The first bytes of a SQLite file (<https://www.sqlite.org/fileformat.html>, section 1.3).
 const MAGIC: &[u8] = b"SQLite format 3\0";
 
-/// A file in a folder of its own, which goes away with this.
+/// A file in a temporary folder, which is removed when this is dropped.
 struct TemporaryFile {
     file: PathBuf,
     _folder: TempDir,
@@ -44,7 +44,7 @@ pub(crate) async fn download(asking: KitRequest<'_>) -> Result<Answer, Error> {
         Some(users) => store.put_back_of(users, Some(snapshot.kept.clone())).await,
         None => store.put_back(Some(snapshot.kept.clone())).await,
     };
-    // What is in the log comes into the file when the store is closed.
+    // Closing the store moves the write-ahead log into the file.
     store.close().await;
     done?;
     let read = move || std::fs::read(&scratch.file);
@@ -64,7 +64,7 @@ pub(crate) async fn upload(asking: KitRequest<'_>) -> Result<Answer, Error> {
     let (file, body) = (scratch.file.clone(), asking.body.clone());
     aside(move || std::fs::write(file, body)).await?.map_err(Error::internal)?;
     let store = scratch.open().await.map_err(|error| {
-        // The path of the temporary file would tell nothing.
+        // The path of the temporary file does not help the client.
         let why = error.to_string().replace(&scratch.file.display().to_string(), "the file");
         refused(format!("The body is no database of contactd that can be read: {why}."))
     })?;

@@ -164,7 +164,7 @@ pub(crate) async fn save(asking: KitRequest<'_>) -> Result<Answer, Error> {
 /// Checks that a snapshot can have a name.
 ///
 /// # Errors
-/// 400 that says which names there are.
+/// 400 with the names that are allowed.
 pub(super) fn check_name(name: &str) -> Result<(), Error> {
     let fits = (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
     if !fits || name == BASELINE || name == EMPTY {
@@ -174,10 +174,10 @@ pub(super) fn check_name(name: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Keeps a snapshot, in place of one of this name.
+/// Stores a snapshot, and replaces one of this name.
 ///
 /// # Errors
-/// 400 where there are as many as can be.
+/// 400 if there are too many.
 pub(super) fn insert(asking: &KitRequest<'_>, snapshot: &Arc<SavedState>) -> Result<Answer, Error> {
     let mut snapshots = asking.kit.snapshots();
     if snapshots.len() >= MAX_SNAPSHOTS && !snapshots.contains_key(asking.key) {
@@ -187,7 +187,7 @@ pub(super) fn insert(asking: &KitRequest<'_>, snapshot: &Arc<SavedState>) -> Res
     Answer::json(if replaced { 200 } else { 201 }, &snapshot.shown())
 }
 
-/// A state with the clock and the ids of now.
+/// A state with the current clock and ids.
 pub(super) fn snapshot_of(name: &str, users: Option<Vec<String>>, kept: KeptState) -> Arc<SavedState> {
     let (clock, counts) = (clock::mode(), clock::counts());
     Arc::new(SavedState { name: name.to_owned(), created: clock::now(), users, kept: Arc::new(kept), clock, counts })

@@ -1,6 +1,6 @@
-//! Tokens as Microsoft's identity libraries ask for them, over TLS only: a `ClientSecretCredential` of the Azure SDKs, pointed at
-//! this server, gets the token of an application. There are no secrets to check: this server accepts every caller. What a
-//! sign-in of users needs is not here (docs/testing.md, "Tokens of the Azure SDKs").
+//! The token endpoint for Microsoft's identity libraries, over TLS only. A `ClientSecretCredential` of the Azure SDKs gets the
+//! token of an application here. No secret is checked, because a server with this endpoint accepts every caller. Users cannot
+//! sign in (docs/testing.md, "Tokens of the Azure SDKs").
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,24 +20,24 @@ use crate::http::{Api, RequestIds, origin};
 use crate::percent::percent_decode;
 use crate::testkit::control::{KitService, admit, options, receive};
 
-/// Where a client gets a token.
+/// The token endpoint.
 const TOKEN: &str = "oauth2/v2.0/token";
-/// What it asks before (OpenID Connect Discovery 1.0, section 4).
+/// The discovery document (OpenID Connect Discovery 1.0, section 4).
 const CONFIGURATION: &str = "v2.0/.well-known/openid-configuration";
-/// The keys of signed tokens, of which there are none.
+/// The signing keys: an empty list, because tokens are not signed.
 const KEYS: &str = "discovery/v2.0/keys";
-/// Whether an authority is one: asked of `common` only, by clients that do not know it.
+/// Instance discovery: clients ask it about authorities that they do not know.
 const INSTANCE: &str = "discovery/instance";
 
 /// The paths below a tenant.
 pub(crate) const TENANT: &[&str] = &[TOKEN, CONFIGURATION, KEYS, INSTANCE];
 
-/// Longest form.
+/// Maximum size of a form in bytes.
 const MAX_FORM: usize = 64 << 10;
-/// For how long a token is said to be valid, in seconds: the usual time. It is valid for ever.
+/// Lifetime of a token in the answer, in seconds, as Entra's. The token does not really expire.
 const EXPIRES_IN: u32 = 3_599;
 
-/// The paths of an authority for every tenant.
+/// Serves the paths of an authority for every tenant.
 pub(crate) struct Tokens;
 
 impl KitService for Tokens {
@@ -78,8 +78,7 @@ fn is_tenant(tenant: &str) -> bool {
     (1..=253).contains(&tenant.len()) && tenant.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))
 }
 
-/// The metadata of a tenant. Users cannot sign in here, so nothing answers at `authorization_endpoint`, which the libraries want
-/// to be there all the same.
+/// The metadata of a tenant. The libraries require `authorization_endpoint`, but users cannot sign in, so nothing answers there.
 fn configuration(root: &str, tenant: &str) -> Value {
     let below = |path: &str| format!("{root}/{tenant}/{path}");
     json!({
@@ -98,7 +97,7 @@ fn configuration(root: &str, tenant: &str) -> Value {
     })
 }
 
-/// Says that this server is an authority of its own, with no other names.
+/// Instance metadata: this server is an authority without aliases.
 fn instance(root: &str, options: &BTreeMap<String, String>) -> Value {
     let asked = options.get("authorization_endpoint").and_then(|url| url.split('/').nth(3));
     let tenant = asked.filter(|tenant| is_tenant(tenant)).unwrap_or("common");
@@ -110,7 +109,7 @@ fn instance(root: &str, options: &BTreeMap<String, String>) -> Value {
     })
 }
 
-/// What is wrong with a request for a token: the error of OAuth (RFC 6749, section 5.2), its status, and Entra's number and words.
+/// A refused token request: the error of OAuth (RFC 6749, section 5.2), its status, and Entra's number and words.
 struct TokenError(&'static str, u16, u32, String);
 
 /// The answer to a request for a token.
@@ -139,7 +138,7 @@ fn token(request: &HttpRequest, form: &[u8]) -> Result<Answer, Error> {
     answer?.header("Pragma", "no-cache")
 }
 
-/// The id of the application that asks.
+/// The id of the application.
 fn client(request: &HttpRequest, form: &[u8]) -> Result<String, TokenError> {
     let invalid = |number, words: &str| TokenError("invalid_request", 400, number, words.to_owned());
     let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
@@ -178,7 +177,7 @@ fn client(request: &HttpRequest, form: &[u8]) -> Result<String, TokenError> {
     Ok(id.clone())
 }
 
-/// The id and the secret in the head (RFC 6749, section 2.3.1).
+/// The id and the secret in `Authorization` (RFC 6749, section 2.3.1).
 fn basic(request: &HttpRequest) -> Option<(String, String)> {
     let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, encoded) = value.split_once(' ')?;

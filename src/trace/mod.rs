@@ -1,5 +1,5 @@
 //! What the running task works for: the request, and the trace that the request belongs to. The log, the writer and calls to
-//! others take it from here, so that it need not be handed through every function. It stands below all rooms.
+//! others take it from here, so that it need not be handed through every function. It is below all rooms.
 
 mod carried;
 mod context;

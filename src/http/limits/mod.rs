@@ -244,7 +244,7 @@ impl Permit {
     }
 
     /// How long the address has to wait, if it has sent too many unknown tokens and this one was not valid before. The token
-    /// is looked up all the same: it may be valid.
+    /// is still looked up: it may be valid.
     pub(crate) fn suspected(&self, now: Instant) -> Option<Duration> {
         let guesses = {
             let mut addresses = self.admission.addresses.lock().unwrap_or_else(PoisonError::into_inner);

@@ -90,11 +90,11 @@ enum HeadState {
     Path,
     Version,
     Header,
-    /// A body of which so many bytes are left.
+    /// A body, with the number of bytes that are left.
     Body(u64),
     /// The line with the size of a chunk.
     Size,
-    /// A chunk of which so many bytes are left.
+    /// A chunk, with the number of bytes that are left.
     Chunk(u64),
     /// The end of the line behind a chunk.
     ChunkEnd,

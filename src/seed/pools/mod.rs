@@ -17,7 +17,7 @@ pub(super) struct Words {
     pub(super) titles: &'static str,
     /// Each with its state and its postal code behind semicolons.
     pub(super) cities: &'static str,
-    /// With `#` where the number of the house stands.
+    /// With `#` in place of the house number.
     pub(super) streets: &'static str,
     pub(super) country: &'static str,
     pub(super) companies: &'static str,
@@ -30,7 +30,7 @@ pub(super) struct Words {
     pub(super) order: NameOrder,
 }
 
-/// In which order a name stands.
+/// The order of the parts of a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NameOrder {
     GivenFirst,

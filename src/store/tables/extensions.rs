@@ -186,7 +186,7 @@ pub(in crate::store) async fn create(
     new: NewExtension,
 ) -> Result<Extension, Error> {
     folders::see_contact(tx.reading().await?, mailbox, within, id).await?;
-    let Place { count, next, known } = place(tx, mailbox, id, &new.name).await?;
+    let ExtensionPosition { count, next, known } = place(tx, mailbox, id, &new.name).await?;
     if known.is_some() {
         return Err(Error::ExtensionExists);
     }
@@ -251,7 +251,7 @@ pub(in crate::store) async fn put(
     name: String,
     members: Option<Vec<ExtensionMember>>,
 ) -> Result<(), Error> {
-    let Place { count, next, known } = place(tx, mailbox, id, &name).await?;
+    let ExtensionPosition { count, next, known } = place(tx, mailbox, id, &name).await?;
     let Some(pos) = known else {
         let Some(members) = members else { return Ok(()) };
         check_room(count)?;
@@ -266,7 +266,7 @@ pub(in crate::store) async fn put(
 }
 
 /// Where an extension of a contact is, or would be.
-struct Place {
+struct ExtensionPosition {
     /// The number of the contact's extensions.
     count: i64,
     /// The position of a new one.
@@ -275,12 +275,12 @@ struct Place {
     known: Option<i64>,
 }
 
-async fn place(tx: &mut Tx, mailbox: i64, id: Uuid, name: &str) -> Result<Place, Error> {
+async fn place(tx: &mut Tx, mailbox: i64, id: Uuid, name: &str) -> Result<ExtensionPosition, Error> {
     let text = "
 select count(*), coalesce(max(pos) + 1, 0), max(pos) filter (where name = $3)
 from extensions where mailbox = $1 and contact_id = $2";
     let row = tx.reading().await?.one(Statement::new(text).bind(mailbox).bind(id).bind(name)).await?;
-    Ok(Place { count: row.get(0)?, next: row.get(1)?, known: row.get(2)? })
+    Ok(ExtensionPosition { count: row.get(0)?, next: row.get(1)?, known: row.get(2)? })
 }
 
 /// # Errors
