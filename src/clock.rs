@@ -1,9 +1,10 @@
 //! The only source of time, ids and random numbers.
 //!
-//! Tests can stop the clock, and have ids made from a seed (docs/testing.md). Both are of the process, as the time is.
+//! Tests can stop the clock, and have ids made from a seed (docs/testing.md). The clock is that of the process, and so is the seed.
 
+use std::cell::Cell;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use chrono::Utc;
@@ -20,6 +21,13 @@ static TICK: AtomicI64 = AtomicI64::new(0);
 static MADE: AtomicU64 = AtomicU64::new(0);
 /// The seed of ids, if they are not random.
 static SEED: OnceLock<Seed> = OnceLock::new();
+/// All threads of the process use the seed.
+static ALL_SEEDED: AtomicBool = AtomicBool::new(false);
+
+thread_local! {
+    /// This thread uses the seed: it is one of a server for tests whose ids repeat. Others in the process have random ids.
+    static SEEDED: Cell<bool> = const { Cell::new(false) };
+}
 
 struct Seed {
     number: u64,
@@ -103,17 +111,38 @@ pub(crate) fn set(mode: Mode) {
 
 /// From now on ids are made from a seed, for as long as the process runs.
 pub(crate) fn seed(number: u64) {
+    seed_some(number);
+    ALL_SEEDED.store(true, Ordering::Release);
+}
+
+/// The same on the threads that [`seed_thread`] chooses.
+pub(crate) fn seed_some(number: u64) {
     let _ = SEED.set(Seed { number, names: Mutex::default() });
 }
 
-/// The seed.
+/// Chooses whether this thread uses the seed. The threads of a server have the choice of the one that starts it.
+pub(crate) fn seed_thread(seeded: bool) {
+    SEEDED.set(seeded);
+}
+
+/// Whether this thread was chosen.
+pub(crate) fn is_seeded_thread() -> bool {
+    SEEDED.get()
+}
+
+/// The seed of this thread.
+fn seed_here() -> Option<&'static Seed> {
+    SEED.get().filter(|_| SEEDED.get() || ALL_SEEDED.load(Ordering::Acquire))
+}
+
+/// The number of this thread's seed.
 pub(crate) fn seeded() -> Option<u64> {
-    SEED.get().map(|seed| seed.number)
+    seed_here().map(|seed| seed.number)
 }
 
 /// Records the owner of a mailbox. The mailbox's number depends on the order of users and is not used for ids.
 pub(crate) fn introduce(mailbox: i64, owner: &str) {
-    if let Some(seed) = SEED.get() {
+    if let Some(seed) = seed_here() {
         seed.names().owners.insert(mailbox, owner.to_ascii_lowercase());
     }
 }
@@ -164,7 +193,7 @@ impl IdOwner<'_> {
 /// of the same owner.
 #[expect(clippy::disallowed_methods, reason = "this is the clock")]
 pub(crate) fn new_id(whose: IdOwner<'_>) -> Uuid {
-    let seed = SEED.get();
+    let seed = seed_here();
     let Mode::Frozen { now, .. } = mode() else {
         return seed.map_or_else(Uuid::now_v7, |seed| from_seed(seed, real(), whose));
     };
@@ -210,7 +239,7 @@ pub(crate) fn new_epoch() -> Uuid {
 
 /// 244 random bits, in hexadecimal.
 pub(crate) fn new_secret() -> String {
-    if let Some(seed) = SEED.get() {
+    if let Some(seed) = seed_here() {
         let (_, bytes) = seed.next("secret");
         return bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
     }

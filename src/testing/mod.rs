@@ -70,25 +70,28 @@ impl Server {
     /// It does not start.
     #[track_caller]
     pub fn start() -> Self {
-        match RunningServer::start() {
+        Self::inside(None)
+    }
+
+    #[track_caller]
+    fn inside(turn: Option<ClockTurn>) -> Self {
+        match RunningServer::start(turn.is_some()) {
             Ok(running) => {
                 let url = format!("http://{}", running.address);
-                Self { url, _inside: Some(running), _program: None, _turn: None }
+                Self { url, _inside: Some(running), _program: None, _turn: turn }
             }
             Err(why) => fail(&why),
         }
     }
 
     /// Starts a server in this process with its clock frozen at 2026-01-01T00:00:00Z, whose answers repeat: the same calls of one
-    /// user have the same answers. Servers of this kind take turns, since the clock is that of the process; the ids of other
-    /// servers in it repeat too, from then on.
+    /// user have the same answers. Servers of this kind take turns, since the clock is that of the process.
     ///
     /// # Panics
     /// It does not start.
     #[track_caller]
     pub fn deterministic() -> Self {
-        let turn = ClockTurn::take();
-        Self { _turn: Some(turn), ..Self::start() }
+        Self::inside(Some(ClockTurn::take()))
     }
 
     /// Starts the program, which is a path or a name on `PATH`, with further flags of `contactd serve`. It has a clock of its own, and
@@ -355,7 +358,7 @@ impl ClockTurn {
         let taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
         let mut taken = GIVEN_BACK.wait_while(taken, |taken| *taken).unwrap_or_else(PoisonError::into_inner);
         *taken = true;
-        clock::seed(1);
+        clock::seed_some(1);
         clock::set_counts(&clock::IdCounts::new(), |_| true);
         clock::set(Mode::Frozen { now: DETERMINISTIC, tick: 0 });
         Self

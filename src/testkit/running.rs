@@ -9,6 +9,7 @@ use actix_server::Server;
 use actix_web::rt::System;
 use tokio::sync::oneshot;
 
+use crate::clock;
 use crate::domain::handling::Handling;
 use crate::graph::settings::GraphSettings;
 use crate::http::connections::{ConnectionLimits, Connections};
@@ -35,14 +36,15 @@ pub(crate) struct RunningServer {
 }
 
 impl RunningServer {
-    /// Starts a server on a free port of the loopback address, over a temporary store.
+    /// Starts a server on a free port of the loopback address, over a temporary store. Its ids are random, or from the seed.
     ///
     /// # Errors
     /// One line.
-    pub(crate) fn start() -> Result<Self, String> {
+    pub(crate) fn start(seeded: bool) -> Result<Self, String> {
         let (told, heard) = mpsc::channel();
         let (stop, stopped) = oneshot::channel();
         let serve = move || {
+            clock::seed_thread(seeded);
             System::new().block_on(async {
                 if let Err(why) = serve(&told, stopped).await {
                     // Nobody listens any more once it has begun.
@@ -79,7 +81,8 @@ async fn serve(told: &Sender<Result<SocketAddr, String>>, stopped: oneshot::Rece
     let settings = Settings { hosts: Some(Vec::new()), notifier: Some(notifier.clone()), ..Settings::default() };
     // As the fixtures of the other languages: what Graph refuses is refused.
     let graph = GraphSettings { handling: Handling::Strict, ..GraphSettings::default() };
-    let limits = ConnectionLimits { most: CONNECTIONS, of_address: CONNECTIONS, idle: IDLE + REQUEST, stall: REQUEST };
+    let (most, of_address) = (CONNECTIONS, CONNECTIONS);
+    let limits = ConnectionLimits { most, of_address, head: REQUEST, keep_alive: IDLE, stall: REQUEST };
     let connections = Connections::new(limits, false);
     let serving = Serving {
         api: Api::for_tests(store.clone(), settings, graph),

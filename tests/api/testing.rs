@@ -32,6 +32,24 @@ fn two_servers_of_one_process_do_not_see_each_other_and_handle_strictly() {
 }
 
 #[test]
+fn a_server_whose_answers_repeat_has_the_same_ids_beside_others() {
+    let id = |server: &Server, user: &str| {
+        let made = server.user(user).call("POST", "/me/contacts", Some(&json!({"givenName": "Ann"}))).json();
+        made["id"].as_str().unwrap().to_owned()
+    };
+    let alone = Server::deterministic();
+    let ids = [id(&alone, "ann"), id(&alone, "ann")];
+    drop(alone);
+    let server = Server::deterministic();
+    // Both have their users in the same mailboxes.
+    let other = Server::start();
+    let first = id(&server, "ann");
+    let others = ["bob", "ann"].map(|user| id(&other, user));
+    assert_eq!([first, id(&server, "ann")], ids);
+    assert!(others.iter().all(|other| !ids.contains(other)), "{others:?}");
+}
+
+#[test]
 fn a_fault_is_of_one_user_and_an_answer_can_be_lost() {
     let server = Server::start();
     let ann = server.user("ann");
