@@ -145,7 +145,8 @@ impl LimitArgs {
         connections::ConnectionLimits {
             most: usize::try_from(most).unwrap_or(usize::MAX),
             of_address: usize::try_from(of_address).unwrap_or(usize::MAX),
-            idle: self.keep_alive() + request_timeout,
+            head: request_timeout,
+            keep_alive: self.keep_alive(),
             stall: request_timeout,
         }
     }

@@ -29,9 +29,10 @@ pub struct ConnectionLimits {
     pub most: usize,
     /// Those of one client address.
     pub of_address: usize,
-    /// How long a connection is kept without a complete request. It must be longer than the framework's idle time, which
-    /// closes a connection more gracefully.
-    pub idle: Duration,
+    /// How long a client may take to send the head of a request.
+    pub head: Duration,
+    /// How long a connection is kept without a request.
+    pub keep_alive: Duration,
     /// How long a client may take to read the next piece of an answer (64 KiB), and how far it may fall behind `LEAST_RATE`.
     pub stall: Duration,
 }
@@ -41,6 +42,8 @@ const LEAST_RATE: u64 = 16 << 10;
 
 /// Connections that a worker accepts beyond its limit while others are being closed.
 pub const COMING: usize = 32;
+/// The framework's timers may end this much early, because it reads the clock at this interval.
+const CLOCK: Duration = Duration::from_millis(500);
 /// Interval at which late connections are closed.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -79,6 +82,8 @@ struct Conn {
     socket: Socket,
     client: Option<Client>,
     state: ConnState,
+    /// Whether a request came on it.
+    was_used: bool,
     turn: u64,
     since: Instant,
     /// When the client began to read the answer.
@@ -188,6 +193,13 @@ impl SharedConnections {
     }
 }
 
+impl Conn {
+    /// Why an idle connection is closed. A part of a later head counts as idle, since the framework does not tell.
+    fn cause(&self) -> Closed {
+        if self.was_used { Closed::Idle } else { Closed::SlowHead }
+    }
+}
+
 impl ConnectionTable {
     /// Registers a connection, closing another one if needed, and returns its number.
     fn open(&mut self, limits: ConnectionLimits, socket: Socket, client: Option<Client>, now: Instant) -> Option<u64> {
@@ -205,8 +217,8 @@ impl ConnectionTable {
         if let Some(client) = client {
             self.clients.entry(client).or_default().open += 1;
         }
-        self.conns
-            .insert(id, Conn { socket, client, state: ConnState::Closed, turn: 0, since: now, answering_since: now });
+        let (state, was_used, since, answering_since) = (ConnState::Closed, false, now, now);
+        self.conns.insert(id, Conn { socket, client, state, was_used, turn: 0, since, answering_since });
         self.set_state(id, ConnState::Idle, now);
         Some(id)
     }
@@ -242,6 +254,7 @@ impl ConnectionTable {
             }
         }
         (conn.state, conn.turn, conn.since) = (state, self.last, now);
+        conn.was_used |= state == ConnState::Working;
         match state {
             ConnState::Idle => {
                 self.idle.insert(conn.turn, id);
@@ -283,15 +296,28 @@ impl ConnectionTable {
         let idle = || {
             let (_, id) = self.idle.first_key_value()?;
             let conn = self.conns.get(id)?;
-            (now.saturating_duration_since(conn.since) >= limits.idle).then_some((*id, Closed::Idle))
+            let is_late = now.saturating_duration_since(conn.since) >= limits.keep_alive + limits.head;
+            is_late.then_some((*id, conn.cause()))
         };
         let answering =
             || self.answering.first().filter(|(due, _)| *due <= now).map(|(_, id)| (*id, Closed::SlowReader));
         idle().or_else(answering)
     }
 
-    fn drop_conn(&mut self, id: u64) {
-        self.set_state(id, ConnState::Closed, Instant::now());
+    /// The time limit at which the framework closed a connection that it drops now. It does not report this, so the time
+    /// that passed tells it. A client that leaves within the last [`CLOCK`] of its time counts as closed.
+    fn expired(&self, id: u64, now: Instant, limits: ConnectionLimits) -> Option<Closed> {
+        let conn = self.conns.get(&id).filter(|conn| conn.state == ConnState::Idle)?;
+        let limit = if conn.was_used { limits.keep_alive } else { limits.head };
+        (now.saturating_duration_since(conn.since) + CLOCK >= limit).then_some(conn.cause())
+    }
+
+    fn drop_conn(&mut self, id: u64, limits: ConnectionLimits) {
+        let now = Instant::now();
+        if let Some(why) = self.expired(id, now, limits) {
+            CLOSED.one(why);
+        }
+        self.set_state(id, ConnState::Closed, now);
         let Some(conn) = self.conns.remove(&id) else { return };
         let Some(client) = conn.client else { return };
         if let Some(own) = self.clients.get_mut(&client) {
@@ -311,12 +337,11 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.shared.table().drop_conn(self.id);
+        self.shared.table().drop_conn(self.id, self.shared.limits);
         // The framework logs the reason on the same thread right before it drops the connection.
         if let Some(reason) = logged::reason() {
-            if reason.contains("timeout") {
-                CLOSED.one(Closed::SlowHead);
-            } else {
+            // A timeout is that of a client that does not close its end.
+            if !reason.contains("timeout") {
                 REFUSED.one(Refused::Head);
             }
             let address = self.peer.as_deref().filter(|_| self.shared.log_addresses);
@@ -390,8 +415,13 @@ mod tests {
 
     use super::*;
 
-    const LIMITS: ConnectionLimits =
-        ConnectionLimits { most: 4, of_address: 2, idle: Duration::from_secs(100), stall: Duration::from_secs(30) };
+    const LIMITS: ConnectionLimits = ConnectionLimits {
+        most: 4,
+        of_address: 2,
+        head: Duration::from_secs(30),
+        keep_alive: Duration::from_secs(70),
+        stall: Duration::from_secs(30),
+    };
 
     fn client(number: u32) -> Client {
         Client::from(IpAddr::V4(Ipv4Addr::from_bits(number)))
@@ -419,9 +449,24 @@ mod tests {
         }
         assert_eq!((table.clients.len(), table.conns.len()), (4, 4));
         for id in held {
-            table.drop_conn(id);
+            table.drop_conn(id, LIMITS);
         }
         assert_eq!((table.clients.len(), table.conns.len(), table.idle.len(), table.answering.len()), (0, 0, 0, 0));
+    }
+
+    #[test]
+    fn a_connection_that_ends_before_its_time_is_over_was_not_closed_by_the_server() {
+        let (mut table, start, (socket, _other)) = (ConnectionTable::default(), Instant::now(), socket());
+        let id = table.open(LIMITS, socket, Some(client(1)), start).unwrap();
+        let expired =
+            |table: &ConnectionTable, seconds: u64| table.expired(id, start + Duration::from_secs(seconds), LIMITS);
+        assert_eq!((expired(&table, 29), expired(&table, 30)), (None, Some(Closed::SlowHead)));
+        table.note_state(id, ConnState::Working, start);
+        assert_eq!(expired(&table, 1_000), None);
+        table.note_state(id, ConnState::Idle, start);
+        assert_eq!((expired(&table, 69), expired(&table, 70)), (None, Some(Closed::Idle)));
+        let late = |seconds: u64| table.late(start + Duration::from_secs(seconds), LIMITS).map(|(_, why)| why);
+        assert_eq!((late(99), late(100)), (None, Some(Closed::Idle)));
     }
 
     #[test]
@@ -446,7 +491,7 @@ mod tests {
         table.goes_on(id, 0, at(1_100), LIMITS);
         assert_eq!(table.late(at(1_129), LIMITS).map(|(id, _)| id), None);
         assert_eq!(table.late(at(1_130), LIMITS).map(|(id, _)| id), Some(id));
-        table.drop_conn(id);
+        table.drop_conn(id, LIMITS);
         assert!(table.answering.is_empty() && table.idle.is_empty());
     }
 }

@@ -12,6 +12,7 @@ use futures_util::future::LocalBoxFuture;
 use tokio::sync::Mutex;
 
 use crate::http::Api;
+use crate::http::connections::ConnectionExchange;
 use crate::http::mount::Mounted;
 use crate::store::{Finding, Store};
 
@@ -146,6 +147,7 @@ impl Mounted for Probe {
         api: web::Data<Api>,
     ) -> LocalBoxFuture<'static, HttpResponse> {
         Box::pin(async move {
+            let _exchange = ConnectionExchange::begin(&request);
             // The path may have the mount and the prefix of a proxy in front.
             let last = request.uri().path().trim_end_matches('/').rsplit('/').next().unwrap_or_default();
             if last.eq_ignore_ascii_case(self.name()) {

@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use crate::domain::error::{Error, Kind};
 use crate::graph::error;
 use crate::http::answer::{Answer, Body};
+use crate::http::connections::ConnectionExchange;
 use crate::http::mount::Mounted;
 use crate::http::{Api, RequestIds, edge, origin};
 use crate::percent::percent_decode;
@@ -50,6 +51,8 @@ impl<T: KitService> Mounted for KitMount<T> {
         api: web::Data<Api>,
     ) -> LocalBoxFuture<'static, HttpResponse> {
         Box::pin(async move {
+            // A call may wait for minutes. Its connection is not idle meanwhile.
+            let _exchange = ConnectionExchange::begin(&request);
             let answer = self.0.answer(&request, &mut payload, &api).await;
             respond(&request, answer)
         })

@@ -303,6 +303,26 @@ fn limits_count_what_they_refuse_and_connections_why_they_are_closed() {
 }
 
 #[test]
+fn heads_that_do_not_end_and_connections_that_wait_count_apart() {
+    let (server, metrics) = start(&Place::new(), &["--dev", "--request-timeout", "1", "--keep-alive", "1"]);
+    let closed = || {
+        let now = samples(&metrics);
+        ["slow_head", "idle"].map(|why| now[&format!("contactd_http_connections_closed_total{{reason=\"{why}\"}}")])
+    };
+    let send = |text: &str| {
+        let mut stream = TcpStream::connect(&server.address).unwrap();
+        stream.write_all(text.as_bytes()).unwrap();
+        stream
+    };
+    let whole = "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let part = "GET /livez HTTP/1.1\r\nHost: ";
+    for text in [part, whole] {
+        send(text).read_to_end(&mut Vec::new()).unwrap();
+    }
+    until(|| closed().iter().all(|count| *count >= 1.0));
+}
+
+#[test]
 fn what_the_database_holds_and_what_purges_take_is_told() {
     let place = Place::new();
     let (server, metrics) = start(&place, &["--dev"]);
