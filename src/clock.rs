@@ -1,32 +1,61 @@
 //! The only source of time, ids and random numbers.
 //!
-//! Tests can stop the clock, and have ids made from a seed (docs/testing.md). The clock is that of the process, and so is the seed.
+//! Tests can stop the clock, and have ids made from a seed (docs/testing.md). A server for tests inside a process has a clock of its own.
 
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use chrono::Utc;
 use sha2::{Digest as _, Sha256};
 use uuid::{Builder, Uuid};
 
-/// The time of a stopped clock.
-static STOPPED: AtomicI64 = AtomicI64::new(RUNNING);
 /// Means that the clock runs.
 const RUNNING: i64 = i64::MIN;
-/// By how much a stopped clock advances after each write.
-static TICK: AtomicI64 = AtomicI64::new(0);
-/// Number of ids that were made while the clock was stopped.
-static MADE: AtomicU64 = AtomicU64::new(0);
-/// The seed of ids, if they are not random.
-static SEED: OnceLock<Seed> = OnceLock::new();
-/// All threads of the process use the seed.
-static ALL_SEEDED: AtomicBool = AtomicBool::new(false);
+
+/// A clock with its source of ids. The process has one, and so has each server for tests inside it.
+pub(crate) struct Clock {
+    /// The time of the stopped clock.
+    stopped: AtomicI64,
+    /// By how much the stopped clock advances after each write.
+    tick: AtomicI64,
+    /// Number of ids that were made while the clock was stopped.
+    made: AtomicU64,
+    /// The seed of ids, if they are not random.
+    seed: OnceLock<Seed>,
+}
+
+static PROCESS: Clock = Clock::new();
 
 thread_local! {
-    /// This thread uses the seed: it is one of a server for tests whose ids repeat. Others in the process have random ids.
-    static SEEDED: Cell<bool> = const { Cell::new(false) };
+    static CURRENT: Cell<&'static Clock> = const { Cell::new(&PROCESS) };
+}
+
+impl Clock {
+    const fn new() -> Self {
+        Self {
+            stopped: AtomicI64::new(RUNNING),
+            tick: AtomicI64::new(0),
+            made: AtomicU64::new(0),
+            seed: OnceLock::new(),
+        }
+    }
+
+    /// A further clock. Its memory, some hundred bytes, stays for as long as the process runs.
+    pub(crate) fn another() -> &'static Self {
+        Box::leak(Box::new(Self::new()))
+    }
+
+    /// The clock of this thread.
+    pub(crate) fn current() -> &'static Self {
+        CURRENT.get()
+    }
+
+    /// Gives this thread the clock. The threads of a server have that of the thread that starts it.
+    pub(crate) fn enter(&'static self) {
+        CURRENT.set(self);
+    }
 }
 
 struct Seed {
@@ -70,7 +99,7 @@ pub(crate) enum IdOwner<'a> {
 
 /// UTC microseconds since 1970.
 pub(crate) fn now() -> i64 {
-    match STOPPED.load(Ordering::Acquire) {
+    match Clock::current().stopped.load(Ordering::Acquire) {
         RUNNING => real(),
         stopped => stopped,
     }
@@ -83,9 +112,9 @@ fn real() -> i64 {
 
 /// The same for a write, after which a stopped clock may advance.
 pub(crate) fn now_of_write() -> i64 {
-    let tick = TICK.load(Ordering::Acquire);
+    let tick = Clock::current().tick.load(Ordering::Acquire);
     let moved = |stopped| (stopped != RUNNING && tick > 0).then_some(stopped + tick);
-    match STOPPED.fetch_update(Ordering::AcqRel, Ordering::Acquire, moved) {
+    match Clock::current().stopped.fetch_update(Ordering::AcqRel, Ordering::Acquire, moved) {
         Ok(before) => before,
         Err(_) => now(),
     }
@@ -93,9 +122,9 @@ pub(crate) fn now_of_write() -> i64 {
 
 /// The mode of the clock.
 pub(crate) fn mode() -> Mode {
-    match STOPPED.load(Ordering::Acquire) {
+    match Clock::current().stopped.load(Ordering::Acquire) {
         RUNNING => Mode::System,
-        now => Mode::Frozen { now, tick: TICK.load(Ordering::Acquire) },
+        now => Mode::Frozen { now, tick: Clock::current().tick.load(Ordering::Acquire) },
     }
 }
 
@@ -105,39 +134,22 @@ pub(crate) fn set(mode: Mode) {
         Mode::System => (RUNNING, 0),
         Mode::Frozen { now, tick } => (now, tick),
     };
-    TICK.store(tick, Ordering::Release);
-    STOPPED.store(stopped, Ordering::Release);
+    Clock::current().tick.store(tick, Ordering::Release);
+    Clock::current().stopped.store(stopped, Ordering::Release);
 }
 
-/// From now on ids are made from a seed, for as long as the process runs.
+/// From now on ids are made from a seed.
 pub(crate) fn seed(number: u64) {
-    seed_some(number);
-    ALL_SEEDED.store(true, Ordering::Release);
+    let _ = Clock::current().seed.set(Seed { number, names: Mutex::default() });
 }
 
-/// The same on the threads that [`seed_thread`] chooses.
-pub(crate) fn seed_some(number: u64) {
-    let _ = SEED.set(Seed { number, names: Mutex::default() });
-}
-
-/// Chooses whether this thread uses the seed. The threads of a server have the choice of the one that starts it.
-pub(crate) fn seed_thread(seeded: bool) {
-    SEEDED.set(seeded);
-}
-
-/// Whether this thread was chosen.
-pub(crate) fn is_seeded_thread() -> bool {
-    SEEDED.get()
-}
-
-/// The seed of this thread.
-fn seed_here() -> Option<&'static Seed> {
-    SEED.get().filter(|_| SEEDED.get() || ALL_SEEDED.load(Ordering::Acquire))
-}
-
-/// The number of this thread's seed.
+/// The seed.
 pub(crate) fn seeded() -> Option<u64> {
     seed_here().map(|seed| seed.number)
+}
+
+fn seed_here() -> Option<&'static Seed> {
+    Clock::current().seed.get()
 }
 
 /// Records the owner of a mailbox. The mailbox's number depends on the order of users and is not used for ids.
@@ -149,12 +161,12 @@ pub(crate) fn introduce(mailbox: i64, owner: &str) {
 
 /// The number of ids of each owner.
 pub(crate) fn counts() -> IdCounts {
-    SEED.get().map(|seed| seed.names().counts.clone()).unwrap_or_default()
+    seed_here().map(|seed| seed.names().counts.clone()).unwrap_or_default()
 }
 
 /// Restores earlier counts, only of owners whose names satisfy a condition.
 pub(crate) fn set_counts(counts: &IdCounts, of: impl Fn(&str) -> bool) {
-    let Some(seed) = SEED.get() else { return };
+    let Some(seed) = seed_here() else { return };
     let mut names = seed.names();
     let is_meant = |key: &str| key.split_once(' ').is_some_and(|(_, name)| of(name));
     names.counts.retain(|key, _| !is_meant(key));
@@ -198,7 +210,7 @@ pub(crate) fn new_id(whose: IdOwner<'_>) -> Uuid {
         return seed.map_or_else(Uuid::now_v7, |seed| from_seed(seed, real(), whose));
     };
     seed.map_or_else(
-        || numbered(now, MADE.fetch_add(1, Ordering::Relaxed), *Uuid::new_v4().as_bytes()),
+        || numbered(now, Clock::current().made.fetch_add(1, Ordering::Relaxed), *Uuid::new_v4().as_bytes()),
         |seed| from_seed(seed, now, whose),
     )
 }

@@ -20,7 +20,7 @@ use actix_web::{App, Error, HttpRequest};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::rustls::ServerConfig;
 
-use crate::clock;
+use crate::clock::Clock;
 use crate::http::Api;
 use crate::http::connections::Connections;
 use crate::http::wire::Wire;
@@ -64,9 +64,9 @@ impl Serving {
     pub fn listen(self, server: ServerBuilder, listener: TcpListener) -> io::Result<ServerBuilder> {
         let arrival = Arrival { address: listener.local_addr()?, is_secure: false };
         let stopping = server.graceful_shutdown_signal();
-        let seeded = clock::is_seeded_thread();
+        let clock = Clock::current();
         server.listen("http", listener, move || {
-            clock::seed_thread(seeded);
+            clock.enter();
             let accept = |stream: TcpStream| async move {
                 let peer = stream.peer_addr().ok();
                 Ok((Wire::new(stream), Protocol::Http1, peer))

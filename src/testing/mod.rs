@@ -28,16 +28,14 @@ use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::clock::{self, Mode};
 use crate::percent::percent_encode;
 pub use crate::testing::exchange::Response;
-use crate::testkit::{DETERMINISTIC, RunningServer};
+use crate::testkit::RunningServer;
 
 /// How long a program has to end.
 const END: Duration = Duration::from_secs(10);
@@ -60,7 +58,6 @@ pub struct Server {
     // In the order in which they end: first the server, then its turn.
     _inside: Option<RunningServer>,
     _program: Option<Program>,
-    _turn: Option<ClockTurn>,
 }
 
 impl Server {
@@ -70,28 +67,28 @@ impl Server {
     /// It does not start.
     #[track_caller]
     pub fn start() -> Self {
-        Self::inside(None)
+        Self::inside(false)
     }
 
     #[track_caller]
-    fn inside(turn: Option<ClockTurn>) -> Self {
-        match RunningServer::start(turn.is_some()) {
+    fn inside(repeats: bool) -> Self {
+        match RunningServer::start(repeats) {
             Ok(running) => {
                 let url = format!("http://{}", running.address);
-                Self { url, _inside: Some(running), _program: None, _turn: turn }
+                Self { url, _inside: Some(running), _program: None }
             }
             Err(why) => fail(&why),
         }
     }
 
     /// Starts a server in this process with its clock frozen at 2026-01-01T00:00:00Z, whose answers repeat: the same calls of one
-    /// user have the same answers. Servers of this kind take turns, since the clock is that of the process.
+    /// user have the same answers.
     ///
     /// # Panics
     /// It does not start.
     #[track_caller]
     pub fn deterministic() -> Self {
-        Self::inside(Some(ClockTurn::take()))
+        Self::inside(true)
     }
 
     /// Starts the program, which is a path or a name on `PATH`, with further flags of `contactd serve`. It has a clock of its own, and
@@ -102,7 +99,7 @@ impl Server {
     #[track_caller]
     pub fn of_program(program: impl AsRef<OsStr>, flags: &[&str]) -> Self {
         match Program::start(program.as_ref(), flags) {
-            Ok((program, url)) => Self { url, _inside: None, _program: Some(program), _turn: None },
+            Ok((program, url)) => Self { url, _inside: None, _program: Some(program) },
             Err(why) => fail(&why),
         }
     }
@@ -344,32 +341,6 @@ impl Inbox<'_> {
     #[track_caller]
     pub fn clear(&self) {
         self.server.control("DELETE", &self.path, None);
-    }
-}
-
-/// The turn to stop the clock of the process.
-struct ClockTurn;
-
-static TAKEN: Mutex<bool> = Mutex::new(false);
-static GIVEN_BACK: Condvar = Condvar::new();
-
-impl ClockTurn {
-    fn take() -> Self {
-        let taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut taken = GIVEN_BACK.wait_while(taken, |taken| *taken).unwrap_or_else(PoisonError::into_inner);
-        *taken = true;
-        clock::seed_some(1);
-        clock::set_counts(&clock::IdCounts::new(), |_| true);
-        clock::set(Mode::Frozen { now: DETERMINISTIC, tick: 0 });
-        Self
-    }
-}
-
-impl Drop for ClockTurn {
-    fn drop(&mut self) {
-        clock::set(Mode::System);
-        *TAKEN.lock().unwrap_or_else(PoisonError::into_inner) = false;
-        GIVEN_BACK.notify_one();
     }
 }
 

@@ -9,7 +9,7 @@ use actix_server::Server;
 use actix_web::rt::System;
 use tokio::sync::oneshot;
 
-use crate::clock;
+use crate::clock::{self, Clock, Mode};
 use crate::domain::handling::Handling;
 use crate::graph::settings::GraphSettings;
 use crate::http::connections::{ConnectionLimits, Connections};
@@ -17,6 +17,7 @@ use crate::http::serving::Serving;
 use crate::http::{Api, Settings};
 use crate::notify::{Notifier, NotifierSettings};
 use crate::store::{Database, Options, Store};
+use crate::testkit::DETERMINISTIC;
 
 /// How long deleted contacts, changes and the audit log are kept: the defaults of `contactd serve`.
 const KEEP_DELETED: Duration = Duration::from_hours(30 * 24);
@@ -36,15 +37,20 @@ pub(crate) struct RunningServer {
 }
 
 impl RunningServer {
-    /// Starts a server on a free port of the loopback address, over a temporary store. Its ids are random, or from the seed.
+    /// Starts a server on a free port of the loopback address, over a temporary store. It has a clock of its
+    /// own, which can be stopped at the time of `--deterministic`, with ids from a seed.
     ///
     /// # Errors
     /// One line.
-    pub(crate) fn start(seeded: bool) -> Result<Self, String> {
+    pub(crate) fn start(repeats: bool) -> Result<Self, String> {
         let (told, heard) = mpsc::channel();
         let (stop, stopped) = oneshot::channel();
         let serve = move || {
-            clock::seed_thread(seeded);
+            Clock::another().enter();
+            if repeats {
+                clock::seed(1);
+                clock::set(Mode::Frozen { now: DETERMINISTIC, tick: 0 });
+            }
             System::new().block_on(async {
                 if let Err(why) = serve(&told, stopped).await {
                     // Nobody listens any more once it has begun.

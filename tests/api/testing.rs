@@ -32,21 +32,22 @@ fn two_servers_of_one_process_do_not_see_each_other_and_handle_strictly() {
 }
 
 #[test]
-fn a_server_whose_answers_repeat_has_the_same_ids_beside_others() {
-    let id = |server: &Server, user: &str| {
+fn servers_of_one_process_have_clocks_and_ids_of_their_own() {
+    let made = |server: &Server, user: &str| {
         let made = server.user(user).call("POST", "/me/contacts", Some(&json!({"givenName": "Ann"}))).json();
-        made["id"].as_str().unwrap().to_owned()
+        ["id", "createdDateTime"].map(|name| made[name].as_str().unwrap().to_owned())
     };
-    let alone = Server::deterministic();
-    let ids = [id(&alone, "ann"), id(&alone, "ann")];
-    drop(alone);
-    let server = Server::deterministic();
-    // Both have their users in the same mailboxes.
-    let other = Server::start();
-    let first = id(&server, "ann");
-    let others = ["bob", "ann"].map(|user| id(&other, user));
-    assert_eq!([first, id(&server, "ann")], ids);
-    assert!(others.iter().all(|other| !ids.contains(other)), "{others:?}");
+    // All have their first user in the same mailbox.
+    let (one, two, other) = (Server::deterministic(), Server::deterministic(), Server::start());
+    let [first, time] = made(&one, "ann");
+    let [of_other, time_of_other] = made(&other, "bob");
+    assert_eq!(made(&two, "ann"), [first.clone(), time.clone()]);
+    assert_eq!(time, "2026-01-01T00:00:00Z");
+    assert_ne!(time_of_other, time);
+    assert_ne!(of_other, first);
+    assert_eq!(made(&one, "ann"), made(&two, "ann"));
+    one.advance("P1D");
+    assert_eq!(made(&two, "ann")[1], time);
 }
 
 #[test]
