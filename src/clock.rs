@@ -58,6 +58,15 @@ impl Clock {
     }
 }
 
+/// Work for another thread, which gets the clock of this one.
+pub(crate) fn inherited<T>(work: impl FnOnce() -> T) -> impl FnOnce() -> T {
+    let clock = Clock::current();
+    move || {
+        clock.enter();
+        work()
+    }
+}
+
 struct Seed {
     number: u64,
     names: Mutex<IdNames>,
@@ -112,9 +121,10 @@ fn real() -> i64 {
 
 /// The same for a write, after which a stopped clock may advance.
 pub(crate) fn now_of_write() -> i64 {
-    let tick = Clock::current().tick.load(Ordering::Acquire);
+    let clock = Clock::current();
+    let tick = clock.tick.load(Ordering::Acquire);
     let moved = |stopped| (stopped != RUNNING && tick > 0).then_some(stopped + tick);
-    match Clock::current().stopped.fetch_update(Ordering::AcqRel, Ordering::Acquire, moved) {
+    match clock.stopped.fetch_update(Ordering::AcqRel, Ordering::Acquire, moved) {
         Ok(before) => before,
         Err(_) => now(),
     }
@@ -122,9 +132,10 @@ pub(crate) fn now_of_write() -> i64 {
 
 /// The mode of the clock.
 pub(crate) fn mode() -> Mode {
-    match Clock::current().stopped.load(Ordering::Acquire) {
+    let clock = Clock::current();
+    match clock.stopped.load(Ordering::Acquire) {
         RUNNING => Mode::System,
-        now => Mode::Frozen { now, tick: Clock::current().tick.load(Ordering::Acquire) },
+        now => Mode::Frozen { now, tick: clock.tick.load(Ordering::Acquire) },
     }
 }
 
@@ -134,8 +145,9 @@ pub(crate) fn set(mode: Mode) {
         Mode::System => (RUNNING, 0),
         Mode::Frozen { now, tick } => (now, tick),
     };
-    Clock::current().tick.store(tick, Ordering::Release);
-    Clock::current().stopped.store(stopped, Ordering::Release);
+    let clock = Clock::current();
+    clock.tick.store(tick, Ordering::Release);
+    clock.stopped.store(stopped, Ordering::Release);
 }
 
 /// From now on ids are made from a seed.
@@ -261,6 +273,18 @@ pub(crate) fn new_secret() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn work_on_another_thread_has_the_clock_of_its_server() {
+        let frozen = Mode::Frozen { now: 5, tick: 0 };
+        let server = move || {
+            Clock::another().enter();
+            set(frozen);
+            let other = std::thread::spawn(mode).join().unwrap();
+            (std::thread::spawn(inherited(mode)).join().unwrap(), other)
+        };
+        assert_eq!(std::thread::spawn(server).join().unwrap(), (frozen, Mode::System));
+    }
 
     #[test]
     fn an_id_with_a_number_follows_those_before_it() {

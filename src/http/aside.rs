@@ -7,6 +7,7 @@ use std::thread::available_parallelism;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::clock;
 use crate::domain::error::Error;
 
 /// Bytes that are parsed or compressed on the event loop itself, which takes less than a millisecond.
@@ -51,6 +52,6 @@ impl BlockingPermit {
             drop(turn);
             done
         };
-        tokio::task::spawn_blocking(work).await.map_err(Error::internal)
+        tokio::task::spawn_blocking(clock::inherited(work)).await.map_err(Error::internal)
     }
 }

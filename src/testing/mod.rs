@@ -55,7 +55,6 @@ fn fail(why: &str) -> ! {
 pub struct Server {
     /// Scheme, host and port.
     pub url: String,
-    // In the order in which they end: first the server, then its turn.
     _inside: Option<RunningServer>,
     _program: Option<Program>,
 }

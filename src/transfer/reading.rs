@@ -8,6 +8,7 @@ use flate2::read::MultiGzDecoder;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 
+use crate::clock;
 use crate::domain::error::{Error, Kind};
 use crate::domain::import::{Incoming, IncomingGroup};
 use crate::formats::detect::{Detected, FileFormat, ReadOptions};
@@ -120,7 +121,10 @@ pub fn begin(file: ByteSource, how: How) -> Result<mpsc::Receiver<ReadPart>, Err
             let _ = reading.sender.blocking_send(ReadPart::Failed(error));
         }
     };
-    std::thread::Builder::new().name("contactd-import".to_owned()).spawn(work).map_err(Error::unavailable)?;
+    std::thread::Builder::new()
+        .name("contactd-import".to_owned())
+        .spawn(clock::inherited(work))
+        .map_err(Error::unavailable)?;
     Ok(receiver)
 }
 

@@ -57,7 +57,7 @@ impl Store {
                 }
             }
         };
-        let thread = std::thread::Builder::new().name("contactd-purge".to_owned()).spawn(work);
+        let thread = std::thread::Builder::new().name("contactd-purge".to_owned()).spawn(clock::inherited(work));
         thread.map_err(|error| OpenError::because(format!("no thread: {error}")))?;
         *self.shared.purging.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
         Ok(())

@@ -19,7 +19,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 
-use crate::clock::Clock;
+use crate::clock;
 use crate::domain::error::Error;
 use crate::metrics::list::{COMMIT_JOBS, WAITED, WRITES, Write};
 use crate::store::write::call::MailboxRoom;
@@ -98,16 +98,15 @@ impl Writer {
         let (closing, carried) = (Arc::new(AtomicBool::new(false)), Arc::<Carried>::default());
         let crew =
             Crew { connector: connector.clone(), closing: Arc::clone(&closing), carried: Arc::clone(&carried), limits };
-        let clock = Clock::current();
-        let thread = std::thread::Builder::new().name("contactd-writer".to_owned()).spawn(move || {
-            clock.enter();
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            match runtime {
-                Ok(runtime) => runtime.block_on(crew.serve(connections, jobs, started)),
-                Err(error) => drop(started.send(Err(Error::internal(error)))),
-            }
-            drop((on_end, alive));
-        });
+        let thread =
+            std::thread::Builder::new().name("contactd-writer".to_owned()).spawn(clock::inherited(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+                match runtime {
+                    Ok(runtime) => runtime.block_on(crew.serve(connections, jobs, started)),
+                    Err(error) => drop(started.send(Err(Error::internal(error)))),
+                }
+                drop((on_end, alive));
+            }));
         thread.map_err(Error::internal)?;
         start.await.unwrap_or_else(|_| Err(Error::internal("the writer did not start")))?;
         Ok((Self { queue, connector, closing, carried }, ended))
