@@ -14,7 +14,7 @@ use crate::domain::contact::MAX_FOLDER_ID;
 use crate::domain::error::Error;
 use crate::domain::plain;
 use crate::http::answer::Answer;
-use crate::store::{DavChanges, MAX_DAV_VALUE};
+use crate::store::{Book, DavChanges, MAX_DAV_VALUE};
 
 /// The outcome for one property.
 type PropertyResult = Result<(), (u16, &'static str, &'static str)>;
@@ -120,9 +120,10 @@ pub(crate) async fn proppatch(request: &Request<'_>) -> Result<Answer, Fail> {
         return Err(Fail::bad("The body of a PROPPATCH is a DAV: propertyupdate."));
     }
     let (mailbox, call) = (request.mailbox, request.call);
+    let (history, id) = (call.api.unguarded.history().clone(), mailbox.user.mailbox);
     let (on, folder, tag) = if call.place.folder().is_some() {
         let CardTarget { book, name, .. } = CardTarget::find(request).await?;
-        let tag = token::print(call.api.unguarded.history(), mailbox.user.mailbox, &book, book.moment);
+        let tag = token::print(&history, id, &book, book.moment);
         if name.is_empty() {
             (On::Book { is_default: book.folder.is_default() }, book.folder.id, tag)
         } else {
@@ -132,14 +133,21 @@ pub(crate) async fn proppatch(request: &Request<'_>) -> Result<Answer, Fail> {
     } else {
         (On::Home, String::new(), String::new())
     };
-    If::read(request, &tag)?.check(Some(&tag))?;
+    let conditions = If::read(request, &tag)?;
+    conditions.check(Some(&tag))?;
     let mut changes = PropertyChanges::read(&body, on);
     if changes.named.is_empty() {
         return Err(Fail::bad("The propertyupdate names no property."));
     }
     if !changes.fails() {
         let wanted = changes.changes.clone();
-        let outcome = match mailbox.store.change_dav_properties(mailbox.user.mailbox, &folder, wanted).await {
+        // A book may have changed since it was read, so the conditions are checked again in the transaction.
+        let check = move |book: &Book| {
+            let tag = token::print(&history, id, book, book.moment);
+            conditions.with_token(&tag).check(Some(&tag))
+        };
+        let check = (!folder.is_empty()).then(|| Box::new(check) as _);
+        let outcome = match mailbox.store.change_dav_properties(id, &folder, wanted, check).await {
             Ok(()) => Ok(()),
             Err(Error::Quota(_)) => FULL,
             Err(Error::FolderExists) => BAD_VALUE,

@@ -54,8 +54,8 @@ pub struct PutCard {
 /// Checks a card before it is changed.
 type CardCheck = Box<dyn FnOnce(&WholeCard) -> Result<(), Error> + Send>;
 
-/// Checks an address book before it is deleted.
-type BookCheck = Box<dyn FnOnce(&Book) -> Result<(), Error> + Send>;
+/// Checks an address book before it is changed or deleted.
+pub(in crate::store) type BookCheck = Box<dyn FnOnce(&Book) -> Result<(), Error> + Send>;
 
 /// The same for a card that is moved or copied, and for the card at the target name.
 type CheckBoth = Box<dyn FnOnce(&WholeCard, Option<&WholeCard>) -> Result<(), Error> + Send>;

@@ -6,6 +6,8 @@ use crate::domain::folder::FolderPatch;
 use crate::store::Store;
 use crate::store::db::engine::Session;
 use crate::store::db::statement::Statement;
+use crate::store::query::books;
+use crate::store::tables::card_writes::BookCheck;
 use crate::store::tables::{folders, quota};
 use crate::store::write::tx::Tx;
 
@@ -58,10 +60,19 @@ impl Store {
     /// Changes the properties of a folder or, with an empty id, of a home, and the folder's name.
     ///
     /// # Errors
-    /// As [`Store::update_folder`]; [`Error::Quota`] for too many or too long ones.
-    pub async fn change_dav_properties(&self, mailbox: i64, folder: &str, changes: DavChanges) -> Result<(), Error> {
+    /// As [`Store::update_folder`]; [`Error::Quota`] for too many or too long ones; those of `check`, which runs in the transaction.
+    pub async fn change_dav_properties(
+        &self,
+        mailbox: i64,
+        folder: &str,
+        changes: DavChanges,
+        check: Option<BookCheck>,
+    ) -> Result<(), Error> {
         let folder = folder.to_owned();
         let work = async move |tx: &mut Tx| {
+            if let Some(check) = check {
+                check(&books::book(tx.reading().await?, mailbox, &folder).await?)?;
+            }
             if let Some(name) = changes.display_name {
                 let patch = FolderPatch { display_name: Some(name), ..FolderPatch::default() };
                 folders::update(tx, mailbox, std::slice::from_ref(&folder), patch, &Preconditions::default()).await?;

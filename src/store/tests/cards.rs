@@ -6,11 +6,11 @@ mod both {
 
     use crate::domain::card::{Card, CardVersion, NewCard, own_name, uid_key};
     use crate::domain::photo::{PhotoFormat, Picture};
-    use crate::store::Book;
     use crate::store::jobs::purge::purge;
     use crate::store::tables::cards::{self, StoredCard};
     use crate::store::tables::{changes, contacts, photos};
     use crate::store::tests::*;
+    use crate::store::{Book, DavChanges};
 
     fn card(name: &str, uid: &str, text: &str) -> NewCard {
         NewCard {
@@ -156,7 +156,7 @@ select name, version from cards where mailbox = $1 and folder_id = $2 and delete
     }
 
     #[actix_web::test]
-    async fn an_address_book_is_checked_in_the_transaction_that_deletes_it() {
+    async fn an_address_book_is_checked_in_the_transaction_that_changes_or_deletes_it() {
         let o = opened().await;
         let book = folder(&o, "Book").await;
         let before = o.store.book(o.mailbox, &book).await.unwrap();
@@ -165,6 +165,10 @@ select name, version from cards where mailbox = $1 and folder_id = $2 and delete
             let before = before.moment;
             move |now: &Book| if now.moment == before { Ok(()) } else { Err(Error::Stale) }
         };
+        let renamed = || DavChanges { display_name: Some("Other".to_owned()), ..DavChanges::default() };
+        let stale = o.store.change_dav_properties(o.mailbox, &book, renamed(), Some(Box::new(is_current))).await;
+        assert!(matches!(stale, Err(Error::Stale)), "the card was added after the client read the book");
+        assert_eq!(o.store.book(o.mailbox, &book).await.unwrap().folder.display_name, "Book");
         let stale = o.store.delete_book(o.mailbox, &book, Box::new(is_current)).await;
         assert!(matches!(stale, Err(Error::Stale)), "the card was added after the client read the book");
         assert_eq!(named_so(&o, &book, "a.vcf").await, Some(added.id));
