@@ -186,7 +186,7 @@ pub(in crate::store) async fn create(
     new: NewExtension,
 ) -> Result<Extension, Error> {
     folders::see_contact(tx.reading().await?, mailbox, within, id).await?;
-    let ExtensionPosition { count, next, known } = place(tx, mailbox, id, &new.name).await?;
+    let ExtensionPosition { count, next, known } = position(tx, mailbox, id, &new.name).await?;
     if known.is_some() {
         return Err(Error::ExtensionExists);
     }
@@ -251,7 +251,7 @@ pub(in crate::store) async fn put(
     name: String,
     members: Option<Vec<ExtensionMember>>,
 ) -> Result<(), Error> {
-    let ExtensionPosition { count, next, known } = place(tx, mailbox, id, &name).await?;
+    let ExtensionPosition { count, next, known } = position(tx, mailbox, id, &name).await?;
     let Some(pos) = known else {
         let Some(members) = members else { return Ok(()) };
         check_room(count)?;
@@ -275,7 +275,7 @@ struct ExtensionPosition {
     known: Option<i64>,
 }
 
-async fn place(tx: &mut Tx, mailbox: i64, id: Uuid, name: &str) -> Result<ExtensionPosition, Error> {
+async fn position(tx: &mut Tx, mailbox: i64, id: Uuid, name: &str) -> Result<ExtensionPosition, Error> {
     let text = "
 select count(*), coalesce(max(pos) + 1, 0), max(pos) filter (where name = $3)
 from extensions where mailbox = $1 and contact_id = $2";
