@@ -128,23 +128,23 @@ impl Sql {
     }
 
     /// At most `limit` of these rows in an order, after the first `skip`.
-    ///
-    /// PostgreSQL keeps a plan for all values if it seems no worse than a new one for each. It takes an unknown limit for a tenth of all
-    /// rows, so no kept plan would follow an index, and planning takes longer than reading a page. So there is a round limit as a number.
     pub(in crate::store) fn limited(self, order: Self, limit: i64, skip: i64) -> Self {
-        let page = |rows: Self| rows.text(" limit ").value(limit).text(" offset ").value(skip);
-        let bounded = match round_limit(limit.saturating_add(skip)) {
-            Some(round) => {
-                let rows =
-                    Self::new("select * from (").then(self.clone()).then(order.clone()).text(" limit ").number(round);
-                page(rows.text(") bounded"))
-            }
-            None => page(self.clone().then(order.clone())),
-        };
-        Self::either(page(self.then(order)), bounded)
+        self.then(order).text(" limit ").value(limit).text(" offset ").value(skip)
     }
 
-    /// The first `most` of these rows in an order, or some more.
+    /// The same for rows that have the same plan for all values.
+    ///
+    /// PostgreSQL keeps a plan for all values if it seems no worse than a new one for each. It takes an unknown limit for a tenth of all
+    /// rows, so no kept plan would follow an index, and planning takes longer than reading a page. So there is a round limit as a
+    /// number. Rows with conditions on values must not have it: a kept plan would read all of them where few are found.
+    pub(in crate::store) fn limited_for_all_values(self, order: Self, limit: i64, skip: i64) -> Self {
+        let Some(round) = round_limit(limit.saturating_add(skip)) else { return self.limited(order, limit, skip) };
+        let rows = Self::new("select * from (").then(self.clone()).then(order.clone()).text(" limit ").number(round);
+        let bounded = rows.text(") bounded").limited(Self::default(), limit, skip);
+        Self::either(self.limited(order, limit, skip), bounded)
+    }
+
+    /// The first `most` of these rows in an order, or some more, with the same plan for all values.
     pub(in crate::store) fn about(self, order: Self, most: i64) -> Self {
         let rows = self.then(order).text(" limit ");
         match round_limit(most) {

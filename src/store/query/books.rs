@@ -114,8 +114,8 @@ from folders f where f.mailbox = $1 and f.deleted_date_time is null order by f.i
         let read = async |session: &mut Session| {
             let select = if groups { of_groups(mailbox, folder) } else { of_contacts(mailbox, folder) };
             let id = if groups { " and k.contact_id > " } else { " and c.id > " };
-            let order = Sql::new(if groups { " order by k.contact_id" } else { " order by c.id" });
-            let select = select.text(id).value(after).limited(order, limit, 0);
+            let order = if groups { " order by k.contact_id limit " } else { " order by c.id limit " };
+            let select = select.text(id).value(after).text(order).value(limit);
             session.rows(select.into()).await?.iter().map(member).collect()
         };
         self.read_much(Some(mailbox), read).await

@@ -237,7 +237,7 @@ from changes l left join contacts c on c.mailbox = l.mailbox and c.id = l.contac
             select.text(" and l.contact_id is null and l.folder_id <> ").value(DEFAULT_FOLDER.to_owned())
         }
     };
-    let rows = session.rows(select.limited(Sql::new(" order by l.seq"), i64::from(size) + 1, 0).into()).await?;
+    let rows = session.rows(select.text(" order by l.seq limit ").value(i64::from(size) + 1).into()).await?;
     let (mut ids, mut bytes, mut last) = (Vec::new(), 0, None::<Watermark>);
     for row in rows.iter().take(size.into()) {
         bytes += row.get::<i64>(4)?;

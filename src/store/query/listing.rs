@@ -186,6 +186,19 @@ pub(in crate::store) fn limit(listing: &Listing) -> i64 {
     i64::from(listing.size) + 1
 }
 
+/// The rows of a page, of those in the order of the keyset.
+pub(in crate::store) fn limited(listing: &Listing, keyset: &Keyset<'_>, rows: Sql) -> Sql {
+    if has_conditions(listing) {
+        return rows.limited(keyset.order_by(), limit(listing), listing.skip);
+    }
+    rows.limited_for_all_values(keyset.order_by(), limit(listing), listing.skip)
+}
+
+/// Whether the best plan depends on values.
+pub(in crate::store) fn has_conditions(listing: &Listing) -> bool {
+    listing.filter.is_some() || listing.search.is_some()
+}
+
 /// The rows of a page in their order: `size`, and the names of the keyset.
 async fn found(session: &mut Session, mailbox: i64, listing: &Listing) -> Result<Sql, Error> {
     let keyset = keyset(mailbox, listing);
@@ -221,7 +234,7 @@ fn sorted(mailbox: i64, listing: &Listing, expansions: &PrefixExpansions, after:
         Some(after) if after.id().is_none() => found.text(" where ").then(keyset.behind(after)),
         _ => found,
     };
-    found.limited(keyset.order_by(), limit(listing), listing.skip)
+    limited(listing, &keyset, found)
 }
 
 /// The page's rows in any order: the columns of `read`, the number of rows (with the one after the page), the row's

@@ -428,7 +428,7 @@ impl<T> PagedRows<T> {
         };
         // One row more than the page, to know whether there are more.
         let limit = i64::from(by.size) + 1;
-        let page = page.limited(keyset.order_by(), limit, by.skip);
+        let page = page.then(keyset.order_by()).text(" limit ").value(limit).text(" offset ").value(by.skip);
         let mut rows = session.rows(page.into()).await?;
         let more = rows.len() > usize::from(by.size);
         rows.truncate(by.size.into());

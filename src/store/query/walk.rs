@@ -99,7 +99,7 @@ impl IndexPage<'_> {
             Walk::Contacts(index, folders) => self.of_contacts(index, folders)?,
             Walk::Entries { of, body, by, rest } => self.of_entries(*of, body, by, rest)?,
         };
-        Some(rows.limited(self.keyset.order_by(), listing::limit(self.listing), self.listing.skip))
+        Some(listing::limited(self.listing, &self.keyset, rows))
     }
 
     fn of_contacts(&self, index: &Index, folders: &[String]) -> Option<Sql> {
@@ -127,7 +127,11 @@ impl IndexPage<'_> {
                 if is_alone {
                     return rows;
                 }
-                rows.about(self.keyset.order_by(), most).parenthesized()
+                let order = self.keyset.order_by();
+                if listing::has_conditions(self.listing) {
+                    return rows.limited(order, most, 0).parenthesized();
+                }
+                rows.about(order, most).parenthesized()
             },
         );
         Some(Sql::either(all(of_sqlite), all(of_postgres)))

@@ -118,6 +118,31 @@ pub(super) mod both {
         }
     }
 
+    /// PostgreSQL may keep the plan of a list without conditions. One with conditions is planned for their values: a kept plan for
+    /// "changed since" would read the mailbox where nothing has changed.
+    #[actix_web::test]
+    async fn only_lists_without_conditions_have_a_plan_for_all_values() {
+        let o = opened().await;
+        let mailbox = o.mailbox;
+        let changed = parsed("lastModifiedDateTime ge 2999-01-01", Model::Beta);
+        let found = search::parse("\"ann\"").unwrap();
+        for (listing, keeps) in [
+            (first(10), true),
+            (Listing { order: ordered("displayName desc", Model::Beta), ..first(10) }, true),
+            (Listing { order: ordered("jobTitle", Model::Beta), ..first(10) }, true),
+            (Listing { filter: Some(changed.clone()), ..first(10) }, false),
+            (Listing { filter: Some(changed), order: ordered("displayName", Model::Beta), ..first(10) }, false),
+            (Listing { search: Some(found), ..first(10) }, false),
+        ] {
+            let text = async |session: &mut Session| {
+                let page = listing::page_rows(session, mailbox, &listing).await?;
+                Ok(Statement::from(page).text(true).into_owned())
+            };
+            let text = o.store.read(text).await.unwrap();
+            assert_eq!((text.contains("limit 16) bounded"), text.contains("limit 16")), (keeps, keeps), "{text}");
+        }
+    }
+
     #[actix_web::test]
     async fn what_is_looked_up_is_found_by_an_index() {
         let o = many().await;
