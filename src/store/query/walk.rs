@@ -129,7 +129,7 @@ impl IndexPage<'_> {
                 }
                 let order = self.keyset.order_by();
                 if listing::has_conditions(self.listing) {
-                    return rows.limited(order, most, 0).parenthesized();
+                    return rows.then(order).text(" limit ").value(most).parenthesized();
                 }
                 rows.about(order, most).parenthesized()
             },
