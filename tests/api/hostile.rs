@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::app::Answer;
 use crate::both::pictures::{gif, photo_of, put};
 use crate::program::{Program, contactd};
 use crate::wire::content_length;
@@ -73,9 +74,11 @@ fn dawdle(server: &Program, mut streams: Vec<TcpStream>, with: u8) -> Vec<String
 
 #[track_caller]
 fn serves(server: &Program) {
-    let bob = server.user("bob");
-    bob.post("/me/contacts", json!({"surname": "x"})).json(201);
-    bob.get("/me/contacts?$top=1").json(200);
+    let bob = server.user("bob").unchecked();
+    // On a busy machine this client itself may be too slow for a server in a hurry.
+    let served = |call: &dyn Fn() -> Answer| (0..60).map(|_| call()).find(|answer| answer.status != 408).unwrap();
+    served(&|| bob.post("/me/contacts", json!({"surname": "x"}))).json(201);
+    served(&|| bob.get("/me/contacts?$top=1")).json(200);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use contactd::http::authenticate::Access;
 use serde_json::{Value, json};
 
 use super::pictures::gif;
-use super::subscriptions::{after, patient, set_up, start, subscribe, terms, with};
+use super::subscriptions::{after, patient, set_up, start, start_persistent, subscribe, terms, with};
 use crate::app::{Answer, Client, Setup, TestApp};
 use crate::receiver::{Mood, Receiver, until};
 
@@ -128,7 +128,7 @@ fn every_change_is_told_once_and_in_order() {
 
 #[test]
 fn a_contact_that_is_gone_for_good_is_told_as_the_log_has_it() {
-    let (app, receiver) = (start(), Receiver::new());
+    let (app, receiver) = (start_persistent(), Receiver::new());
     let ann = app.user("ann");
     receiver.set(Mood::Refuses(500));
     subscribe(&ann, "me/contacts", &receiver.url("/"));
@@ -159,7 +159,7 @@ fn a_contact_that_is_restored_is_told_as_created() {
 
 #[test]
 fn a_folder_that_is_made_anew_is_told_as_created_each_time() {
-    let (app, receiver) = (start(), Receiver::new());
+    let (app, receiver) = (start_persistent(), Receiver::new());
     let ann = app.user("ann");
     receiver.set(Mood::Silent);
     subscribe(&ann, "me/contactFolders", &receiver.url("/"));
@@ -175,7 +175,7 @@ fn a_folder_that_is_made_anew_is_told_as_created_each_time() {
 
 #[test]
 fn what_is_not_accepted_is_told_again_until_it_is() {
-    let (app, receiver) = (start(), Receiver::new());
+    let (app, receiver) = (start_persistent(), Receiver::new());
     let ann = app.user("ann");
     let id = subscribe(&ann, "me/contacts", &receiver.url("/"));
     receiver.set(Mood::Refuses(500));
@@ -319,7 +319,7 @@ fn a_subscription_ends_and_says_so_before_and_after() {
 
 #[test]
 fn a_server_that_is_started_again_goes_on_where_it_was() {
-    let (app, receiver) = (start(), Receiver::new());
+    let (app, receiver) = (start_persistent(), Receiver::new());
     let ann = app.user("ann");
     let id = subscribe(&ann, "me/contacts", &receiver.url("/"));
     let one = ann.post("/me/contacts", "{}").id();

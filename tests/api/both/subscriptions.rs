@@ -30,7 +30,19 @@ pub fn start() -> TestApp {
 
 /// Waits long for an answer.
 pub fn patient() -> TestApp {
-    let times = DeliveryTimes { answer: Duration::from_secs(50), lease: Duration::from_secs(100), ..quick() };
+    with_times(DeliveryTimes { answer: Duration::from_secs(50), lease: Duration::from_secs(100), ..persistent() })
+}
+
+/// Does not give up within half a minute what is not accepted, however long the test takes on a busy machine.
+pub fn start_persistent() -> TestApp {
+    with_times(persistent())
+}
+
+fn persistent() -> DeliveryTimes {
+    DeliveryTimes { retry: Duration::from_millis(20), ..quick() }
+}
+
+fn with_times(times: DeliveryTimes) -> TestApp {
     let set_up = set_up();
     TestApp::with(Setup { notify: notify::NotifierSettings { times, ..set_up.notify }, ..set_up })
 }
