@@ -22,9 +22,11 @@ lint:
 forbid:
     tests/forbid
 
-# Speed and cost beside their limits, on both engines: a table, docs/bench.json and docs/bench.svg (Linux; some ten minutes).
+# Speed and cost beside their limits, on both engines: a table, docs/bench.json and docs/bench.svg (Linux; half an hour).
 bench:
-    cargo bench --bench cost --bench creates --bench engines --bench lists --bench start --bench suite --bench sync
+    cargo bench --bench cost --bench creates --bench engines --bench start --bench suite --bench sync
+    CONTACTD_BENCH_MILLION=1 cargo bench --bench lists
+    cargo bench --bench lists -- postgres
     cargo bench --bench report
 
 # How the work of each reader grows with its input (Linux).

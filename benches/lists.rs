@@ -180,8 +180,12 @@ fn main() {
         schema.query("vacuum analyze");
     }
     let servers: Vec<_> = (0..sizes.len()).map(|i| Server::start(&place(i))).collect();
-    let title = "Growth with the mailbox, microseconds beside the smallest; less is better";
-    let mut figures = Figures::new("lists", title);
+    let mut figures = match on_postgres {
+        None => {
+            Figures::new("lists", "Growth with the mailbox, SQLite, microseconds beside the smallest; less is better")
+        }
+        Some(_) => Figures::new("lists-postgres", "The same on PostgreSQL"),
+    };
     let beside = format!("of {}", sizes[0]);
     println!("20th percentile of calls over HTTP, in microseconds, and the ratio to the first size");
     print!("{:<46}", "contacts in the mailbox");
