@@ -17,6 +17,10 @@ const GAP: &str = " 0 ";
 /// Maximum number of words that a prefix is expanded to.
 const MAX_WAYS: i64 = 32;
 
+/// Maximum number of contacts with the whole words of a search whose prefixes PostgreSQL looks for in the contacts. Its index
+/// collects all entries of a prefix, but of whole words only as many as the rarest one has.
+const MAX_FEW: usize = 200;
+
 /// The words of SQLite's index by the prefix that they begin with; empty if there are too many.
 #[derive(Debug, Default)]
 pub(in crate::store) struct PrefixExpansions(HashMap<String, Vec<String>>);
@@ -144,17 +148,28 @@ fn wanted(mailbox: i64, expr: &SearchExpr, expansions: &PrefixExpansions) -> Opt
 
 /// The ids that PostgreSQL's index finds, if at least one word must exist.
 fn found(mailbox: i64, expr: &SearchExpr) -> Option<Sql> {
-    let words = in_words(mailbox, expr)?;
-    let select = Sql::new("select contact_id from words where words @@ ").value(words.query).text("::text::tsquery");
-    if words.is_all {
+    let InWords { query, whole, is_all } = in_words(mailbox, expr)?;
+    let select = Sql::new("select contact_id from words where words @@ ").value(query).text("::text::tsquery");
+    if is_all {
         return Some(select);
     }
-    Some(select.text(" and places @@ ").value(in_places(expr)).text("::text::tsquery"))
+    let fits = || Sql::new(" and places @@ ").value(in_places(expr)).text("::text::tsquery");
+    let Some(whole) = whole else { return Some(select.then(fits())) };
+    let few = Sql::new("with few as materialized (select contact_id, places from words where words @@ ");
+    let few = few.value(whole).text("::text::tsquery limit ").number(MAX_FEW + 1).text(") select contact_id from few");
+    let few = few.text(" where (select count(*) from few) <= ").number(MAX_FEW).then(fits()).text(" union all ");
+    Some(few.then(select).then(fits()).text(" and (select count(*) from few) > ").number(MAX_FEW))
 }
+
+/// Operators of PostgreSQL's questions.
+const AND: &str = " & ";
+const OR: &str = " | ";
 
 /// A question to PostgreSQL's index.
 struct InWords {
     query: String,
+    /// The same without its prefixes, if whole words are left. It finds more, so that the places must be looked at.
+    whole: Option<String>,
     /// Whether this is the whole expression, and not only a necessary condition.
     is_all: bool,
 }
@@ -162,12 +177,21 @@ struct InWords {
 fn in_words(mailbox: i64, expr: &SearchExpr) -> Option<InWords> {
     let join = |parts: &[InWords], operator| {
         let queries: Vec<_> = parts.iter().map(|part| part.query.as_str()).collect();
-        InWords { query: format!("({})", queries.join(operator)), is_all: parts.iter().all(|part| part.is_all) }
+        let whole: Vec<_> = parts.iter().filter_map(|part| part.whole.as_deref()).collect();
+        // One of several alternatives without whole words may find anything.
+        let is_whole = !whole.is_empty() && (operator == AND || whole.len() == parts.len());
+        InWords {
+            query: format!("({})", queries.join(operator)),
+            whole: is_whole.then(|| format!("({})", whole.join(operator))),
+            is_all: parts.iter().all(|part| part.is_all),
+        }
     };
     match expr {
         SearchExpr::Words(field, words) => {
-            let query = of_prefix(&mailbox.to_string(), words, " & ");
-            Some(InWords { query, is_all: field.is_none() && words.len() == 1 })
+            let prefix = mailbox.to_string();
+            let before = words.split_last().map_or(&[][..], |(_, before)| before);
+            let whole = (!before.is_empty()).then(|| format!("({})", of_words(&prefix, before, AND)));
+            Some(InWords { query: of_prefix(&prefix, words, AND), whole, is_all: field.is_none() && words.len() == 1 })
         }
         SearchExpr::And(operands) => {
             let (not, there): (Vec<_>, Vec<_>) = operands.iter().partition(|expr| matches!(expr, SearchExpr::Not(_)));
@@ -180,18 +204,20 @@ fn in_words(mailbox: i64, expr: &SearchExpr) -> Option<InWords> {
             for expr in not {
                 match expr {
                     SearchExpr::Not(operand) => match in_words(mailbox, operand).filter(|words| words.is_all) {
-                        Some(InWords { query, .. }) => parts.push(InWords { query: format!("!{query}"), is_all: true }),
+                        Some(InWords { query, .. }) => {
+                            parts.push(InWords { query: format!("!{query}"), whole: None, is_all: true });
+                        }
                         None => is_all = false,
                     },
                     _ => is_all = false,
                 }
             }
-            let all = join(&parts, " & ");
+            let all = join(&parts, AND);
             Some(InWords { is_all: all.is_all && is_all, ..all })
         }
         SearchExpr::Or(operands) => {
             let parts = operands.iter().map(|expr| in_words(mailbox, expr)).collect::<Option<Vec<_>>>()?;
-            Some(join(&parts, " | "))
+            Some(join(&parts, OR))
         }
         SearchExpr::Not(_) => None,
     }
@@ -208,8 +234,8 @@ fn in_places(expr: &SearchExpr) -> String {
             let each = fields.into_iter().map(|field| of_prefix(&field.number().to_string(), words, " <-> "));
             format!("({})", each.collect::<Vec<_>>().join(" | "))
         }
-        SearchExpr::And(operands) => join(operands, " & "),
-        SearchExpr::Or(operands) => join(operands, " | "),
+        SearchExpr::And(operands) => join(operands, AND),
+        SearchExpr::Or(operands) => join(operands, OR),
         SearchExpr::Not(operand) => format!("!{}", in_places(operand)),
     }
 }
@@ -217,8 +243,12 @@ fn in_places(expr: &SearchExpr) -> String {
 /// Words in the language of PostgreSQL's index, each after `prefix`; the last word is a prefix. None of them contains
 /// an operator of that language.
 fn of_prefix(prefix: &str, words: &[String], operator: &str) -> String {
-    let words: Vec<_> = words.iter().map(|word| format!("{prefix}x{word}")).collect();
-    format!("({}:*)", words.join(operator))
+    format!("({}:*)", of_words(prefix, words, operator))
+}
+
+/// Whole words, each after `prefix`.
+fn of_words(prefix: &str, words: &[String], operator: &str) -> String {
+    words.iter().map(|word| format!("{prefix}x{word}")).collect::<Vec<_>>().join(operator)
 }
 
 /// The words of a contact for SQLite's index: a text for each field.

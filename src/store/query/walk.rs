@@ -97,7 +97,15 @@ impl IndexPage<'_> {
     pub(in crate::store) fn rows(&self, walk: &Walk<'_>) -> Option<Sql> {
         let rows = match walk {
             Walk::Contacts(index, folders) => self.of_contacts(index, folders)?,
-            Walk::Entries { of, body, by, rest } => self.of_entries(*of, body, by, rest)?,
+            Walk::Entries { of, body, by, rest } => {
+                let rows = self.of_entries(*of, body, by, rest)?;
+                if rest.is_empty() {
+                    // The index of the entries is the best plan for all values, since it also has the order.
+                    let order = self.keyset.order_by();
+                    return Some(rows.limited_for_all_values(order, listing::limit(self.listing), self.listing.skip));
+                }
+                rows
+            }
         };
         Some(listing::limited(self.listing, &self.keyset, rows))
     }

@@ -118,14 +118,15 @@ pub(super) mod both {
         }
     }
 
-    /// PostgreSQL may keep the plan of a list without conditions. One with conditions is planned for their values: a kept plan for
-    /// "changed since" would read the mailbox where nothing has changed.
+    /// PostgreSQL may keep the plan of a list without conditions, and of a look-up of entries. Other conditions are planned for
+    /// their values: a kept plan for "changed since" would read the mailbox where nothing has changed.
     #[actix_web::test]
-    async fn only_lists_without_conditions_have_a_plan_for_all_values() {
+    async fn only_lists_without_conditions_and_look_ups_have_a_plan_for_all_values() {
         let o = opened().await;
         let mailbox = o.mailbox;
         let changed = parsed("lastModifiedDateTime ge 2999-01-01", Model::Beta);
         let found = search::parse("\"ann\"").unwrap();
+        let filtered = |text| Listing { filter: Some(parsed(text, Model::Beta)), ..first(10) };
         for (listing, keeps) in [
             (first(10), true),
             (Listing { order: ordered("displayName desc", Model::Beta), ..first(10) }, true),
@@ -133,6 +134,8 @@ pub(super) mod both {
             (Listing { filter: Some(changed.clone()), ..first(10) }, false),
             (Listing { filter: Some(changed), order: ordered("displayName", Model::Beta), ..first(10) }, false),
             (Listing { search: Some(found), ..first(10) }, false),
+            (filtered("phones/any(p:p/number eq '555')"), true),
+            (filtered("phones/any(p:p/number eq '555') and surname eq 's'"), false),
         ] {
             let text = async |session: &mut Session| {
                 let page = listing::page_rows(session, mailbox, &listing).await?;
