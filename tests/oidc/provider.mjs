@@ -1,7 +1,7 @@
 // A real identity provider on a free port of this machine, and a browser and an application that get tokens of it. What it
 // is to do comes as a line of JSON on standard input, and what came of it goes out as one.
 
-import { createHash, generateKeyPairSync, randomBytes } from "node:crypto";
+import { createHash, createPrivateKey, generateKeyPairSync, randomBytes } from "node:crypto";
 import { createServer } from "node:http";
 import { createInterface } from "node:readline";
 import Provider from "oidc-provider";
@@ -23,10 +23,13 @@ let server;
 // New keys, with those from before beside them if they are still to be published.
 function rotate({ keep = false }) {
   generation += 1;
-  const pairs = { RS256: ["rsa", { modulusLength: 2048 }], ES256: ["ec", { namedCurve: "P-256" }], EdDSA: ["ed25519"] };
+  const pairs = { RS256: ["rsa", { modulusLength: 2048 }], ES256: ["ec", { namedCurve: "P-256" }], EdDSA: ["ed25519", {}] };
   const made = ALGORITHMS.map((alg) => {
-    const { privateKey } = generateKeyPairSync(...pairs[alg]);
-    return { ...privateKey.export({ format: "jwk" }), alg, use: "sig", kid: `${alg}-${generation}` };
+    const [type, options] = pairs[alg];
+    // Node.js can lock up if it frees what made a key while that key is exported as JSON. So the exported key is a copy.
+    const encoding = { publicKeyEncoding: { type: "spki", format: "pem" }, privateKeyEncoding: { type: "pkcs8", format: "pem" } };
+    const { privateKey } = generateKeyPairSync(type, { ...options, ...encoding });
+    return { ...createPrivateKey(privateKey).export({ format: "jwk" }), alg, use: "sig", kid: `${alg}-${generation}` };
   });
   // The first that fits signs.
   keys = [...made, ...(keep ? keys : [])];
