@@ -75,7 +75,7 @@ enum UserCommand {
         #[arg(value_parser = any_name)]
         name: String,
     },
-    /// Delete a user and the mailbox permanently
+    /// Delete a user and the user's mailbox permanently
     Remove {
         /// As `list` shows it
         #[arg(value_parser = user_name)]
@@ -112,7 +112,7 @@ enum TokenCommand {
         /// Contacts.ReadWrite and Contacts.ReadWrite.Shared; for an application: Contacts.ReadWrite
         #[arg(long, value_delimiter = ',', value_name = "PERMISSION")]
         scope: Vec<String>,
-        /// Time until the token expires, like 90d or 12h; by default it does not expire
+        /// Lifetime of the token, like 90d or 12h; by default it does not expire
         #[arg(long, value_parser = period, value_name = "TIME")]
         expires: Option<Duration>,
         /// Name of the token
@@ -148,7 +148,7 @@ pub struct SharesArgs {
 
 #[derive(Debug, Subcommand)]
 enum ShareCommand {
-    /// Share a mailbox with a user, or change whether they may write to it
+    /// Share a mailbox with a user, or change whether the user may write to it
     Add {
         /// The owner of the mailbox
         #[arg(long, value_parser = user_name)]
@@ -193,7 +193,7 @@ pub async fn users(config: UsersArgs) -> Result<(), String> {
         .with_store(async |store: &Store| match config.command {
             UserCommand::Add { name, display_name } => {
                 let made = store.add_user(&name, display_name).await.map_err(reason)?;
-                let user = made.ok_or_else(|| format!("user '{}' exists already", name.as_str()))?;
+                let user = made.ok_or_else(|| format!("user '{}' already exists", name.as_str()))?;
                 let word = shell_word(&user.id);
                 let hint = format!("contactd token create --user {word}");
                 form.say(&format!("added {}; create a token with: {hint}", user.id), &shown::user(&user));
@@ -221,7 +221,7 @@ pub async fn users(config: UsersArgs) -> Result<(), String> {
             }
             UserCommand::Unbind { name } => {
                 let user = store.unbind_name(&name).await.map_err(reason)?;
-                form.say(&format!("{} is not bound any more", user.id), &shown::user_with(&user, "bound", false));
+                form.say(&format!("{} is no longer bound", user.id), &shown::user_with(&user, "bound", false));
                 Ok(())
             }
             UserCommand::Remove { name, yes } => {
@@ -387,11 +387,12 @@ pub async fn shares(config: SharesArgs) -> Result<(), String> {
             ShareCommand::Add { of, with, write } => {
                 let (of, with) = (user(store, &of).await?, user(store, &with).await?);
                 if of.mailbox == with.mailbox {
-                    return Err("the owner may use the mailbox anyway".to_owned());
+                    return Err("the owner already has access to the mailbox".to_owned());
                 }
                 let share = store.acting_for_operator(of.mailbox, "share add").share(of.mailbox, with, write).await;
                 let share = share.map_err(reason)?;
-                let line = format!("{} may {} the mailbox of {}", share.user.id, role(share.can_write), of.id);
+                let line =
+                    format!("the mailbox of {} is shared with {} ({})", of.id, share.user.id, role(share.can_write));
                 form.say(&line, &shown::share(&of, &share));
                 let missing = missing(store, &share.user, write).await?;
                 if let Some(missing) = missing.filter(|_| !form.is_json()) {
@@ -416,7 +417,7 @@ pub async fn shares(config: SharesArgs) -> Result<(), String> {
                     Error::NotFound => format!("the mailbox of {} is not shared with {}", of.id, with.id),
                     error => reason(error),
                 })?;
-                let line = format!("{} may not read the mailbox of {} any more", with.id, of.id);
+                let line = format!("the mailbox of {} is no longer shared with {}", of.id, with.id);
                 form.say(&line, &json!({"of": of.id, "with": with.id, "removed": true}));
                 Ok(())
             }
@@ -442,7 +443,7 @@ async fn missing(store: &Store, with: &User, write: bool) -> Result<Option<Strin
     }
     let scope = if write { "Contacts.ReadWrite.Shared" } else { "Contacts.Read.Shared" };
     Ok(Some(format!(
-        "no token of {id} here permits it ({scope}); create one with: contactd token create --user {}",
+        "no token of {id} in this database has {scope}; create one with: contactd token create --user {}",
         shell_word(id)
     )))
 }

@@ -115,7 +115,7 @@ impl SqliteDatabase {
     }
 }
 
-const TEMPORARY: &str = "--database :memory:: only the process that made it can open it";
+const TEMPORARY: &str = "--database :memory:: only the process that created it can open it";
 
 /// The values of one flag or variable, separated by blanks or commas.
 #[derive(Debug, Clone, PartialEq, Eq)]

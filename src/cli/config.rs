@@ -17,7 +17,7 @@ use crate::cli::upgrade::UpgradeArgs;
 use crate::cli::upkeep::{BackupArgs, CheckArgs, RestoreArgs};
 use crate::http::tls;
 
-/// An embedded, persistent contact store that speaks the contacts part of the Microsoft Graph API.
+/// An embedded, persistent contact store that serves the contacts part of the Microsoft Graph API.
 #[derive(Debug, Parser)]
 #[command(name = "contactd", version, about, max_term_width = 100)]
 pub struct Cli {
@@ -31,16 +31,16 @@ pub struct Cli {
 pub enum Command {
     /// Serve the API until SIGTERM, SIGINT or SIGQUIT
     Serve(Box<ServeArgs>),
-    /// Run a command, such as a test runner, with a server of its own, and end with its exit status
+    /// Start a server, run a command with it, such as a test runner, and exit with the command's status
     #[command(mut_arg("listen", exec::free_port), mut_arg("database", exec::temporary))]
     Exec(Box<ExecArgs>),
     /// Back up a SQLite database to a new file, also while it is served
     Backup(BackupArgs),
-    /// Replace a SQLite database that is not served with a backup, and keep the old files
+    /// Replace a SQLite database with a backup, and keep the old files; stop the server first
     Restore(RestoreArgs),
-    /// Check a database for faults, also while it is served; exits with 0 if there are none, with 3 if there are
+    /// Check a database for faults, also while it is served; exits with 0 if there are none, and with 3 otherwise
     Check(CheckArgs),
-    /// Upgrade the schema of a database that is not served, or show what that would do
+    /// Upgrade the schema of a database, or show what that would do; stop the servers first
     Upgrade(UpgradeArgs),
     /// Copy a database to another one, from a file to PostgreSQL or back
     Copy(CopyArgs),
@@ -48,9 +48,9 @@ pub enum Command {
     Import(Box<ImportArgs>),
     /// Export a user's contacts to a file
     Export(ExportArgs),
-    /// Fill a user's mailbox with made-up contacts, for tests and first steps, also while it is served
+    /// Fill a user's mailbox with generated contacts, for tests and first steps, also while it is served
     Seed(SeedArgs),
-    /// Ask a running server for its health, by http or https; exits with 0 if it is healthy
+    /// Check the health of a running server, by http or https; exits with 0 if it is healthy
     Health(HealthArgs),
     /// Add, list, disable and remove users
     User(UsersArgs),

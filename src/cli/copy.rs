@@ -11,9 +11,9 @@ use crate::store::{self, CopyProgress, CopyTarget, Database, Lock};
 /// Options of `contactd copy`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Stop the servers of both databases: what is written after the copy has begun is not copied. Both must have this program's \
-schema, or the target none. Each part is committed on arrival. At the end the rows of both sides are counted and hashed; \
-until they are equal, no server opens the target.")]
+Stop the servers of both databases: writes after the start of the copy are not copied. Both databases must have this \
+program's schema; the target may also be empty. Each part is committed on arrival. At the end the rows of both sides are \
+counted and hashed. No server opens the target until they are equal.")]
 pub struct CopyArgs {
     /// Source: a SQLite file, or a postgres:// URL
     #[arg(long, value_name = "FILE|URL")]
@@ -27,7 +27,7 @@ pub struct CopyArgs {
     #[arg(long)]
     resume: bool,
 
-    /// Delete what the target holds
+    /// Delete the contents of the target first
     #[arg(long, conflicts_with = "resume")]
     overwrite: bool,
 

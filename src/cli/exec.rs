@@ -19,10 +19,10 @@ use crate::cli::serve_options::ServeArgs;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 The server has --dev, listens on a free port and keeps its data in a temporary database, unless flags say otherwise. The \
-command finds it in CONTACTD_URL, and the control plane for tests in CONTACTD_CONTROL_URL. With --tls, SSL_CERT_FILE, \
-NODE_EXTRA_CA_CERTS and REQUESTS_CA_BUNDLE name the development certificate authority. Signals are passed on to the command, \
-and the exit status is the command's; 128 and the number of the signal that ended it; 127 if it was not found, 126 if it \
-cannot be run.")]
+variable CONTACTD_URL tells the command the server's address, and CONTACTD_CONTROL_URL that of the control plane for tests. \
+With --tls, SSL_CERT_FILE, NODE_EXTRA_CA_CERTS and REQUESTS_CA_BUNDLE name the development certificate authority. Signals are \
+passed on to the command. The exit status is the command's; 128 plus the number of the signal that ended the command; 127 if \
+the command was not found; 126 if it cannot be run.")]
 pub struct ExecArgs {
     /// The server.
     #[command(flatten)]

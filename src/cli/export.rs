@@ -22,8 +22,8 @@ use crate::transfer::folder_named;
 /// Options of `contactd export`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The file has the contacts of one moment, whatever is written meanwhile. It gets its name when it is whole. \
-docs/import-export.md tells which program takes what.")]
+The file is a snapshot: it does not contain writes during the export. It gets its name when it is complete. \
+docs/import-export.md has the formats that each program can import.")]
 pub struct ExportArgs {
     #[command(flatten)]
     at: AnyDatabase,
@@ -40,7 +40,7 @@ pub struct ExportArgs {
     #[arg(long, value_name = "FILE")]
     to: Option<PathBuf>,
 
-    /// Maximum number of contacts of a file: the names become FILE-0001 and so on
+    /// Maximum number of contacts in a file; the files are named FILE-0001 and so on
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..), value_name = "N", requires = "to")]
     split: Option<u64>,
 
@@ -56,7 +56,8 @@ pub struct ExportArgs {
     #[arg(long, value_enum, default_value_t)]
     photos: WhichPhotos,
 
-    /// Character set of csv-outlook; old versions of Outlook read windows-1252. What it does not have is written as ? and counted
+    /// Character set of csv-outlook; old versions of Outlook read windows-1252. Characters that it does not have become
+    /// ? and are counted
     #[arg(long, value_enum, default_value_t)]
     encoding: Encoding,
 
@@ -64,11 +65,11 @@ pub struct ExportArgs {
     #[arg(long)]
     no_guard: bool,
 
-    /// Also write data from files of other formats that no property holds into vCards
+    /// Also write data that is kept aside from imported files of other formats into vCards
     #[arg(long)]
     aside: bool,
 
-    /// Tell what was exported as JSON, on standard error: standard output may be the file
+    /// Print the report as JSON, on standard error, because standard output may be the file
     #[arg(long)]
     json: bool,
 }

@@ -23,13 +23,13 @@ use crate::http::listen::Listen;
 
 /// Options of `contactd health`.
 #[derive(Debug, Args)]
-#[command(after_help = "Exit status: 0 it is well, 1 it is not, 2 it could not be asked.")]
+#[command(after_help = "Exit status: 0 the server is healthy, 1 it is not, 2 it could not be reached.")]
 pub struct HealthArgs {
-    /// Address that the server listens on; the first one is asked
+    /// Address that the server listens on; the first one is used
     #[arg(long, env = "CONTACTD_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDR:PORT")]
     pub listen: Vec<ListArg<String>>,
 
-    /// Ask whether the server is ready for requests (/readyz) instead of whether it is healthy (/healthz)
+    /// Check whether the server is ready for requests (/readyz) instead of whether it is healthy (/healthz)
     #[arg(long)]
     pub ready: bool,
 
@@ -42,10 +42,10 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 /// Bytes of the answer that are read.
 const MAX_ANSWER: u64 = 4_096;
 
-/// Asks the server at the first address of `--listen` for `/healthz` or `/readyz`, and prints that it is well.
+/// Asks the server at the first address of `--listen` for `/healthz` or `/readyz`, and prints that it is healthy or
+/// ready.
 ///
-/// # Errors
-/// One line: it cannot be reached, or is not well.
+/// # Errors One line: it cannot be reached, or is not healthy or ready.
 pub fn check(config: &HealthArgs) -> Result<(), Failure> {
     let (asked, answer) = ask_server(config).map_err(Failure::usage)?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
@@ -65,7 +65,7 @@ pub fn check(config: &HealthArgs) -> Result<(), Failure> {
         return Ok(());
     }
     let why = if config.ready { format!(": {}", failing.join("; ")) } else { String::new() };
-    Err(format!("{asked}: answered {status}{why}").into())
+    Err(format!("{asked}: responded with {status}{why}").into())
 }
 
 impl HealthArgs {

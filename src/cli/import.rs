@@ -31,10 +31,10 @@ const SHOWN: usize = 15;
 /// Options of `contactd import`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The file's content tells what it is: vCard 2.1, 3.0 or 4.0, CSV of Google, Outlook, Thunderbird, Yahoo and LinkedIn, LDIF, \
-JSContact, or contacts of Microsoft Graph as JSON; each may be compressed with gzip. An import can be repeated: what has not \
-changed is not written, and contacts that are not in the file stay. It runs while the database is served. docs/import-export.md \
-tells how to export from which program, and what becomes of what.")]
+The format is detected from the file's content: vCard 2.1, 3.0 or 4.0, CSV of Google, Outlook, Thunderbird, Yahoo and \
+LinkedIn, LDIF, JSContact, or contacts of Microsoft Graph as JSON; each may be compressed with gzip. An import can be \
+repeated: unchanged contacts are not written, and contacts that are not in the file stay. The database may be served \
+meanwhile. docs/import-export.md says how to export from each program, and which property each field becomes.")]
 pub struct ImportArgs {
     #[command(flatten)]
     at: AnyDatabase,
@@ -47,7 +47,7 @@ pub struct ImportArgs {
     #[arg(long, value_parser = any_name, value_name = "NAME", required_unless_present_any = ["list", "undo"])]
     user: Option<String>,
 
-    /// The folder for new contacts, by id or name; by default the mailbox's own
+    /// The folder for new contacts, by id or name; by default the mailbox's default folder
     #[arg(long, value_name = "FOLDER")]
     folder: Option<String>,
 
@@ -72,11 +72,12 @@ pub struct ImportArgs {
     #[arg(long, value_parser = order, value_name = "ORDER")]
     date_order: Option<DateOrder>,
 
-    /// Character set of CSV where it is not found: windows-1252, shift_jis, utf-8 and so on, as web pages name them
+    /// Character set of CSV, if the detected one is wrong: windows-1252, shift_jis, utf-8 and so on, by the names that
+    /// web pages use
     #[arg(long, value_parser = encoding, value_name = "NAME")]
     encoding: Option<&'static Encoding>,
 
-    /// Meaning of columns in CSV of another program: Column=property, for instance Cell=phone/mobile. Can be repeated
+    /// Property of a column in CSV of another program: Column=property, for instance Cell=phone/mobile. Can be repeated
     #[arg(long, value_name = "COLUMN=PROPERTY")]
     map: Vec<String>,
 
@@ -102,11 +103,11 @@ pub struct ImportArgs {
 }
 
 fn format(text: &str) -> Result<FileFormat, String> {
-    FileFormat::parse(text).ok_or_else(|| "it is none of those in --help".to_owned())
+    FileFormat::parse(text).ok_or_else(|| "expected one of the formats in --help".to_owned())
 }
 
 fn encoding(text: &str) -> Result<&'static Encoding, String> {
-    encoding_named(text).ok_or_else(|| "there is no character set of this name".to_owned())
+    encoding_named(text).ok_or_else(|| "unknown character set".to_owned())
 }
 
 fn order(text: &str) -> Result<DateOrder, String> {

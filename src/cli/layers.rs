@@ -140,10 +140,10 @@ fn from_file(path: &Path, serve: &Command) -> Result<Vec<Layered>, String> {
                 let near = known.iter().map(|name| (strsim::jaro_winkler(name, &key), name));
                 let near = near.filter(|(score, _)| *score > 0.7).max_by(|a, b| a.0.total_cmp(&b.0));
                 let hint = near.map_or_else(String::new, |(_, name)| format!("; did you mean '{name}'?"));
-                return Err(format!("{place}: there is no setting '{}'{hint}", key.escape_debug()));
+                return Err(format!("{place}: unknown setting '{}'{hint}", key.escape_debug()));
             }
             let values = texts(&value).ok_or_else(|| {
-                format!("{place}: {key}: expected a text, a whole number, true or false, or a list of texts")
+                format!("{place}: {key}: expected a string, an integer, true or false, or a list of strings")
             })?;
             Ok(Layered { id: key, values, origin: format!("file {place}") })
         })
@@ -199,7 +199,7 @@ pub(crate) fn named_tokens(token_file: Option<&Path>) -> Result<String, String> 
             return Err("CONTACTD_TOKENS and CONTACTD_TOKENS_FILE are both set: remove one".to_owned());
         }
         (_, Some(_), Some(_)) => {
-            return Err("--token-file and CONTACTD_TOKENS_FILE are both given: remove one".to_owned());
+            return Err("--token-file and CONTACTD_TOKENS_FILE are both set: remove one".to_owned());
         }
         (_, Some(path), None) => Some(read(Path::new(path)).map_err(|why| format!("CONTACTD_TOKENS_FILE: {why}"))?),
         (_, None, Some(path)) => Some(read(path).map_err(|why| format!("--token-file {why}"))?),

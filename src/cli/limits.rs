@@ -30,7 +30,7 @@ pub struct LimitArgs {
           value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
     pub rate_limit_address: u32,
 
-    /// Requests in progress at once
+    /// Maximum number of requests in progress
     #[arg(long, env = "CONTACTD_MAX_REQUESTS", default_value_t = 1_000, value_name = "N",
           value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub max_requests: u32,
@@ -40,7 +40,7 @@ pub struct LimitArgs {
           value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub max_requests_each: u32,
 
-    /// Memory for request bodies and answers at once, in MiB
+    /// Memory for the bodies and responses of all requests, in MiB
     #[arg(long, env = "CONTACTD_MAX_BUFFERED", default_value_t = 256, value_name = "MIB",
           value_parser = clap::value_parser!(u32).range(32..=1_048_576))]
     pub max_buffered: u32,
@@ -50,7 +50,7 @@ pub struct LimitArgs {
           value_parser = clap::value_parser!(u32).range(32..=1_048_576))]
     pub max_buffered_each: u32,
 
-    /// Connections at once; 0: as many as the open-file limit of the process allows, at most 10000
+    /// Maximum number of connections; 0: as many as the open-file limit of the process allows, at most 10000
     #[arg(long, env = "CONTACTD_MAX_CONNECTIONS", default_value_t = 0, value_name = "N",
           value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
     pub max_connections: u32,
@@ -60,7 +60,7 @@ pub struct LimitArgs {
           value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
     pub max_connections_address: u32,
 
-    /// Time for which an idle connection is kept open
+    /// Time after which an idle connection is closed
     #[arg(long, env = "CONTACTD_KEEP_ALIVE", default_value_t = 75, value_name = "SECONDS",
           value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub keep_alive: u64,

@@ -15,7 +15,7 @@ use crate::permission;
 /// Options of `contactd man`.
 #[derive(Debug, Args)]
 pub struct ManualArgs {
-    /// Folder for a page of each command; without it the page of contactd itself is printed
+    /// Folder for the pages, one for each command; without it the page of contactd itself is printed
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
 }
@@ -29,11 +29,11 @@ pub struct CompletionsArgs {
 
 /// Exit statuses of all commands.
 pub const STATUSES: [(&str, &str); 7] = [
-    ("0", "Done. For health: it is well. For check: no faults."),
-    ("1", "Refused or failed; the reason is on standard error. For health: it is not well."),
-    ("2", "Wrong usage, or a file of settings that cannot be used. For health: it could not be asked."),
-    ("3", "The data is at fault. For check: the faults are printed. For backup and restore: nothing was changed."),
-    ("75", "The database is in use by another contactd: the same may succeed later."),
+    ("0", "Success. For health: the server is healthy. For check: no faults."),
+    ("1", "Rejected or failed; the reason is on standard error. For health: the server is not healthy."),
+    ("2", "Wrong usage, or a file of settings that cannot be used. For health: the server could not be reached."),
+    ("3", "The data has faults. For check: the faults are printed. For backup and restore: nothing was changed."),
+    ("75", "The database is in use by another contactd: the same command may succeed later."),
     ("126, 127", "exec: the command cannot be run, or was not found."),
     ("128 + N", "exec: signal N ended the command. Any other status of exec is the command's."),
 ];
@@ -41,8 +41,8 @@ pub const STATUSES: [(&str, &str); 7] = [
 const ENVIRONMENT: [&str; 4] = [
     "Each option of contactd serve is also a variable: CONTACTD_ and its name in capitals, with _ for -.",
     "CONTACTD_TOKENS has users and tokens: name=secret,name=secret. CONTACTD_TOKENS_FILE and CONTACTD_DATABASE_FILE name files \
-     with such a value.",
-    "NOTIFY_SOCKET, WATCHDOG_USEC and CREDENTIALS_DIRECTORY are systemd's.",
+     that contain the value of CONTACTD_TOKENS and of CONTACTD_DATABASE.",
+    "systemd sets NOTIFY_SOCKET, WATCHDOG_USEC and CREDENTIALS_DIRECTORY.",
     "NO_COLOR turns colours off.",
 ];
 
@@ -55,7 +55,7 @@ const EXAMPLES: [(&str, &str); 4] = [
     ("contactd serve --dev", "A server for tests, in which every token NAME is the user NAME."),
     ("contactd backup --to copy.db", "A checked copy of a database, also while it is served."),
     ("contactd health --ready", "Whether a server is ready for requests."),
-    ("contactd serve --config contactd.toml --print-config", "Each setting, and where it comes from."),
+    ("contactd serve --config contactd.toml --print-config", "Each setting with its source."),
 ];
 
 /// Prints the manual page of contactd, or writes one for each command to a folder.

@@ -1,4 +1,4 @@
-//! `contactd seed`: made-up contacts into a user's mailbox.
+//! `contactd seed`: writes generated contacts into a user's mailbox.
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -16,13 +16,14 @@ const MOST: u64 = 1_000_000;
 /// Options of `contactd seed`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The same numbers make the same contacts on every machine, and more of them keep the first ones. Names, numbers and addresses are \
-made up: phones of ranges that belong to nobody, e-mail below example.com, example.net and example.org.")]
+The same --seed generates the same contacts on every machine. A higher --count adds contacts to the same first ones. Names, \
+numbers and addresses are fictitious: phone numbers are in ranges that no subscriber has, e-mail addresses are below \
+example.com, example.net and example.org.")]
 pub struct SeedArgs {
     #[command(flatten)]
     at: AnyDatabase,
 
-    /// The user into whose mailbox they go, who is made if there is none of this name
+    /// The user whose mailbox receives them; created if missing
     #[arg(long, value_parser = user_name, value_name = "NAME")]
     user: UserName,
 
@@ -30,19 +31,19 @@ pub struct SeedArgs {
     #[arg(long, default_value_t = 1_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=MOST))]
     count: u64,
 
-    /// Number that the contacts are made from
+    /// Number from which the contacts are generated
     #[arg(long = "seed", default_value_t = 1, value_name = "N")]
     number: u64,
 
-    /// Languages, as codes with commas between, such as en,de,ja; or mixed for all
+    /// Languages, as codes separated by commas, such as en,de,ja; or mixed for all
     #[arg(long, default_value = MIXED, value_name = "CODES")]
     locale: String,
 
-    /// How many of a hundred contacts have a photo
+    /// Percentage of contacts that have a photo
     #[arg(long, default_value_t = 0, value_name = "PERCENT", value_parser = clap::value_parser!(u16).range(0..=100))]
     photos: u16,
 
-    /// Make none that says what another one says; by default one of a hundred does
+    /// Generate no duplicates; by default one contact in a hundred is a duplicate of another
     #[arg(long)]
     no_duplicates: bool,
 }
@@ -76,8 +77,8 @@ async fn fill(store: &Store, config: &SeedArgs, generator: &Generator) -> Result
     let made = bar.position();
     bar.finish_and_clear();
     match done {
-        Ok(_) => print_line(&format!("{made} contacts made in the mailbox of {}", user.id)),
-        Err(error) if made > 0 => return Err(format!("{}; {made} contacts were made before", reason(error))),
+        Ok(_) => print_line(&format!("created {made} contacts in the mailbox of {}", user.id)),
+        Err(error) if made > 0 => return Err(format!("{}; {made} contacts were created before", reason(error))),
         Err(error) => return Err(reason(error)),
     }
     Ok(())

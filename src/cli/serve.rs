@@ -138,7 +138,7 @@ pub(crate) async fn run_until<T>(
     let served = serve(&config, parts, &database, &store, async |ready| work(ready, &mut stop).await).await;
     manager.tell("STOPPING=1");
     if tokio::time::timeout(CLOSE, store.close()).await.is_err() {
-        tracing::warn!("the database does not answer; stopping without it");
+        tracing::warn!("the database does not respond; stopping without closing it");
     }
     monitored.stop().await;
     watching.abort();
@@ -390,8 +390,8 @@ async fn warn(config: &ServeArgs, front: &Front, store: &Store) -> Result<(), St
     }
     if config.public_url.is_some() && !config.trust_forwarded {
         tracing::warn!(
-            "with --public-url all clients behind the proxy count as one address in limits and logs: --trust-forwarded takes \
-             their own from X-Forwarded-For or Forwarded"
+            "with --public-url all clients behind the proxy count as one address in limits and logs: use --trust-forwarded to \
+             read the address of each client from X-Forwarded-For or Forwarded"
         );
     }
     Ok(())
@@ -437,7 +437,7 @@ fn reloader(log: &RunningLog, named: Arc<OnceLock<Access>>) -> impl Fn() + use<>
             None => Ok(()),
         });
         match read {
-            Ok(()) => tracing::info!("log level and tokens are read again; other settings need a restart"),
+            Ok(()) => tracing::info!("log level and tokens were read again; other settings need a restart"),
             Err(reason) => tracing::error!(reason, "the tokens stay as they were"),
         }
     }
@@ -445,7 +445,7 @@ fn reloader(log: &RunningLog, named: Arc<OnceLock<Access>>) -> impl Fn() + use<>
 
 /// Why a server on other than loopback addresses does not start if it has no users.
 const NOBODY: &str = "there is no user who can sign in: start once on a loopback address, which creates a user and a token (contactd user add \
-    and contactd token create create more), name tokens in CONTACTD_TOKENS=name=secret,… or --token-file, name an identity \
+    and contactd token create create more), set tokens in CONTACTD_TOKENS=name=secret,… or --token-file, set an identity \
     provider with --oidc-issuer, or use --dev";
 
 /// Tokens from the environment and the token file, and the identity provider; `None` if only tokens of the database count.

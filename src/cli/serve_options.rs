@@ -23,12 +23,13 @@ use crate::store::Database;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 contactd user and contactd token create users and tokens. If there are none, the first start on a loopback address creates \
-one of each. The environment variable CONTACTD_TOKENS names more users and tokens: name=secret,name=secret. A name of the \
-form app:NAME is an application, which may open every mailbox. There is no such flag, because every process of the machine \
-can read flags.")]
+one of each. The environment variable CONTACTD_TOKENS adds users and tokens: name=secret,name=secret. A name of the form \
+app:NAME is an application, which may open every mailbox. There is no such flag, because every process of the machine can \
+read flags.")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct ServeArgs {
-    /// File of settings, in TOML: the names of these flags with _ for -. Flags and variables take precedence
+    /// File of settings, in TOML. Its keys are the names of these flags with _ for -. Flags and variables take
+    /// precedence
     #[arg(long, env = "CONTACTD_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
 
@@ -56,13 +57,13 @@ pub struct ServeArgs {
     )]
     pub database: DatabaseArg,
 
-    /// Create a new database in an existing empty file. Without it an empty file is refused, because it may have lost its
-    /// content
+    /// Create a new database in an existing empty file. Without it an empty file is an error, because it may have lost
+    /// its content
     #[arg(long, env = "CONTACTD_CREATE", value_parser = FalseyValueParser::new())]
     pub create: bool,
 
-    /// Whether commits move the write-ahead log of a SQLite file into the file. With off, another program has to, such as
-    /// Litestream, or the log grows without limit
+    /// Whether the server checkpoints the write-ahead log of a SQLite file. With off, another program must checkpoint
+    /// it, such as Litestream, or the log grows without limit
     #[arg(long, env = "CONTACTD_WAL_CHECKPOINT", value_enum, default_value_t)]
     pub wal_checkpoint: WalCheckpoint,
 
@@ -83,12 +84,14 @@ pub struct ServeArgs {
     #[arg(long, env = "CONTACTD_DEV", value_parser = FalseyValueParser::new())]
     pub dev: bool,
 
-    /// With --dev: ids, secrets and times come from this number and from each user's own calls, so that the same calls have the
-    /// same answers on every machine. The clock stands at 2026-01-01T00:00:00Z until the control plane moves it
+    /// With --dev: derive ids, secrets and times from this number and from each user's own calls, so that the same
+    /// calls get the same responses on every machine. The clock is 2026-01-01T00:00:00Z until the control plane moves
+    /// it
     #[arg(long, env = "CONTACTD_DETERMINISTIC", value_name = "SEED")]
     pub deterministic: Option<u64>,
 
-    /// With --dev: JSON file of users, folders and contacts to begin with. A database that has users already is left as it is
+    /// With --dev: JSON file of users, folders and contacts for a new database. A database that already has users is
+    /// not changed
     #[arg(long, env = "CONTACTD_SEED_FILE", value_name = "FILE")]
     pub seed_file: Option<PathBuf>,
 
@@ -109,8 +112,8 @@ pub struct ServeArgs {
     #[arg(long, env = "CONTACTD_OIDC_AUDIENCE", value_name = "TEXT", requires = "oidc_issuer")]
     pub oidc_audience: Vec<ListArg<String>>,
 
-    /// Claim by whose value shares and paths find the provider's users, such as upn or preferred_username. Use only a claim
-    /// that users cannot choose themselves. An email claim counts only with email_verified
+    /// Claim that holds the user's name, such as upn or preferred_username. Shares and paths find the provider's users
+    /// by it. Use only a claim that users cannot choose themselves. An email claim counts only with email_verified
     #[arg(long, env = "CONTACTD_OIDC_NAME_CLAIM", value_name = "CLAIM", requires = "oidc_issuer")]
     pub oidc_name_claim: Option<String>,
 
@@ -119,11 +122,12 @@ pub struct ServeArgs {
     #[arg(long, env = "CONTACTD_OIDC_TIMES", value_name = "FRESH,STALE,PAUSE", hide = true)]
     pub oidc_times: Option<oidc::KeyTimes>,
 
-    /// How to treat input that Graph would refuse, unless the request says so in Prefer: handling=
+    /// How to treat input that Graph would reject, unless the request sets it by Prefer: handling=
     #[arg(long, env = "CONTACTD_HANDLING", value_enum, default_value_t)]
     pub handling: Handling,
 
-    /// Serve /docs: a page that shows the API, as /openapi.json describes it, and makes calls with a token that its reader enters
+    /// Serve /docs: a page that shows the API as /openapi.json describes it, and makes calls with a token that the
+    /// reader enters
     #[arg(long, env = "CONTACTD_DOCS", value_parser = FalseyValueParser::new())]
     pub docs: bool,
 
@@ -131,13 +135,13 @@ pub struct ServeArgs {
     #[arg(long, env = "CONTACTD_NO_CARDDAV", value_parser = FalseyValueParser::new())]
     pub no_carddav: bool,
 
-    /// Accept passwords of CardDAV clients over plain http from other machines too. Anyone on the network path can read
-    /// them; behind a proxy with TLS use --trust-forwarded or --public-url instead
+    /// Accept passwords of CardDAV clients over unencrypted http from other machines too. Anyone on the network path
+    /// can read them. Behind a proxy with TLS use --trust-forwarded or --public-url instead
     #[arg(long, env = "CONTACTD_ALLOW_PLAIN_BASIC", value_parser = FalseyValueParser::new())]
     pub allow_plain_basic: bool,
 
-    /// Region, such as US or DE: a filter also finds phone numbers as they are dialled there, for instance 030 901820
-    /// as +49 30 901820
+    /// Region, such as US or DE, for phone numbers without a country code: with DE, a filter by 030 901820 also finds
+    /// +49 30 901820
     #[arg(long, env = "CONTACTD_PHONE_REGION", value_name = "CC")]
     pub phone_region: Option<Region>,
 
@@ -149,14 +153,14 @@ pub struct ServeArgs {
     #[arg(long, env = "CONTACTD_CORS_ORIGIN", value_name = "ORIGIN")]
     pub cors_origin: Vec<ListArg<WebOrigin>>,
 
-    /// Address that clients use, if a proxy is in front: links begin with it (`https://host:port/prefix`). The proxy may
-    /// remove the prefix from requests or not
+    /// Address that clients use behind a proxy (`https://host:port/prefix`). Links begin with it. The proxy may remove
+    /// the prefix from requests or not
     #[arg(long, env = "CONTACTD_PUBLIC_URL", value_name = "URL", value_parser = public_url)]
     pub public_url: Option<String>,
 
-    /// Take the address that clients use from X-Forwarded-Proto, -Host, -Port and -Prefix, or Forwarded, unless
-    /// --public-url sets it, and clients' own addresses from X-Forwarded-For or Forwarded. Use it only if only the
-    /// proxy can reach the server
+    /// Trust the headers of a proxy: read the server's address from X-Forwarded-Proto, -Host, -Port and -Prefix, or
+    /// Forwarded, unless --public-url sets it, and the address of each client from X-Forwarded-For or Forwarded. Use it
+    /// only if no client can reach the server except through the proxy
     #[arg(long, env = "CONTACTD_TRUST_FORWARDED", value_parser = FalseyValueParser::new())]
     pub trust_forwarded: bool,
 
@@ -189,27 +193,28 @@ pub struct ServeArgs {
           value_parser = clap::value_parser!(u64).range(1..))]
     pub max_import_bytes: u64,
 
-    /// Days for which deleted contacts can be restored
+    /// Days during which deleted contacts can be restored
     #[arg(long, env = "CONTACTD_KEEP_DELETED", default_value = "30d", value_name = "DAYS", value_parser = days)]
     pub keep_deleted: Duration,
 
-    /// Days for which entries of the audit log (contactd audit) are kept
+    /// Days that entries of the audit log (contactd audit) are kept
     #[arg(long, env = "CONTACTD_KEEP_AUDIT", default_value = "365d", value_name = "DAYS", value_parser = days)]
     pub keep_audit: Duration,
 
-    /// Time limit for a client to send a request's head, again to send its body, and again to take each 64 KiB of the answer
+    /// Time limit for a client to send a request's head, again to send its body, and again to read each 64 KiB of the
+    /// response
     #[arg(long, env = "CONTACTD_REQUEST_TIMEOUT", default_value_t = 30, value_name = "SECONDS",
           value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub request_timeout: u64,
 
-    /// Time for which requests are still served after a signal to stop, while /readyz answers 503 so that a load balancer
-    /// sends no more
+    /// Time for which the server continues to serve requests after a signal to stop. /readyz returns 503 during this
+    /// time, so that a load balancer sends no more requests
     #[arg(long, env = "CONTACTD_DRAIN_DELAY", default_value_t = 0, value_name = "SECONDS",
           value_parser = clap::value_parser!(u64).range(0..=3600))]
     pub drain_delay: u64,
 
-    /// Host that change notifications may be sent to by http, and although its address is not public (for development); can
-    /// be repeated
+    /// Host to which change notifications may be sent by http, and even if its address is not public (for development);
+    /// can be repeated
     #[arg(long, env = "CONTACTD_ALLOW_NOTIFICATION_TARGET", value_name = "HOST[:PORT]")]
     pub allow_notification_target: Vec<ListArg<Allowed>>,
 
@@ -235,20 +240,22 @@ pub struct ServeArgs {
     #[arg(long, env = "CONTACTD_LOG_LEVEL", value_enum)]
     pub log_level: Option<LogLevel>,
 
-    /// Which requests are logged: all; slow, which are those that take as long as --slow-query says, and errors; errors, which
-    /// are answers with a status of 400 or more; or none
+    /// Requests that are logged: all; slow: errors, and requests that take at least as long as --slow-query; errors:
+    /// responses with a status of 400 or more; none
     #[arg(long, env = "CONTACTD_LOG_REQUESTS", value_enum, default_value_t)]
     pub log_requests: LogRequests,
 
-    /// Time after which a statement of the database is logged, by its text without values, like 500ms or 2s; 0 for never
+    /// Time, like 500ms or 2s, after which a database statement is logged, without its values; 0: never
     #[arg(long, env = "CONTACTD_SLOW_QUERY", default_value = "500ms", value_name = "DURATION", value_parser = duration)]
     pub slow_query: Duration,
 
-    /// File to write the server's URL to once it is reachable; it is complete when it appears, and removed at the end
+    /// File to which the server writes its URL once it is reachable. The file is complete when it appears, and is
+    /// removed when the server stops
     #[arg(long, env = "CONTACTD_READY_FILE", value_name = "FILE")]
     pub ready_file: Option<PathBuf>,
 
-    /// Stop when the standard input ends, so that the server does not outlive the process that started it with a pipe
+    /// Stop when the standard input is closed, so that the server does not outlive the process that started it with a
+    /// pipe
     #[arg(long, env = "CONTACTD_STOP_WITH_STDIN", value_parser = FalseyValueParser::new())]
     pub stop_with_stdin: bool,
 
@@ -339,7 +346,7 @@ impl ServeArgs {
     /// One line that says which of its settings cannot be used.
     pub fn provider(&self) -> Result<Option<oidc::Provider>, String> {
         if self.oidc_issuer.is_some() == self.oidc_audience.is_empty() {
-            return Err("--oidc-issuer and --oidc-audience are given together or not at all".to_owned());
+            return Err("set both --oidc-issuer and --oidc-audience, or neither".to_owned());
         }
         let Some(issuer) = self.oidc_issuer.clone() else { return Ok(None) };
         let settings = oidc::OidcSettings {

@@ -13,14 +13,14 @@ use crate::store::{self, Database, Lock, Pending, Rehearsed, Upgraded};
 /// Options of `contactd upgrade`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Stop the servers of the database first, unless the release notes say that they may go on. An upgrade is one transaction: it \
-happens completely or not at all. Of a SQLite file a copy is made before, beside it, under a name with the number of its schema \
-(contacts.db.schema-23). For PostgreSQL, take a backup with pg_dump before. contactd serve upgrades at its start too.")]
+Stop the servers of the database first, unless the release notes allow them to run. An upgrade is one transaction: it \
+happens completely or not at all. A SQLite file is copied first, to a file beside it whose name has the number of its schema \
+(contacts.db.schema-23). For PostgreSQL, take a backup with pg_dump first. contactd serve also upgrades at start.")]
 pub struct UpgradeArgs {
     #[command(flatten)]
     at: AnyDatabase,
 
-    /// Only show what would be done, and how long it takes on a copy of a SQLite file
+    /// Only show what would be done; upgrades a copy of a SQLite file and shows how long that took
     #[arg(long)]
     dry_run: bool,
 
@@ -57,7 +57,7 @@ pub async fn run(config: &UpgradeArgs) -> Result<(), Failure> {
         current(&database, &pending)
     } else {
         let kept = match (&database, backup) {
-            (_, Some(backup)) => format!("; as it was before: {backup}"),
+            (_, Some(backup)) => format!("; backup of the old file: {backup}"),
             _ => String::new(),
         };
         format!("{}: upgraded from schema {} to {} in {millis} ms{kept}", name(&database), pending.from, pending.to)
@@ -83,7 +83,8 @@ async fn dry_run(database: &Database, form: Form) -> Result<(), Failure> {
             told["millis"] = millis.into();
             told["bytes"] = json!({"before": before, "after": after});
             format!(
-                "{what}; on a copy with its {contacts} contacts that took {millis} ms, and {before} bytes became {after}"
+                "{what}; on a copy with its {contacts} contacts this took {millis} ms and changed the size from {before} to \
+                 {after} bytes"
             )
         }
         _ => format!("{what}; it has {contacts} contacts. Take a backup with pg_dump before"),
@@ -103,7 +104,7 @@ fn shown(database: &Database, pending: &Pending) -> Value {
 }
 
 fn current(database: &Database, pending: &Pending) -> String {
-    format!("{}: nothing to upgrade, its schema has version {}", name(database), pending.to)
+    format!("{}: nothing to upgrade; the schema has version {}", name(database), pending.to)
 }
 
 /// The database, without a password.

@@ -31,7 +31,7 @@ pub struct BackupArgs {
     #[arg(long, value_enum, default_value_t)]
     verify: Verify,
 
-    /// File to write figures of the backup to, for Prometheus' node_exporter (its textfile collector reads *.prom)
+    /// File for metrics of the backup, for Prometheus' node_exporter (its textfile collector reads *.prom)
     #[arg(long, value_name = "FILE")]
     metrics_file: Option<PathBuf>,
 
@@ -43,10 +43,10 @@ pub struct BackupArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Stop the server first. The backup is checked completely before anything is changed. The old files stay beside the database, \
-under the names that are printed. If the command is interrupted, either the old or the new database is there, complete; \
-contactd serve finishes what was begun. Use pg_restore for PostgreSQL.")]
+under the names that are printed. If the command is interrupted, either the old or the new database is complete, and the next \
+contactd serve finishes the restore. Use pg_restore for PostgreSQL.")]
 pub struct RestoreArgs {
-    /// The backup, as contactd backup makes it
+    /// The backup, a file that contactd backup created
     #[arg(long, value_name = "FILE")]
     from: PathBuf,
 

@@ -129,7 +129,7 @@ fn an_operator_lets_users_in_and_out_beside_a_running_server() {
 
     assert_eq!(bob.get(&path).error().1, "Request_ResourceNotFound");
     let told = run(&database, &["share", "add", "--of", "ann", "--with", "bob@example.org"]);
-    assert_eq!(told, "bob@example.org may read the mailbox of ann\n");
+    assert_eq!(told, "the mailbox of ann is shared with bob@example.org (read)\n");
     assert_eq!(run(&database, &["share", "list", "--of", "ann"]), "WITH\tMAY\nbob@example.org\tread\n");
     assert_eq!((bob.get(&path).status, bob.delete(&path).error().0), (200, 403));
     run(&database, &["share", "add", "--of", "ann", "--with", "bob@example.org", "--write"]);
@@ -182,7 +182,7 @@ fn what_a_command_cannot_do_is_said_in_a_line_without_secrets() {
     make(&database);
     run(&database, &["user", "add", "ann"]);
     for (arguments, why) in [
-        (["user", "add", "ANN@localhost"].as_slice(), "user 'ANN' exists already"),
+        (["user", "add", "ANN@localhost"].as_slice(), "user 'ANN' already exists"),
         (&["user", "add", "a b"], "expected 1 to 64 characters of A-Z a-z 0-9 . _ - ' + ! # & ^ ~"),
         (&["user", "disable", "bob"], "there is no user 'bob'"),
         (&["user", "remove", "bob", "--yes"], "there is no user 'bob'"),
@@ -200,10 +200,10 @@ fn what_a_command_cannot_do_is_said_in_a_line_without_secrets() {
         (&["token", "create", "--user", "ann", "--expires", "1y"], "expected a time like 90d or 12h"),
         (&["token", "revoke", "00000000-0000-7000-8000-000000000000"], "there is none with that name"),
         (&["token", "revoke", "x"], "invalid value 'x'"),
-        (&["share", "add", "--of", "ann", "--with", "ann"], "the owner may use the mailbox anyway"),
+        (&["share", "add", "--of", "ann", "--with", "ann"], "the owner already has access to the mailbox"),
         (&["share", "remove", "--of", "ann", "--with", "bob"], "there is no user 'bob'"),
         (&["audit", "--of", "bob"], "there is no user 'bob', and the log has no removed user with that name"),
-        (&["user", "list", "--database", ":memory:"], "only the process that made it can open it"),
+        (&["user", "list", "--database", ":memory:"], "only the process that created it can open it"),
     ] {
         let text = refuses(&database, arguments);
         assert!(text.contains(why), "{arguments:?}: {text}");

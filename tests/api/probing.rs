@@ -25,7 +25,7 @@ fn the_command_says_whether_a_server_is_ready_and_why_not() {
     fs::rename(place.database(), place.file("away.db")).unwrap();
     until(|| asked(&server).0 == 1);
     let (_, told) = asked(&server);
-    assert!(told.starts_with(&format!("contactd: {}: answered 503: ", server.address)), "{told}");
+    assert!(told.starts_with(&format!("contactd: {}: responded with 503: ", server.address)), "{told}");
     assert!(told.contains("disk the database file was removed under the running server"), "{told}");
     fs::rename(place.file("away.db"), place.database()).unwrap();
     until(|| asked(&server).0 == 0);

@@ -74,7 +74,7 @@ fn a_hangup_changes_nothing_and_cuts_no_request_off() {
     let mut half = TcpStream::connect(&server.address).unwrap();
     half.write_all(b"POST /me/contacts HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ann\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{").unwrap();
     server.signal("HUP");
-    while !server.log().contains("are read again") {
+    while !server.log().contains("were read again") {
         assert!(server.child.try_wait().unwrap().is_none(), "it has ended: {}", server.log());
         std::thread::sleep(Duration::from_millis(5));
     }

@@ -33,7 +33,7 @@ fn a_file_or_a_server_is_filled_with_the_same_contacts() {
         if database != file.to_str().unwrap() {
             drop(start(database, &[]));
         }
-        assert_eq!(seed("ann", "1200"), "1200 contacts made in the mailbox of ann\n");
+        assert_eq!(seed("ann", "1200"), "created 1200 contacts in the mailbox of ann\n");
         let server = start(database, &[]);
         // Also while it is served.
         seed("bob", "700");

@@ -111,13 +111,13 @@ fn a_file_that_cannot_be_used_is_refused_with_its_line_and_the_nearest_name() {
     let file = place.file("contactd.toml");
     let shown = file.display().to_string();
     for (text, why) in [
-        ("# x\nmax_folder = 1\n", format!("{shown}:2: there is no setting 'max_folder'; did you mean 'max_folders'?")),
-        ("nonsense = 1\n", format!("{shown}:1: there is no setting 'nonsense'")),
+        ("# x\nmax_folder = 1\n", format!("{shown}:2: unknown setting 'max_folder'; did you mean 'max_folders'?")),
+        ("nonsense = 1\n", format!("{shown}:1: unknown setting 'nonsense'")),
         ("\nmax_folders = 0\n", format!("{shown}:2: invalid value '0' for '--max-folders <N>'")),
         ("handling = \"rough\"\n", format!("{shown}:1: invalid value 'rough' for '--handling")),
-        ("listen = 1.5\n", format!("{shown}:1: listen: expected a text, a whole number")),
+        ("listen = 1.5\n", format!("{shown}:1: listen: expected a string, an integer")),
         ("listen = \"a\"\nlisten =", format!("{shown}:2: ")),
-        ("config = \"x\"\n", format!("{shown}:1: there is no setting 'config'")),
+        ("config = \"x\"\n", format!("{shown}:1: unknown setting 'config'")),
     ] {
         fs::write(&file, text).unwrap();
         let (status, told) = fails(contactd(&["serve", "--config", &shown]));

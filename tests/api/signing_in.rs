@@ -74,7 +74,7 @@ fn the_operator_alone_says_who_is_found_by_a_providers_name() {
     let text = refuses(&database, &["token", "create", "--user", "zed"]);
     assert!(text.contains("belongs to a user of an identity provider"), "{text}");
     assert_eq!(run(&database, &["token", "list"]).lines().count(), 1, "the header");
-    assert!(refuses(&database, &["user", "add", "zed"]).contains("user 'zed' exists already"));
+    assert!(refuses(&database, &["user", "add", "zed"]).contains("user 'zed' already exists"));
     drop(server);
     let server = Program::start(serve(&[]));
     assert!(run(&database, &["user", "list"]).contains(&format!("{id}\t{id}@identity\t")));
@@ -88,7 +88,7 @@ fn the_operator_alone_says_who_is_found_by_a_providers_name() {
     assert!(refuses(&database, &["token", "create", "--user", "zed@example.org"]).contains("an identity provider"));
     let text = refuses(&database, &["user", "bind", "x@example.org", "--subject", "p2"]);
     assert!(text.contains("nobody with this subject has signed in yet"), "{text}");
-    assert_eq!(run(&database, &["user", "unbind", "zed@example.org"]), format!("{id} is not bound any more\n"));
+    assert_eq!(run(&database, &["user", "unbind", "zed@example.org"]), format!("{id} is no longer bound\n"));
     assert_eq!(server.user(&zed).get("/me").json(200)["mail"], format!("{id}@identity"));
 }
 

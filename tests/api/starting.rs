@@ -189,8 +189,8 @@ fn a_share_is_used_by_a_token_as_it_is_made_and_what_is_missing_is_said() {
     run(&database, &["user", "add", "ann"]);
     run(&database, &["user", "add", "bob"]);
     let share = ["share", "add", "--of", "ann", "--with", "bob", "--write"];
-    let told = "bob may write the mailbox of ann\n";
-    let missing = "no token of bob here permits it (Contacts.ReadWrite.Shared); create one with: contactd token create --user bob\n";
+    let told = "the mailbox of ann is shared with bob (write)\n";
+    let missing = "no token of bob in this database has Contacts.ReadWrite.Shared; create one with: contactd token create --user bob\n";
     assert_eq!(run(&database, &share), format!("{told}{missing}"));
     run(&database, &["token", "create", "--user", "bob", "--scope", "Contacts.ReadWrite"]);
     assert_eq!(run(&database, &share), format!("{told}{missing}"));

@@ -107,7 +107,7 @@ fn a_dry_run_shows_what_would_be_done_and_how_long_it_takes_and_changes_nothing(
     assert_eq!(status, 0, "{error}");
     let newest = newest();
     assert!(told.starts_with(&format!("{path}: schema 1, would be upgraded to {newest} by V2__queries, ")), "{told}");
-    assert!(told.contains("; on a copy with its 1 contacts that took ") && told.contains(" ms, and "), "{told}");
+    assert!(told.contains("; on a copy with its 1 contacts this took ") && told.contains(" ms and "), "{told}");
     let (_, told, _) = run(path, &["upgrade", "--dry-run", "--json"]);
     let told: Value = serde_json::from_str(&told).unwrap();
     assert_eq!((&told["from"], &told["to"], &told["contacts"]), (&json!(1), &json!(newest), &json!(1)));
@@ -136,7 +136,7 @@ fn an_upgrade_is_told_step_by_step_and_leaves_a_backup_that_is_named_by_its_sche
     assert_eq!(status, 0, "{log}");
     let newest = newest();
     assert!(told.starts_with(&format!("{path}: upgraded from schema 1 to {newest} in ")), "{told}");
-    assert!(told.ends_with(&format!(" ms; as it was before: {}\n", backup.display())), "{told}");
+    assert!(told.ends_with(&format!(" ms; backup of the old file: {}\n", backup.display())), "{told}");
     let steps = log.lines().filter(|line| line.contains("schema upgraded")).count();
     assert_eq!(steps, migrations("sqlite").len() - 1, "{log}");
     assert!(log.contains("upgrading the schema") && log.contains("was backed up before"), "{log}");
@@ -146,7 +146,7 @@ fn an_upgrade_is_told_step_by_step_and_leaves_a_backup_that_is_named_by_its_sche
     let told: Value = serde_json::from_str(&told).unwrap();
     assert_eq!((status, &told["migrations"], &told["backup"]), (0, &json!([]), &json!(null)));
     let (_, told, _) = run(path, &["upgrade", "--dry-run"]);
-    assert_eq!(told, format!("{path}: nothing to upgrade, its schema has version {newest}\n"));
+    assert_eq!(told, format!("{path}: nothing to upgrade; the schema has version {newest}\n"));
     assert_eq!(run(path, &["check"]).0, 0);
     let mut server = Program::start(serve_dev(&database));
     let page = server.user("ann").get("/me/contacts").json(200);

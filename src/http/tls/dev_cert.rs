@@ -45,7 +45,7 @@ const AUTHORITY_DAYS: i64 = 30 * 365;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 The authority is constrained to localhost, 127.0.0.1, ::1 and graph.microsoft.com. It is created once, so that clients \
-keep trusting it; the certificate is replaced when it has less than 30 days left. `contactd serve --dev --tls` serves with \
+continue to trust it. The certificate is replaced when fewer than 30 days are left. `contactd serve --dev --tls` uses \
 it.")]
 pub struct DevCertArgs {
     /// Folder for the files; by default $XDG_DATA_HOME/contactd or ~/.local/share/contactd

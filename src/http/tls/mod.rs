@@ -58,7 +58,7 @@ impl Flags {
             return Tls::open(Pair::new(("--tls-cert", cert), ("--tls-key", key))).map(Some);
         }
         if self.tls_cert.is_some() || self.tls_key.is_some() {
-            return Err("--tls-cert and --tls-key are given together or not at all".to_owned());
+            return Err("set both --tls-cert and --tls-key, or neither".to_owned());
         }
         match (self.tls, is_dev) {
             (false, _) => Ok(None),

@@ -42,7 +42,7 @@ pub struct Rehearsed {
 /// There is no database, or it has no schema, or one that cannot be upgraded.
 pub async fn pending(database: &Database) -> Result<Pending, OpenError> {
     match database {
-        Database::Temporary => Err(OpenError::new(":memory:", "only the process that made it can open it")),
+        Database::Temporary => Err(OpenError::new(":memory:", "only the process that created it can open it")),
         Database::Postgres(address) => {
             let found = migrate::pending_in_postgres(&Cluster::new(address)).await;
             found.map_err(|why| OpenError::new(address, why))

@@ -41,7 +41,7 @@ pub enum Verify {
 /// One line: the check could not run.
 pub async fn check(database: &Database, verify: Verify) -> Result<Vec<String>, OpenError> {
     match database {
-        Database::Temporary => Err(OpenError::new(":memory:", "only the process that made it can open it")),
+        Database::Temporary => Err(OpenError::new(":memory:", "only the process that created it can open it")),
         Database::Postgres(address) => {
             let reason = |error: Error| OpenError::of(address, &error);
             let cluster = Cluster::new(address);

@@ -112,7 +112,7 @@ async fn open(database: &Database, writes: bool) -> Result<(Session, Option<Arc<
     let failed = |error: Error| OpenError::of(&place, &error);
     match database {
         Database::Temporary => {
-            Err(OpenError::new(&place, "only the process that made it can open it, so it cannot be copied"))
+            Err(OpenError::new(&place, "only the process that created it can open it, so it cannot be copied"))
         }
         Database::File(path) => {
             let refused = |why: String| OpenError::new(&place, why);
