@@ -163,7 +163,7 @@ pub(crate) async fn get(request: &Request<'_>) -> Result<Answer, Fail> {
 /// `DELETE` of a book, like Graph's `DELETE` of a folder.
 pub(crate) async fn delete(request: &Request<'_>) -> Result<Answer, Fail> {
     if matches!(Depth::read(request.call.head.headers)?, Some(Depth::Zero | Depth::One)) {
-        return Err(Fail::bad("The Depth for deleting a collection is infinity or absent."));
+        return Err(Fail::bad("The Depth for deleting a collection must be infinity or absent."));
     }
     let CardTarget { book, .. } = CardTarget::find(request).await?;
     let mailbox = request.mailbox;
@@ -180,5 +180,5 @@ pub(crate) async fn delete(request: &Request<'_>) -> Result<Answer, Fail> {
     if mailbox.store.delete_book(id, &book.folder.id, Box::new(check)).await? {
         return Ok(Answer::empty(204)?);
     }
-    Err(Fail::new(403, "", "The folder has folders in it, which are address books of their own. Delete those first."))
+    Err(Fail::new(403, "", "The folder contains other folders, which are separate address books. Delete those first."))
 }

@@ -60,13 +60,13 @@ pub(crate) fn check_type(content_type: &str) -> Result<(), Fail> {
     let media_type = parts.next().unwrap_or_default().to_ascii_lowercase();
     let is_known = ["", "text/vcard", "text/x-vcard", "text/directory", "application/octet-stream"];
     if !is_known.contains(&media_type.as_str()) {
-        return Err(Fail::new(403, "<C:supported-address-data/>", "A card is sent as text/vcard."));
+        return Err(Fail::new(403, "<C:supported-address-data/>", "A card must be sent as text/vcard."));
     }
     let charset =
         parts.filter_map(|part| part.split_once('=')).find(|(name, _)| name.trim().eq_ignore_ascii_case("charset"));
     let charset = charset.map_or_else(String::new, |(_, value)| value.trim().trim_matches('"').to_ascii_lowercase());
     if !matches!(charset.as_str(), "" | "utf-8" | "utf8" | "us-ascii") {
-        return Err(invalid("A card is sent as UTF-8."));
+        return Err(invalid("A card must be sent as UTF-8."));
     }
     Ok(())
 }
@@ -204,7 +204,7 @@ fn check_lines(body: &str) -> Result<(CardVersion, bool), Fail> {
             let refused = || Fail::new(403, "<C:supported-address-data/>", "Cards must be of version 3.0 or 4.0.");
             let found = found.ok_or_else(refused)?;
             if version.replace(found).is_some() {
-                return Err(invalid("The card names its version twice."));
+                return Err(invalid("The card has more than one VERSION line."));
             }
         }
         has_name |= parsed.is("N");
@@ -217,7 +217,7 @@ fn check_lines(body: &str) -> Result<(CardVersion, bool), Fail> {
     }
     match version {
         _ if count == 0 || !has_ended => Err(invalid("The card does not begin, or does not end.")),
-        None => Err(invalid("The card names no version.")),
+        None => Err(invalid("The card has no VERSION line.")),
         Some(version) => Ok((version, has_name)),
     }
 }

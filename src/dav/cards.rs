@@ -70,7 +70,7 @@ pub(crate) async fn put(request: &Request<'_>) -> Result<Answer, Fail> {
     }
     card::check_type(&headers::text(sent_headers, "content-type").unwrap_or_default())?;
     if sent_headers.contains_key("content-range") {
-        return Err(Fail::bad("A card is sent whole, without Content-Range."));
+        return Err(Fail::bad("A card must be sent whole, without Content-Range."));
     }
     let sent = if request.body.len() <= SHORT {
         SentCard::read(request.body)?

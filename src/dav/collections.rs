@@ -117,7 +117,7 @@ impl PropertyChanges {
 pub(crate) async fn proppatch(request: &Request<'_>) -> Result<Answer, Fail> {
     let body = xml(request).await?;
     if !body.is(DAV, "propertyupdate") {
-        return Err(Fail::bad("The body of a PROPPATCH is a DAV: propertyupdate."));
+        return Err(Fail::bad("The body of a PROPPATCH must be a DAV: propertyupdate."));
     }
     let (mailbox, call) = (request.mailbox, request.call);
     let (history, id) = (call.api.unguarded.history().clone(), mailbox.user.mailbox);
@@ -207,7 +207,7 @@ pub(crate) async fn mkcol(request: &Request<'_>) -> Result<Answer, Fail> {
     if !request.body.iter().all(u8::is_ascii_whitespace) {
         let body = xml(request).await?;
         if !body.is(DAV, "mkcol") {
-            let message = "The body of an extended MKCOL is a DAV: mkcol.";
+            let message = "The body of an extended MKCOL must be a DAV: mkcol.";
             return Err(Error::UnsupportedMediaType(message.to_owned()).into());
         }
         let sets = body.children().filter(|child| child.is(DAV, "set")).flat_map(XmlElement::children);

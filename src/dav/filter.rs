@@ -119,7 +119,7 @@ fn all_of(element: &XmlElement) -> Result<bool, Fail> {
     match element.attribute("test") {
         None | Some("anyof") => Ok(false),
         Some("allof") => Ok(true),
-        Some(_) => Err(Fail::bad("The test of a filter is anyof or allof.")),
+        Some(_) => Err(Fail::bad("The test of a filter must be anyof or allof.")),
     }
 }
 
@@ -222,12 +222,12 @@ impl TextMatch {
             Some("equals") => MatchType::Equals,
             Some("starts-with") => MatchType::StartsWith,
             Some("ends-with") => MatchType::EndsWith,
-            Some(_) => return Err(Fail::bad("A match-type is equals, contains, starts-with or ends-with.")),
+            Some(_) => return Err(Fail::bad("A match-type must be equals, contains, starts-with or ends-with.")),
         };
         let negated = match element.attribute("negate-condition") {
             None | Some("no") => false,
             Some("yes") => true,
-            Some(_) => return Err(Fail::bad("A negate-condition is yes or no.")),
+            Some(_) => return Err(Fail::bad("A negate-condition must be yes or no.")),
         };
         Ok(Self { collation, kind, negated, text: collation.compared(&element.text()) })
     }

@@ -54,7 +54,7 @@ impl Dav {
             return Ok(());
         }
         Err(Error::Denied(
-            "This connection is not encrypted, so no password is taken over it. Use https, directly or through a proxy \
+            "This connection is not encrypted, so passwords are not accepted. Use https, directly or through a proxy \
              (--trust-forwarded), or start the server with --allow-plain-basic.",
         ))
     }
@@ -131,7 +131,9 @@ impl FrontEnd for Dav {
         let row = routed.row.clone()?;
         let call = &routed.call;
         let Who::User(user) = &caller.who else {
-            return Err(Error::Denied("CardDAV is for users: an application has no home. It has /v1.0."));
+            return Err(Error::Denied(
+                "CardDAV is for users, because an application has no address books of its own. Applications can use /v1.0.",
+            ));
         };
         let mailbox = match mailbox(call, caller, row.need).await {
             Err(Error::Denied(why)) if row.need == Need::Write => return needs_privilege(call, row, why),

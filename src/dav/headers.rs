@@ -30,7 +30,7 @@ impl Depth {
             "0" => Ok(Some(Self::Zero)),
             "1" => Ok(Some(Self::One)),
             "infinity" => Ok(Some(Self::Infinity)),
-            _ => Err(Error::invalid(Kind::Request, "Depth", "Depth is 0, 1 or infinity.")),
+            _ => Err(Error::invalid(Kind::Request, "Depth", "Depth must be 0, 1 or infinity.")),
         }
     }
 }

@@ -40,7 +40,7 @@ impl RequestedProperties {
             }
         }
         if found.len() > 1 {
-            return Err(Error::invalid(Kind::Body, "", "Only one of prop, allprop and propname can be asked for."));
+            return Err(Error::invalid(Kind::Body, "", "Only one of prop, allprop and propname can be requested."));
         }
         Ok(found.pop().unwrap_or(Self::All(Vec::new())))
     }

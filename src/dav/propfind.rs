@@ -62,7 +62,7 @@ async fn asked(request: &Request<'_>) -> Result<RequestedProperties, Fail> {
     }
     let root = books::xml(request).await?;
     if !root.is(DAV, "propfind") {
-        return Err(Fail::bad("The body of a PROPFIND is a DAV: propfind."));
+        return Err(Fail::bad("The body of a PROPFIND must be a DAV: propfind."));
     }
     Ok(RequestedProperties::read(&root)?)
 }

@@ -40,7 +40,7 @@ pub(crate) async fn query(request: &Request<'_>, body: &XmlElement) -> Result<An
     let filter = CardFilter::read(body)?;
     let limit = body.child(CARDDAV, "limit").and_then(|limit| limit.child(CARDDAV, "nresults"));
     let limit = limit.map(|limit| limit.text().trim().parse::<usize>());
-    let limit = limit.transpose().map_err(|_| Fail::bad("The limit's nresults is a number."))?;
+    let limit = limit.transpose().map_err(|_| Fail::bad("The limit's nresults must be a number."))?;
     let bound = if data.is_some() { MOST } else { usize::MAX };
     let prefer = DavPrefer::read(request.call.head.headers);
     let place = &request.call.place;

@@ -73,7 +73,7 @@ async fn multiget(request: &Request<'_>, body: &XmlElement) -> Result<Answer, Fa
         }
     }
     if hrefs.is_empty() {
-        return Err(Fail::bad("A multiget lists the addresses of cards in DAV: href elements."));
+        return Err(Fail::bad("A multiget must list the addresses of cards in DAV: href elements."));
     }
     let (listers, listed) = sorted(request, &hrefs, &asked, prefer.minimal).await?;
     let listers: Rc<[_]> = listers.into_iter().map(|lister| lister.with_data(data.clone())).collect();

@@ -35,17 +35,17 @@ impl Round {
     fn read(request: &Request<'_>, body: &XmlElement) -> Result<Self, Fail> {
         // The RFC requires 0, but several clients send 1.
         if Depth::read(request.call.head.headers)? == Some(Depth::Infinity) {
-            return Err(Fail::bad("A sync-collection has a Depth of 0."));
+            return Err(Fail::bad("A sync-collection must have a Depth of 0."));
         }
         let level = body.child(DAV, "sync-level").map(|level| level.text().trim().to_ascii_lowercase());
         if level.is_some_and(|level| level != "1" && level != "infinite") {
-            return Err(Fail::bad("The sync-level is 1 or infinite."));
+            return Err(Fail::bad("The sync-level must be 1 or infinite."));
         }
         let since = body.child(DAV, "sync-token").map(|token| token.text().trim().to_owned());
         let limit = body.child(DAV, "limit").and_then(|limit| limit.child(DAV, "nresults"));
         let limit = limit.map(|limit| limit.text().trim().parse::<i64>());
         let limit = limit.transpose().ok().filter(|limit| limit.is_none_or(|limit| limit > 0));
-        let Some(limit) = limit else { return Err(Fail::bad("The limit's nresults is a number above 0.")) };
+        let Some(limit) = limit else { return Err(Fail::bad("The limit's nresults must be a number above 0.")) };
         let since = since.filter(|token| !token.is_empty());
         Ok(Self { since, limit, asked: RequestedProperties::read(body)?, data: AddressData::read(body)? })
     }
@@ -124,6 +124,6 @@ fn bad_token(request: &Request<'_>) -> Fail {
     Fail::new(
         status,
         "<D:valid-sync-token/>",
-        "The sync token is not one of this address book, or too old. Begin with an empty one.",
+        "The sync token does not belong to this address book, or is too old. Start again with an empty token.",
     )
 }

@@ -251,7 +251,7 @@ pub fn applied<V: ExtendedValue>(
         property.id.len() + property.value.texts().iter().map(String::len).sum::<usize>()
     };
     if stored.len() > MAX_PROPERTIES || stored.iter().map(size).sum::<usize>() > MAX_BYTES {
-        let message = format!("There are at most {MAX_PROPERTIES} '{}', of {MAX_BYTES} bytes in all.", V::OF);
+        let message = format!("At most {MAX_PROPERTIES} '{}', of {MAX_BYTES} bytes in total, are allowed.", V::OF);
         return Err(Error::Quota(message));
     }
     Ok(stored)

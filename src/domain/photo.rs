@@ -81,7 +81,8 @@ impl Picture {
     /// too many pixels.
     pub fn recognize(bytes: &[u8]) -> Result<Self, Error> {
         let format = PhotoFormat::begun(bytes).ok_or_else(|| {
-            let message = "The photo must be a JPEG, PNG, GIF or WebP picture. Its first bytes match none of these.";
+            let message =
+                "The photo must be a JPEG, PNG, GIF or WebP picture. Its first bytes match none of these formats.";
             Error::UnsupportedMediaType(message.to_owned())
         })?;
         let (width, height) =
@@ -92,7 +93,7 @@ impl Picture {
             })?;
         if width.max(height) > MAX_SIDE || u64::from(width) * u64::from(height) > MAX_PIXELS {
             let message = format!(
-                "The photo has {width} x {height} pixels. At most {MAX_SIDE} on a side and {MAX_PIXELS} in all are allowed."
+                "The photo has {width} x {height} pixels. At most {MAX_SIDE} on a side and {MAX_PIXELS} in total are allowed."
             );
             return Err(Error::invalid(Kind::Limit, "", message));
         }

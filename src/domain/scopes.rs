@@ -91,7 +91,7 @@ impl Scopes {
                 let known: Vec<_> =
                     Scope::ALL.iter().filter(|scope| scope.is_of(application)).map(|s| s.name()).collect();
                 let whose = if application { "an application" } else { "a user" };
-                format!("'{name}' is not a permission of {whose}; there are {}", known.join(", "))
+                format!("'{name}' is not a permission of {whose}; use {}", known.join(", "))
             })
         };
         let scopes = names.map(read).collect::<Result<Self, _>>()?;

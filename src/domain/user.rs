@@ -15,7 +15,7 @@ const MAX_OWN: usize = 254;
 /// Longest part before the `@`, in bytes.
 const MAX_LOCAL: usize = 64;
 /// The rule for names, for error messages.
-pub const EXPECTED_NAME: &str = "1 to 64 characters of A-Z a-z 0-9 . _ - ' + ! # & ^ ~, without # at the start or '' inside, optionally followed by @ and a domain, at most 254 in all";
+pub const EXPECTED_NAME: &str = "1 to 64 characters of A-Z a-z 0-9 . _ - ' + ! # & ^ ~, without # at the start or '' inside, optionally followed by @ and a domain, at most 254 in total";
 
 /// A checked name of a user: what Entra accepts as a principal name, and what e-mail addresses usually contain. `=` and `,`
 /// are excluded because they separate lists of tokens, and so are characters with a meaning in paths and queries. `#` is

@@ -88,7 +88,7 @@ impl ColumnMap {
                 entry.rsplit_once('=').ok_or_else(|| format!("'{entry}' is not of the form 'Column=property'."))?;
             let target = ColumnTarget::parse(property.trim()).ok_or_else(|| {
                 format!(
-                    "'{}' is not a property that a column can hold. There are the text properties like givenName, and \
+                    "'{}' is not a property that a column can hold. Use one of the text properties like givenName, and \
                      email/1, email/1/name, phone/mobile, address/home/city, website/work, im, birthday, \
                      weddingAnniversary, categories, children, isFavorite and aside.",
                     property.trim()
@@ -171,10 +171,7 @@ impl Unrecognised {
             Some(format) => format!(" The nearest known format is {}.", format.name()),
             None => String::new(),
         };
-        format!(
-            "The first row has the columns {}.{near} Say what they mean with --map 'Column=property'.",
-            seen.join(", ")
-        )
+        format!("The first row has the columns {}.{near} Assign them with --map 'Column=property'.", seen.join(", "))
     }
 }
 

@@ -168,7 +168,7 @@ impl FileReader {
         let format = self.options.format.map_or_else(|| detect::family(&sample), Ok);
         let state = match format {
             Ok(format) if !format.is_csv() && self.options.encoding.is_some() => {
-                let message = "An encoding can be given for CSV only: files of the other formats tell it themselves.";
+                let message = "An encoding can be given for CSV only: files of the other formats state it.";
                 Err(Unrecognised::known(message))
             }
             Ok(format) if format.is_csv() => CsvLayout::find(&sample, &self.options).map(|layout| {

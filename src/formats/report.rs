@@ -198,7 +198,7 @@ impl Report {
         names.sort_by_key(|(_, fates)| std::cmp::Reverse((fates.lost, rest(fates))));
         let mapped: u64 = self.names.values().map(|fates| fates.mapped).sum();
         let all: u64 = self.names.values().map(Fates::all).sum();
-        let _ = writeln!(text, "  {mapped} of {all} values are properties of the contacts now");
+        let _ = writeln!(text, "  {mapped} of {all} values became properties of the contacts");
         for (name, fates) in names.iter().take(SHOWN) {
             let counts = [
                 ("partly mapped", fates.partial),

@@ -222,19 +222,22 @@ impl Batch<'_> {
         };
         let call = Call::new(outer.graph, outer.api, head)?;
         match call.address.resource {
-            Resource::Batch => return Err(refused("url", "A batch cannot be a step of another.")),
+            Resource::Batch => return Err(refused("url", "A batch cannot be a step of another batch.")),
             Resource::Service => {
                 routes::of(&call)?;
                 Query::none(&query)?;
                 return service::document(&call);
             }
             Resource::Health => {
-                return Err(refused("url", "'/healthz' cannot be a step of a batch: send a request of its own."));
+                return Err(refused("url", "'/healthz' cannot be a step of a batch: send it as a separate request."));
             }
             Resource::OpenApi => {
-                return Err(refused("url", "'/openapi.json' cannot be a step of a batch: send a request of its own."));
+                return Err(refused(
+                    "url",
+                    "'/openapi.json' cannot be a step of a batch: send it as a separate request.",
+                ));
             }
-            Resource::Metadata => return Err(refused("url", "A step's answer cannot be XML.")),
+            Resource::Metadata => return Err(refused("url", "The response to a step cannot be XML.")),
             Resource::Owned(_, Item::ContactsImport(_) | Item::ContactsExport(_)) => {
                 return Err(refused("url", "Imports and exports cannot be steps of a batch."));
             }

@@ -44,7 +44,7 @@ fn check_length(path: &str, query: &str) -> Result<(), Error> {
 
 fn parse_position(value: &str) -> Result<i64, Error> {
     value.trim().parse().ok().filter(|number| *number >= 0).ok_or_else(|| {
-        Error::invalid(Kind::Request, POSITION, format!("'{POSITION}' must be the number of an earlier answer."))
+        Error::invalid(Kind::Request, POSITION, format!("'{POSITION}' must be the number from an earlier response."))
     })
 }
 

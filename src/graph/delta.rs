@@ -135,7 +135,7 @@ impl DeltaRequest {
         let size = |begun: u16| u16::try_from(asked.unwrap_or(begun.into())).unwrap_or(MAX_SIZE).clamp(1, MAX_SIZE);
         let (option, token) = match (query.delta_token, query.skip_token) {
             (Some(_), Some(_)) => {
-                let message = "'$deltatoken' and '$skiptoken' cannot be used together. Follow links as they are.";
+                let message = "'$deltatoken' and '$skiptoken' cannot be used together. Use links unchanged.";
                 return Err(Error::invalid(Kind::Query, "$deltatoken", message));
             }
             (Some(token), None) => ("$deltatoken", token),
@@ -148,18 +148,18 @@ impl DeltaRequest {
         }
         let token = DeltaToken::parse(option, &token, history.key.as_bytes())?;
         if token.of != of {
-            let message = "The token is of another list. Follow links as they are.";
+            let message = "The token belongs to another list. Use links unchanged.";
             return Err(Error::invalid(Kind::Query, option, message));
         }
         if token.epoch != epoch {
-            return Err(Error::OutOfSync("The token is of another history of changes.", String::new()));
+            return Err(Error::OutOfSync("The token belongs to another history of changes.", String::new()));
         }
         if token.issued < call.api.settings.kept_since() {
             return Err(Error::OutOfSync("The token is too old.", String::new()));
         }
         let held = token.select.as_deref().map_or(Ok(None), |text| shortest(call, &followed, text))?;
         if query.select.is_some() && selected != held {
-            let message = "The token has a '$select' of its own. Start over to select anew.";
+            let message = "The token already has a '$select'. To change it, start over.";
             return Err(Error::invalid(Kind::Query, "$select", message));
         }
         let since = DeltaStart::Before(token.progress);

@@ -153,7 +153,7 @@ pub(crate) fn message(error: &Error) -> String {
     let fixed = match error {
         Error::Invalid(_) => return error.to_string(),
         Error::OutOfSync(why, _) => {
-            return format!("{why} Start over, without a token: the Location header says where.");
+            return format!("{why} Start over without a token: the Location header has the address.");
         }
         Error::UnknownUser(name) => {
             return format!(
@@ -172,15 +172,15 @@ pub(crate) fn message(error: &Error) -> String {
         Error::MalformedId => "Id is malformed. The id of a contact or category is a lower-case UUID of 36 characters.",
         Error::NotFound => "The specified object was not found in the store.",
         Error::Dependency => "A step that this one depends on has failed. Nothing was done.",
-        Error::TooMuch => "The answers of this batch are too large together. Send this step again in another batch.",
-        Error::Unauthorized => "Access token is empty or not valid. Send a known one as Authorization: Bearer {token}.",
+        Error::TooMuch => "The responses of this batch are too large in total. Send this step again in another batch.",
+        Error::Unauthorized => "Access token is empty or not valid. Send a valid one as Authorization: Bearer {token}.",
         Error::NoMe => "/me request is only valid with delegated authentication flow. An application uses /users/{id}.",
         Error::Stale => {
             "The item has changed, or is not as the request's If-Match or If-None-Match expects. Nothing was written."
         }
         Error::FolderExists => "A folder with the specified name already exists.",
         Error::UidTaken(_) => "Another card of the folder has this UID.",
-        Error::CategoryExists => "A category with the specified name already exists, in some letter case.",
+        Error::CategoryExists => "A category with the specified name already exists; names are case-insensitive.",
         Error::ExtensionExists => "The contact already has an extension of this name.",
         Error::DefaultFolder => "The default folder cannot be renamed, moved or deleted.",
         Error::Cycle => "A folder cannot be moved into itself or below itself.",
@@ -237,7 +237,7 @@ fn of_limit(limit: Limit) -> ErrorAnswer {
         Limit::Address => own("Too many requests of this address. Nothing was done; see Retry-After."),
         Limit::AtOnce => own("Too many concurrent requests of this token or address. Nothing was done; try again."),
         Limit::Buffered => own(
-            "Bodies and answers of this token use too much memory. Nothing was done; read the answers, and try again.",
+            "The bodies and responses of this token use too much memory. Nothing was done; read the responses, and try again.",
         ),
         Limit::Guesses => {
             own("The token is unknown, and the address has sent too many unknown tokens. See Retry-After.")

@@ -131,7 +131,7 @@ fn job(call: &Call<'_>) -> Result<ImportJob, Error> {
         options.date_order = Some(DateOrder::parse(&name).ok_or_else(unknown)?);
     }
     if let Some(name) = option("encoding") {
-        let unknown = || refused("encoding", "'encoding' is no name of a character set.".to_owned());
+        let unknown = || refused("encoding", "'encoding' must be the name of a known character set.".to_owned());
         options.encoding = Some(encoding_named(&name).ok_or_else(unknown)?);
     }
     if let Some(entries) = option("map") {
@@ -142,7 +142,7 @@ fn job(call: &Call<'_>) -> Result<ImportJob, Error> {
     let match_email = match option("match").as_deref() {
         None => false,
         Some("email") => true,
-        Some(_) => return Err(refused("match", "'match' can be email.".to_owned())),
+        Some(_) => return Err(refused("match", "'match' must be email.".to_owned())),
     };
     let dry_run = match option("dryRun").as_deref() {
         None | Some("false") => false,

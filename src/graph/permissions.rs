@@ -92,7 +92,7 @@ pub(crate) async fn get(call: &Call<'_>, mailbox: &Mailbox, id: &str) -> Result<
 pub(crate) async fn update(call: &Call<'_>, mailbox: &Mailbox, id: &str, body: &[u8]) -> Result<Answer, Error> {
     let sent = body::json(body, read).await?;
     if sent.address.is_some() {
-        let message = "The user of a permission is fixed: delete it, and create another.";
+        let message = "The user of a permission cannot be changed: delete the permission, and create another.";
         return Err(Error::invalid(Kind::ReadOnly, "emailAddress", message));
     }
     let share = find(mailbox, id).await?;

@@ -81,7 +81,7 @@ pub(crate) async fn list(call: &Call<'_>, caller: &Caller) -> Result<Answer, Err
     let query = Query::parse(call.query)?;
     let after = match &query.skip_token {
         Some(token) => contact::parse_id(token)
-            .ok_or_else(|| Error::invalid(Kind::Query, "$skiptoken", "'$skiptoken' is not one of a nextLink."))?,
+            .ok_or_else(|| Error::invalid(Kind::Query, "$skiptoken", "'$skiptoken' does not come from a nextLink."))?,
         None => Uuid::nil(),
     };
     let given = [

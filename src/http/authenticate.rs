@@ -398,7 +398,7 @@ fn developer(token: &str) -> Option<Principal> {
 async fn verified(provider: &Provider, token: &str) -> Result<Verified, Error> {
     provider.verify(token).await.map_err(|unverified| match unverified {
         Unverified::Refused(reason) => {
-            tracing::debug!(reason, "a token of the identity provider's is refused");
+            tracing::debug!(reason, "a token of the identity provider was rejected");
             Error::Unauthorized
         }
         Unverified::Unavailable(_) => Error::unavailable(unverified),

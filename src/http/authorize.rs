@@ -134,14 +134,14 @@ impl May {
     pub(crate) fn check(self, need: Need) -> Result<(), Error> {
         let (may, why) = match need {
             Need::Open | Need::Token => return Ok(()),
-            Need::Read => (self.read, "The token does not permit reading contacts, which takes Contacts.Read."),
+            Need::Read => (self.read, "The token does not permit reading contacts, which requires Contacts.Read."),
             Need::Write => {
-                (self.write, "The token does not permit writing contacts here, which takes Contacts.ReadWrite.")
+                (self.write, "The token does not permit writing contacts here, which requires Contacts.ReadWrite.")
             }
-            Need::Users => (false, "The token does not permit listing users, which takes User.Read.All."),
-            Need::SeeShares => (self.see_shares, "Only its owner may see whom a mailbox is shared with."),
+            Need::Users => (false, "The token does not permit listing users, which requires User.Read.All."),
+            Need::SeeShares => (self.see_shares, "Only the owner of a mailbox may see with whom it is shared."),
             Need::Share => (self.share, "Only an application with User.ReadWrite.All may share mailboxes."),
-            Need::Unshare => (self.unshare, "Only its owner may end a share, with Contacts.ReadWrite."),
+            Need::Unshare => (self.unshare, "Only the owner of a mailbox may end a share, with Contacts.ReadWrite."),
         };
         if may { Ok(()) } else { Err(Error::Denied(why)) }
     }

@@ -324,7 +324,7 @@ async fn perform<F: FrontEnd>(
 pub(crate) fn is_meant(request: &HttpRequest, api: &Api) -> Result<(), Error> {
     if api.settings.hosts.as_ref().is_some_and(|hosts| !host::is_meant(request, hosts)) {
         return Err(Error::Denied(
-            "This server accepts every caller, so it answers only requests whose Host is this machine (localhost or a \
+            "This server accepts every caller, so it accepts only requests whose Host is this machine (localhost or a \
              loopback address); --dev-allow-remote permits other hosts.",
         ));
     }

@@ -77,7 +77,7 @@ impl DeltaToken {
     /// # Errors
     /// 400 for anything that [`DeltaToken::print`] did not print with this key.
     pub fn parse(option: &str, text: &str, key: &[u8]) -> Result<Self, Error> {
-        let bad = || Error::invalid(Kind::Query, option, "Badly formed token. Follow links as they are.");
+        let bad = || Error::invalid(Kind::Query, option, "Badly formed token. Use links unchanged.");
         let bytes = codec::parse(text, MAX_BYTES).ok_or_else(bad)?;
         let (body, signature) = bytes.split_last_chunk::<SIGNED>().ok_or_else(bad)?;
         let mut mac = keyed(key);

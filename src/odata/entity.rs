@@ -55,7 +55,9 @@ pub fn text(place: &str, value: Json, max: usize) -> Result<Option<String>, Erro
 
 /// The error for an id or name with invisible characters.
 pub fn not_plain(place: &str) -> Error {
-    let message = format!("'{place}' must be a text on one line, without control characters or changes of direction.");
+    let message = format!(
+        "'{place}' must be a string on one line, without control characters or bidirectional formatting characters."
+    );
     Error::invalid(Kind::Body, place, message)
 }
 
@@ -83,8 +85,9 @@ pub fn select(text: &str, of: &str, known: &[&'static str]) -> Result<Option<Vec
         let known = named(name, known).ok_or_else(|| {
             let name = shorten(name);
             let known = known.join(", ");
-            let message =
-                format!("Could not find a property named '{name}' on type 'microsoft.graph.{of}'. There are {known}.");
+            let message = format!(
+                "Could not find a property named '{name}' on type 'microsoft.graph.{of}'. Known properties: {known}."
+            );
             Error::invalid(Kind::Query, "$select", message)
         })?;
         if !names.contains(&known) {

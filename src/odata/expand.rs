@@ -347,14 +347,14 @@ impl<'t> ExpandReader<'t> {
                     return Ok((self.text.get(begin..at).unwrap_or_default(), Some(c)));
                 }
                 '(' => depth += 1,
-                ')' if depth == 0 => return Err(self.fault(at, "the ')' closes nothing")),
+                ')' if depth == 0 => return Err(self.fault(at, "unmatched ')'")),
                 ')' => depth -= 1,
                 _ => {}
             }
         }
         self.at = self.text.len();
         match quote {
-            Some(at) => Err(self.fault(at, "the text that begins here has no closing quote")),
+            Some(at) => Err(self.fault(at, "the string that begins here has no closing quote")),
             None if depth > 0 => Err(self.fault(self.at, "a ')' is missing")),
             None => Ok((self.text.get(begin..).unwrap_or_default(), None)),
         }
@@ -409,7 +409,7 @@ mod tests {
             ("contacts(", "$expand", "at position 9"),
             ("contacts($filter=a eq 'x)", "$expand", "at position 22"),
             ("é(($top=1)", "$expand", "at position 10"),
-            ("contacts)", "$expand", "at position 8 in 'contacts)': the ')' closes nothing"),
+            ("contacts)", "$expand", "at position 8 in 'contacts)': unmatched ')'"),
             ("contacts($top=1)x", "$expand", "at position 16"),
             ("contacts($top=1)($top=2)", "$expand", "at position 16"),
             ("contacts($top=0)", "$expand/contacts/$top", "1 or more"),

@@ -122,7 +122,7 @@ fn read_keys(bytes: &mut &[u8]) -> Option<Vec<KeyValue>> {
     Some(keys)
 }
 
-const BAD_TOKEN: &str = "Badly formed token. Follow nextLinks as they are.";
+const BAD_TOKEN: &str = "Badly formed token. Use nextLinks unchanged.";
 
 #[cfg(test)]
 mod tests {

@@ -176,7 +176,7 @@ impl Query {
                     let name = crate::domain::plain::shorten(&name);
                     return Err(invalid(
                         &name,
-                        &format!("The query option '{name}' is not recognized. There are {OPTIONS}."),
+                        &format!("The query option '{name}' is not recognized. Supported options: {OPTIONS}."),
                     ));
                 }
                 None => {}

@@ -28,7 +28,7 @@ pub fn parse(text: &str) -> Result<Search, Error> {
         let mut parser = SearchParser { tokens: tokens.into_iter().peekable(), words: 0 };
         let expr = parser.either(0)?;
         match parser.tokens.next() {
-            Some((at, token)) => Err(SearchFault(at, format!("{} is not expected", token.named()))),
+            Some((at, token)) => Err(SearchFault(at, format!("unexpected {}", token.named()))),
             None => expr.ok_or_else(|| SearchFault(0, "no letter or digit to look for".to_owned())),
         }
     };
@@ -170,9 +170,9 @@ impl<T: Iterator<Item = (usize, SearchToken)>> SearchParser<T> {
     }
 
     fn negated(&mut self, depth: usize) -> Read {
-        let expected = "a word, a \"phrase\", NOT or '(' is expected";
+        let expected = "expected a word, a \"phrase\", NOT or '('";
         let Some((at, token)) = self.tokens.next() else {
-            return Err(SearchFault(0, format!("it ends where {expected}")));
+            return Err(SearchFault(0, format!("{expected}, but the search ends")));
         };
         if depth >= MAX_DEPTH {
             return Err(SearchFault(at, format!("it is nested more than {MAX_DEPTH} deep")));
@@ -187,7 +187,7 @@ impl<T: Iterator<Item = (usize, SearchToken)>> SearchParser<T> {
                     _ => Err(SearchFault(at, "the parenthesis is not closed".to_owned())),
                 }
             }
-            other => Err(SearchFault(at, format!("{} stands where {expected}", other.named()))),
+            other => Err(SearchFault(at, format!("{expected}, found {}", other.named()))),
         }
     }
 
@@ -196,7 +196,7 @@ impl<T: Iterator<Item = (usize, SearchToken)>> SearchParser<T> {
             None => None,
             Some(name) => Some(Field::named(name).ok_or_else(|| {
                 let names = Field::names().collect::<Vec<_>>().join(", ");
-                SearchFault(at, format!("'{}' cannot be searched; these can: {names}", shorten(name)))
+                SearchFault(at, format!("'{}' cannot be searched; searchable properties: {names}", shorten(name)))
             })?),
         };
         let found = words::of(text);

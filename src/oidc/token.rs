@@ -147,7 +147,7 @@ impl<'a> UnverifiedToken<'a> {
         // Even an empty scope shows that a user delegated the token.
         let delegated = has(&"scp") || has(&"scope");
         match optional_text(&self.claims, "idtyp")? {
-            Some("app") if has(&"scp") => Err("it claims to be both an application's and delegated"),
+            Some("app") if has(&"scp") => Err("it claims to be both of an application and delegated"),
             Some(kind) => Ok(kind == "app"),
             None => Ok(!delegated && !roles.is_empty() && !PERSONAL.iter().any(has) && self.is_of_client(subject)),
         }
@@ -211,7 +211,7 @@ fn optional_text<'v>(object: &'v Map<String, Value>, name: &str) -> Result<Optio
     match object.get(name) {
         None => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err("a claim is not a text"),
+        Some(_) => Err("a claim is not a string"),
     }
 }
 
@@ -228,7 +228,7 @@ fn time(claims: &Map<String, Value>, name: &str) -> Result<Option<i64>, &'static
 
 /// A list of texts, or one text; `split` splits one text at spaces.
 fn words(claims: &Map<String, Value>, name: &str, split: bool) -> Result<Vec<String>, &'static str> {
-    let of = |value: &Value| value.as_str().map(str::to_owned).ok_or("a list has an entry that is not a text");
+    let of = |value: &Value| value.as_str().map(str::to_owned).ok_or("a list has an entry that is not a string");
     match claims.get(name) {
         None => Ok(Vec::new()),
         Some(Value::String(text)) if split => Ok(text.split_ascii_whitespace().map(str::to_owned).collect()),

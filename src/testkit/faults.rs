@@ -320,7 +320,7 @@ fn over(quota: Quota, (begun, count): &mut (i64, u64), asked: &InspectedRequest<
 fn expired(asked: &InspectedRequest<'_>) -> Answer {
     let path = asked.url.split('?').next().unwrap_or_default();
     let ids = RequestIds::again(asked.request, asked.headers);
-    let message = "The token is too old. Start over, without a token: the Location header says where.";
+    let message = "The token is too old. Start over without a token: the Location header has the address.";
     let mut answer = error::of_test(StatusCode::GONE, "SyncStateNotFound", message, &ids);
     let start = HeaderValue::from_str(&format!("{}{path}", asked.root));
     answer.headers.extend(start.map(|start| (header::LOCATION, start)));

@@ -210,7 +210,7 @@ fn what_a_target_holds_is_not_touched_unless_told() {
     fill(&two, 2);
     let before = dump(&two);
     let both = ["--from", path(&one), "--to", path(&two)];
-    assert!(refuses(&both).ends_with("two.db: it is not empty: --overwrite deletes what it holds"));
+    assert!(refuses(&both).ends_with("two.db: it is not empty: --overwrite deletes its contents"));
     let other = refuses(&[&both[..], &["--resume"]].concat());
     assert!(other.ends_with("it is not the beginning of a copy of this source"), "{other}");
     assert_eq!(dump(&two), before);

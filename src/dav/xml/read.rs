@@ -77,7 +77,7 @@ impl TreeBuilder {
                 Event::CData(text) if self.open.is_empty() => outside(text.trim().is_empty())?,
                 Event::CData(text) => self.text(&text.xml10_content())?,
                 Event::GeneralRef(reference) => self.text(referred(&reference)?.encode_utf8(&mut [0; 4]))?,
-                Event::DocType(_) => return Err(refused("The XML has a document type, which is refused.")),
+                Event::DocType(_) => return Err(refused("The XML has a document type, which is not allowed.")),
                 Event::Decl(_) if !is_first => return Err(refused("The XML declaration must come first.")),
                 Event::Decl(_) | Event::Comment(_) | Event::PI(_) => {}
                 Event::Eof => break,

@@ -247,12 +247,12 @@ fn order(sample: &[u8], found: &HeaderMatch, columns: &[CsvColumn], options: &Re
     }
     match day.cmp(&month) {
         std::cmp::Ordering::Greater => {
-            told(DateOrder::DayFirst, &format!("by {day} dates that are days in no other order"))
+            told(DateOrder::DayFirst, &format!("because {day} dates are valid in this order only"))
         }
         std::cmp::Ordering::Less => {
-            told(DateOrder::MonthFirst, &format!("by {month} dates that are days in no other order"))
+            told(DateOrder::MonthFirst, &format!("because {month} dates are valid in this order only"))
         }
-        std::cmp::Ordering::Equal if dots => told(DateOrder::DayFirst, "since dots separate them"),
+        std::cmp::Ordering::Equal if dots => told(DateOrder::DayFirst, "because dots separate the parts"),
         std::cmp::Ordering::Equal if matches!(found.variant, "en" | "new" | "old") => {
             told(DateOrder::MonthFirst, "by language")
         }

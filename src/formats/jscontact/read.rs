@@ -19,7 +19,7 @@ type CardMembers = [(String, Json)];
 /// Reads a Card. An object of another type is refused.
 pub(crate) fn card(members: &CardMembers) -> RecordContent {
     if text(members, "@type") != Some("Card") {
-        let detail = Some("A Card of JSContact has '@type': 'Card'.".to_owned());
+        let detail = Some("A Card of JSContact must have '@type': 'Card'.".to_owned());
         return RecordContent::Refused(Refusal { reason: "no Card", detail });
     }
     if text(members, "kind") == Some("group") {

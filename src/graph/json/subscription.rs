@@ -80,7 +80,7 @@ pub(crate) fn read_terms(body: Json, now: i64) -> Result<Terms, Error> {
     limited("resource", &resource, MAX_RESOURCE)?;
     let change_types = sent.required("changeType")?;
     let change_types = ChangeType::list(&change_types).ok_or_else(|| {
-        let message = "'changeType' must be one or more of created, updated and deleted, with commas between.";
+        let message = "'changeType' must be one or more of created, updated and deleted, separated by commas.";
         Error::invalid(Kind::Body, "changeType", message)
     })?;
     let client_state = sent.take("clientState");
@@ -144,8 +144,8 @@ pub(crate) enum About {
 
 /// The error for a resource that cannot be subscribed to: 400.
 pub(crate) fn no_resource() -> Error {
-    let message = "'resource' cannot be subscribed to. me/contacts, me/contactFolders/{id}/contacts and me/contactFolders \
-                   can, and the same below users/{id}.";
+    let message = "'resource' does not support subscriptions. Use me/contacts, me/contactFolders/{id}/contacts or \
+                   me/contactFolders, or the same below users/{id}.";
     Error::invalid(Kind::Request, "resource", message)
 }
 
@@ -241,7 +241,7 @@ impl SubscriptionMembers {
         };
         let instant = instant - instant.rem_euclid(1_000_000);
         if instant <= now || instant - now > MAX_MINUTES * 60_000_000 {
-            let message = format!("'{NAME}' must be in the future, by {MAX_MINUTES} minutes at most.");
+            let message = format!("'{NAME}' must be in the future, by at most {MAX_MINUTES} minutes.");
             return Err(Error::invalid(Kind::Limit, NAME, message));
         }
         Ok(instant)

@@ -56,8 +56,11 @@ const ADDRESS: [&str; 5] = ["street", "city", "state", "countryOrRegion", "posta
 
 pub(super) fn complex(shape: Shape) -> Vec<Type> {
     let complex = |name, about, properties| Type::new(name, TypeKind::Complex, about, properties);
-    let email =
-        complex("emailAddress", "A name and an e-mail address; any text is one.", members::<Email>(Some(&EMAIL)));
+    let email = complex(
+        "emailAddress",
+        "A name and an e-mail address; any string is accepted as an address.",
+        members::<Email>(Some(&EMAIL)),
+    );
     let address = |shown| complex("physicalAddress", "A postal address.", members::<Address>(shown));
     if shape == Shape::V1 {
         return vec![email, address(Some(&ADDRESS))];
@@ -74,12 +77,12 @@ pub(super) fn complex(shape: Shape) -> Vec<Type> {
     });
     vec![
         email,
-        complex("typedEmailAddress", "An e-mail address with its kind.", typed).based_on("emailAddress"),
-        complex("phone", "A phone number with its kind.", members::<Phone>(None)),
+        complex("typedEmailAddress", "An e-mail address with its type.", typed).based_on("emailAddress"),
+        complex("phone", "A phone number with its type.", members::<Phone>(None)),
         address(None),
-        complex("website", "A website with its kind.", members::<Website>(None)),
-        complex("dateTimeTimeZone", "A time of the clock and its zone, as written.", time),
-        complex("followupFlag", "A mark to come back to the contact.", flag.collect()),
+        complex("website", "A website with its type.", members::<Website>(None)),
+        complex("dateTimeTimeZone", "A local time and its time zone, as sent.", time),
+        complex("followupFlag", "A flag for follow-up.", flag.collect()),
     ]
 }
 
@@ -90,7 +93,7 @@ fn first() -> Vec<EdmProperty> {
         EdmProperty::text("parentFolderId", MAX_FOLDER_ID).about(folder),
         EdmProperty::new("deletedDateTime", EdmType::Time).own().about("Only of deleted contacts."),
         EdmProperty::text("birthday", MAX_TEXT)
-            .about("Comes back byte for byte. A date alone becomes 11:59 UTC of that day."),
+            .about("Returned byte for byte. A date alone becomes 11:59 UTC of that day."),
         EdmProperty::text("children", MAX_TEXT).list(MAX_ENTRIES),
         EdmProperty::text("imAddresses", MAX_TEXT).list(MAX_ENTRIES),
     ]
@@ -108,7 +111,7 @@ fn last(shape: Shape) -> Vec<EdmProperty> {
             entries("phones", "phone"),
             entries("postalAddresses", "physicalAddress"),
             EdmProperty { longest: MAX_TEXT, ..EdmProperty::new("weddingAnniversary", EdmType::Date) }
-                .about("A day. Lenient handling keeps other texts too."),
+                .about("A day. Lenient handling keeps other strings too."),
             EdmProperty::new("isFavorite", EdmType::Boolean),
             one("flag", "followupFlag"),
         ],
@@ -138,7 +141,7 @@ fn of_text(text: Text) -> EdmProperty {
 
 pub(super) fn entities(shape: Shape) -> Vec<Type> {
     let id = EdmProperty::new("id", EdmType::Text).required().own();
-    let entity = Type { has_key: true, ..Type::new("entity", TypeKind::Abstract, "What has an id.", vec![id]) };
+    let entity = Type { has_key: true, ..Type::new("entity", TypeKind::Abstract, "An object with an id.", vec![id]) };
     let item = vec![
         EdmProperty::new("createdDateTime", EdmType::Time).own(),
         EdmProperty::new("lastModifiedDateTime", EdmType::Time).own(),
@@ -148,7 +151,7 @@ pub(super) fn entities(shape: Shape) -> Vec<Type> {
             .list(MAX_ENTRIES)
             .about("Names of categories, which need not be defined."),
     ];
-    let item = Type::new("outlookItem", TypeKind::Abstract, "What Outlook keeps.", item).based_on("entity");
+    let item = Type::new("outlookItem", TypeKind::Abstract, "An item of a mailbox.", item).based_on("entity");
     let texts = Text::ALL.into_iter().filter(|text| shape.has(*text)).map(of_text);
     let mut properties: Vec<_> = first().into_iter().chain(texts).chain(last(shape)).collect();
     if let Some(birthday) = properties.iter_mut().find(|property| property.name == "birthday") {

@@ -34,14 +34,14 @@ fn extensions() -> [Type; 4] {
     let name = EdmProperty::text("extensionName", extension::MAX_NAME).required().about("A-Z a-z 0-9 . _ -");
     let value = EdmProperty::new("value", EdmType::Text);
     [
-        entity("extension", TypeKind::Abstract, "What a program stores with a contact.", Vec::new()),
+        entity("extension", TypeKind::Abstract, "Data that a program stores with a contact.", Vec::new()),
         entity("openTypeExtension", TypeKind::Open, "An object that a program stores with a contact.", vec![name])
             .based_on("extension"),
-        entity("singleValueLegacyExtendedProperty", TypeKind::Entity, "A value under an id of its own.", vec![value]),
+        entity("singleValueLegacyExtendedProperty", TypeKind::Entity, "A value with its own id.", vec![value]),
         entity(
             "multiValueLegacyExtendedProperty",
             TypeKind::Entity,
-            "Values under an id of their own.",
+            "Values with their own id.",
             vec![value.list(extended::MAX_PROPERTIES)],
         ),
     ]
@@ -79,7 +79,8 @@ pub(super) fn entities(shape: Shape) -> Vec<Type> {
     let photo = vec![EdmProperty::new("height", EdmType::Int32).own(), EdmProperty::new("width", EdmType::Int32).own()];
     let photo = entity("profilePhoto", TypeKind::Stream, "The picture of a contact.", photo);
     let category = vec![
-        EdmProperty::text("displayName", category::MAX_NAME).about("Unique in the mailbox, in any letter case; fixed."),
+        EdmProperty::text("displayName", category::MAX_NAME)
+            .about("Unique in the mailbox, case-insensitive. It cannot be changed."),
         EdmProperty::new("color", EdmType::Named("categoryColor")),
     ];
     let permission = vec![
@@ -87,13 +88,13 @@ pub(super) fn entities(shape: Shape) -> Vec<Type> {
         EdmProperty::new("emailAddress", EdmType::Named("emailAddress"))
             .about("The user with whom the mailbox is shared."),
     ];
-    let outlook = entity("outlookUser", TypeKind::Entity, "Where the categories are.", Vec::new());
+    let outlook = entity("outlookUser", TypeKind::Entity, "The parent of the categories.", Vec::new());
     let mut all = vec![photo];
     all.extend(extensions());
     all.extend([
         folder(shape),
-        entity("outlookCategory", TypeKind::Entity, "A name to which the mailbox gives a colour.", category),
-        entity("contactPermission", TypeKind::Entity, "With whom a mailbox is shared.", permission),
+        entity("outlookCategory", TypeKind::Entity, "A category name with a colour.", category),
+        entity("contactPermission", TypeKind::Entity, "A user with whom a mailbox is shared.", permission),
         outlook.linked(&[("masterCategories", "outlookCategory", true)]),
         user(),
     ]);
@@ -119,7 +120,7 @@ pub(super) fn bound() -> Vec<EdmElement> {
 }
 
 pub(super) fn subscriptions() -> [EdmElement; 4] {
-    let unset = |name, of| EdmProperty::new(name, of).own().about("Not supported: it may be sent unset.");
+    let unset = |name, of| EdmProperty::new(name, of).own().about("Not supported: it is accepted only if it is unset.");
     let url = |name| EdmProperty::text(name, MAX_URL);
     let subscription = vec![
         EdmProperty::text("resource", MAX_RESOURCE).required().about("me/contacts, or the contacts of a folder."),
@@ -148,11 +149,16 @@ pub(super) fn subscriptions() -> [EdmElement; 4] {
         number("firstChange"),
         number("lastChange"),
         number("status"),
-        EdmProperty::text("error", 0).about("Why there is no status."),
+        EdmProperty::text("error", 0).about("The reason if there is no status."),
     ];
-    let about = "How an attempt to deliver notifications ended.";
+    let about = "The result of an attempt to deliver notifications.";
     [
-        EdmElement::Type(entity("subscription", TypeKind::Entity, "Who is notified of which changes.", subscription)),
+        EdmElement::Type(entity(
+            "subscription",
+            TypeKind::Entity,
+            "A subscription to change notifications.",
+            subscription,
+        )),
         EdmElement::Type(Type::new("notificationDelivery", TypeKind::Complex, about, delivery)),
         EdmElement::Bound(Bound::function("deliveries", ("subscription", false), ("notificationDelivery", true))),
         EdmElement::Bound(Bound::action("reauthorize", "subscription", None)),

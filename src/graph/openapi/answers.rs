@@ -17,16 +17,16 @@ use crate::transfer::encode::ExportFormat;
 
 /// Headers that some answers have, and what they say.
 const HEADERS: [(&str, &str); 11] = [
-    ("request-id", "The request in the server's log."),
-    ("client-request-id", "What the request sent, else request-id."),
+    ("request-id", "The id of the request in the server's log."),
+    ("client-request-id", "The client-request-id of the request, else request-id."),
     ("OData-Version", "4.0"),
     ("ETag", "The version, for If-Match and If-None-Match."),
-    ("Location", "The address of what was created; of a 410, where to start over."),
-    ("OData-EntityId", "The same, where the answer has no body."),
+    ("Location", "The address of the created resource; for a 410, the address to start over."),
+    ("OData-EntityId", "The same, if the response has no body."),
     ("Contactd-Position", "The number of the mailbox's last change."),
-    ("Preference-Applied", "What of Prefer was honoured."),
+    ("Preference-Applied", "The preferences that were applied."),
     ("Retry-After", "Whole seconds to wait."),
-    ("Allow", "The methods that are offered."),
+    ("Allow", "The allowed methods."),
     ("WWW-Authenticate", "Bearer"),
 ];
 /// Those of every answer.
@@ -100,7 +100,7 @@ fn empty(status: u16, key: &str, about: &str, names: &[&str]) -> Success {
 }
 
 fn unchanged() -> Success {
-    empty(304, "unchanged", "If-None-Match has this version.", &["ETag", "Preference-Applied"])
+    empty(304, "unchanged", "Not modified: If-None-Match has this version.", &["ETag", "Preference-Applied"])
 }
 
 /// What a call answers where all goes well.
@@ -109,14 +109,14 @@ pub(super) fn successes(row: &OpenApiCall) -> Vec<Success> {
     let versioned = &["ETag", "Preference-Applied"];
     match row.answered {
         SuccessAnswer::One("contact") if row.address == "/{user}/contacts/{id}" => {
-            let about = "The contact, as a file where Accept prefers one.";
+            let about = "The contact, or a file if Accept prefers one.";
             let names = ["ETag", "Preference-Applied"];
             vec![full(200, "contactOrFile", about, &names, contact()), unchanged()]
         }
         SuccessAnswer::One(name) if row.has_version => {
-            vec![full(200, name, "What was asked for.", versioned, shown(name)), unchanged()]
+            vec![full(200, name, "The requested resource.", versioned, shown(name)), unchanged()]
         }
-        SuccessAnswer::One(name) => plain(&format!("{name}Plain"), "What was asked for.", shown(name)),
+        SuccessAnswer::One(name) => plain(&format!("{name}Plain"), "The requested resource.", shown(name)),
         SuccessAnswer::Page(name) => {
             let name = format!("{name}Page");
             plain(&name, "A page of the list.", shown(&name))
@@ -132,13 +132,17 @@ pub(super) fn successes(row: &OpenApiCall) -> Vec<Success> {
             vec![full(200, "photoBytes", "The bytes, as they were sent.", versioned, pictures()), unchanged()]
         }
         SuccessAnswer::Imported => {
-            let about = "A line of JSON for each record once it is committed, and at last the counts.";
+            let about = "A line of JSON for each record once it is committed, then the counts.";
             plain("imported", about, kinds(&["application/x-ndjson"]))
         }
         SuccessAnswer::Exported => plain("exported", "The file.", kinds(&file_types())),
-        SuccessAnswer::Batch => plain("batch", "The answers of the steps, in their order.", shown("batchResponse")),
-        SuccessAnswer::Health => plain("health", "A row can be read.", shown("health")),
-        SuccessAnswer::Service => plain("service", "What there is.", shown("serviceDocument")),
+        SuccessAnswer::Batch => {
+            plain("batch", "The responses to the steps, in the order of the steps.", shown("batchResponse"))
+        }
+        SuccessAnswer::Health => {
+            plain("health", "The server is healthy: a row of its database can be read.", shown("health"))
+        }
+        SuccessAnswer::Service => plain("service", "The service document.", shown("serviceDocument")),
         SuccessAnswer::Xml => plain("metadata", "The model.", kinds(&["application/xml"])),
         SuccessAnswer::Document => {
             vec![full(200, "document", "This document.", &["ETag"], shown("document")), unchanged()]
@@ -154,21 +158,21 @@ fn written(row: &OpenApiCall) -> Vec<Success> {
     let minimal = |key, about| {
         empty(204, key, about, &["ETag", "Location", "OData-EntityId", "Contactd-Position", "Preference-Applied"])
     };
-    let not_shown = || minimal("minimal", "Done, and not shown: Prefer: return=minimal.");
+    let not_shown = || minimal("minimal", "Success without a body, because of Prefer: return=minimal.");
     match row.answered {
         SuccessAnswer::Created(name) => {
-            vec![full(201, &format!("{name}Created"), "What was created.", &MADE, shown(name)), not_shown()]
+            vec![full(201, &format!("{name}Created"), "The created resource.", &MADE, shown(name)), not_shown()]
         }
         SuccessAnswer::Referred => {
-            let about = "Done, and not shown: Prefer: return=minimal, or the body named a contact that is there.";
-            let created = full(201, "contactCreated", "What was created.", &MADE, shown("contact"));
+            let about = "Success without a body: Prefer: return=minimal, or the body named an existing contact.";
+            let created = full(201, "contactCreated", "The created resource.", &MADE, shown("contact"));
             vec![created, minimal("referred", about)]
         }
         SuccessAnswer::Updated(name) => {
             vec![full(200, &format!("{name}Updated"), "As it is now.", &CHANGED, shown(name)), not_shown()]
         }
         SuccessAnswer::PhotoSet => {
-            let about = "Done, and not shown: Prefer: return=minimal, or an empty body removed the photo.";
+            let about = "Success without a body: Prefer: return=minimal, or an empty body removed the photo.";
             let set = full(200, "photoSet", "The photo as it is now.", &CHANGED, shown("profilePhoto"));
             vec![set, minimal("photoGone", about)]
         }
@@ -224,38 +228,43 @@ fn examples() -> [(u16, &'static str, Error, &'static [&'static str]); 17] {
     let second = Duration::from_secs(1);
     let body = Error::invalid(Kind::Body, "jobTitle", "'jobTitle' must be a string or null, not a number.");
     [
-        (400, "The request cannot be understood, or is beyond a limit.", body, &[]),
+        (400, "The request is invalid, or exceeds a limit.", body, &[]),
         (401, "The token is unknown, expired or revoked.", Error::Unauthorized, &["WWW-Authenticate"]),
         (403, "Not permitted, or a quota is reached.", Error::Denied("The token does not permit this call."), &[]),
-        (404, "There is no such thing, or the caller may not see it.", Error::NotFound, &[]),
-        (405, "Strict handling does not offer this.", Error::MethodNotAllowed(vec!["GET"]), &["Allow"]),
+        (404, "The resource does not exist, or the caller may not see it.", Error::NotFound, &[]),
+        (405, "The method is not allowed in strict handling.", Error::MethodNotAllowed(vec!["GET"]), &["Allow"]),
         (
             406,
-            "A format that is not offered.",
+            "The format is not supported.",
             Error::NotAcceptable("The '$format' 'atom' is not supported here.".to_owned()),
             &[],
         ),
         (408, "The body did not arrive in time.", Error::TooSlow, &[]),
-        (409, "The name is taken.", Error::FolderExists, &[]),
+        (409, "The name is already used.", Error::FolderExists, &[]),
         (
             410,
-            "The token of delta is too old: start over.",
+            "The delta token is too old: start over.",
             Error::OutOfSync("The token is too old.", String::new()),
             &["Location"],
         ),
-        (412, "It has changed. Nothing was written.", Error::Stale, &[]),
+        (412, "The resource has changed. Nothing was written.", Error::Stale, &[]),
         (413, "The body is too large.", Error::TooLarge(MAX_BODY), &[]),
         (
             415,
-            "The body is of another type.",
+            "The media type of the body is not supported.",
             Error::UnsupportedMediaType("The body must be sent with Content-Type: application/json.".to_owned()),
             &[],
         ),
         (422, "The Idempotency-Key was sent with another request.", Error::KeyReused, &[]),
         (429, "Too many requests. Nothing was done.", Error::Throttled(Limit::Token, second), &["Retry-After"]),
         (500, "The server failed.", Error::internal("an example"), &[]),
-        (501, "Graph has it, this server does not.", Error::NotImplemented("'$search' on categories".to_owned()), &[]),
-        (503, "The server is busy, or its database is away. Nothing was done.", Error::Busy, &["Retry-After"]),
+        (
+            501,
+            "Graph supports this, but this server does not.",
+            Error::NotImplemented("'$search' on categories".to_owned()),
+            &[],
+        ),
+        (503, "The server is busy, or cannot reach its database. Nothing was done.", Error::Busy, &["Retry-After"]),
     ]
 }
 

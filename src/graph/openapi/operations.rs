@@ -99,10 +99,10 @@ pub(super) const TAGS: [(&str, &str); 12] = [
     (PHOTOS, "The photo of a contact."),
     (EXTENSIONS, "Objects that programs store with a contact."),
     (FOLDERS, "Folders of contacts."),
-    (CATEGORIES, "Names to which the mailbox gives colours."),
+    (CATEGORIES, "Category names, each with a colour."),
     (DELETED, "Deleted contacts, until they are purged."),
-    (PERMISSIONS, "With whom a mailbox is shared."),
-    (SUBSCRIPTIONS, "Who is notified of changes."),
+    (PERMISSIONS, "A user with whom a mailbox is shared."),
+    (SUBSCRIPTIONS, "Change notifications."),
 ];
 const SERVICE: &str = "Service";
 const BATCH: &str = "Batch";
@@ -138,11 +138,11 @@ const IDS: RequestContent = Object("convertIds", &[]);
 /// A line a call, in the order of the table of calls.
 #[rustfmt::skip]
 pub(super) static OPERATIONS: &[OpenApiCall] = &[
-    row("GET", "/healthz", "getHealth", SERVICE, "Whether a row can be read", NONE, Health),
+    row("GET", "/healthz", "getHealth", SERVICE, "Check the server's health", NONE, Health),
     row("GET", "/", "getServiceDocument", SERVICE, "The service document", FORMAT, Service),
     row("GET", "/$metadata", "getMetadata", SERVICE, "The model, as CSDL", &["formatXml"], Xml),
     row("GET", "/openapi.json", "getOpenApi", SERVICE, "This document", NONE, Document).versioned(),
-    row("POST", "/$batch", "batch", BATCH, "Make several calls", FORMAT, Batch).sends(Object("batchRequest", &[])),
+    row("POST", "/$batch", "batch", BATCH, "Send several requests in one", FORMAT, Batch).sends(Object("batchRequest", &[])),
 
     row("GET", "/users", "listUsers", USERS, "List the users, for applications", SMALL, Page("user")).also(&[501]),
     row("GET", "/users/$count", "countUsers", USERS, "Count the users, for applications", SMALL_COUNT, Count).also(&[501]),
@@ -159,7 +159,7 @@ pub(super) static OPERATIONS: &[OpenApiCall] = &[
     row("GET", "/{user}/contacts/{id}", "getContact", CONTACTS, "Read a contact", ONE, One("contact")).versioned(),
     row("PATCH", "/{user}/contacts/{id}", "updateContact", CONTACTS, "Change a contact", FORMAT, Updated("contact")).sends(CONTACT).versioned(),
     row("DELETE", "/{user}/contacts/{id}", "deleteContact", CONTACTS, "Delete a contact", FORMAT, Deleted).versioned(),
-    row("POST", "/{user}/contacts/{id}/permanentDelete", "deleteContactPermanently", CONTACTS, "Delete a contact for good", FORMAT, Deleted).versioned(),
+    row("POST", "/{user}/contacts/{id}/permanentDelete", "deleteContactPermanently", CONTACTS, "Delete a contact permanently", FORMAT, Deleted).versioned(),
 
     row("GET", "/{user}/contacts/{id}/photo", "getPhoto", PHOTOS, "Describe the photo", FORMAT, One("profilePhoto")).versioned(),
     row("DELETE", "/{user}/contacts/{id}/photo", "deletePhoto", PHOTOS, "Delete the photo", FORMAT, Deleted).versioned(),
@@ -185,7 +185,7 @@ pub(super) static OPERATIONS: &[OpenApiCall] = &[
     row("PATCH", "/{user}/contactFolders/{id}", "updateFolder", FOLDERS, "Rename or move a folder", FORMAT, Updated("contactFolder"))
         .sends(Object("contactFolderInput", &[])).versioned().also(&[409]),
     row("DELETE", "/{user}/contactFolders/{id}", "deleteFolder", FOLDERS, "Delete a folder with everything inside", FORMAT, Deleted).versioned(),
-    row("POST", "/{user}/contactFolders/{id}/permanentDelete", "deleteFolderPermanently", FOLDERS, "Delete a folder for good, with everything inside", FORMAT, Deleted).versioned(),
+    row("POST", "/{user}/contactFolders/{id}/permanentDelete", "deleteFolderPermanently", FOLDERS, "Delete a folder permanently, with everything inside", FORMAT, Deleted).versioned(),
 
     row("GET", "/{user}/outlook/masterCategories", "listCategories", CATEGORIES, "List the categories", SMALL, Page("outlookCategory")).also(&[501]),
     row("POST", "/{user}/outlook/masterCategories", "createCategory", CATEGORIES, "Create a category", FORMAT, Created("outlookCategory"))
@@ -199,10 +199,10 @@ pub(super) static OPERATIONS: &[OpenApiCall] = &[
     row("GET", "/{user}/deletedContacts", "listDeletedContacts", DELETED, "List deleted contacts", LIST, Page("contact")),
     row("GET", "/{user}/deletedContacts/$count", "countDeletedContacts", DELETED, "Count deleted contacts", COUNT, Count),
     row("GET", "/{user}/deletedContacts/{id}", "getDeletedContact", DELETED, "Read a deleted contact", ONE, One("contact")).versioned(),
-    row("DELETE", "/{user}/deletedContacts/{id}", "deleteDeletedContact", DELETED, "Delete a deleted contact for good", FORMAT, Deleted).versioned(),
+    row("DELETE", "/{user}/deletedContacts/{id}", "deleteDeletedContact", DELETED, "Delete a deleted contact permanently", FORMAT, Deleted).versioned(),
     row("POST", "/{user}/deletedContacts/{id}/restore", "restoreContact", DELETED, "Restore a deleted contact", FORMAT, Updated("contact")).versioned(),
 
-    row("GET", "/{user}/contactPermissions", "listPermissions", PERMISSIONS, "List with whom the mailbox is shared", FORMAT, Page("contactPermission")),
+    row("GET", "/{user}/contactPermissions", "listPermissions", PERMISSIONS, "List the users with whom the mailbox is shared", FORMAT, Page("contactPermission")),
     row("POST", "/{user}/contactPermissions", "createPermission", PERMISSIONS, "Share the mailbox", FORMAT, Created("contactPermission"))
         .sends(Object("contactPermissionInput", &["role", "emailAddress"])),
     row("GET", "/{user}/contactPermissions/{id}", "getPermission", PERMISSIONS, "Read a permission", FORMAT, One("contactPermission")),
@@ -218,7 +218,7 @@ pub(super) static OPERATIONS: &[OpenApiCall] = &[
     row("PATCH", "/subscriptions/{id}", "updateSubscription", SUBSCRIPTIONS, "Renew a subscription", FORMAT, Updated("subscription")).sends(Object("subscriptionInput", &[])),
     row("DELETE", "/subscriptions/{id}", "deleteSubscription", SUBSCRIPTIONS, "End a subscription", FORMAT, Done),
     row("POST", "/subscriptions/{id}/reauthorize", "reauthorizeSubscription", SUBSCRIPTIONS, "Bind a subscription to the caller's token", FORMAT, Done),
-    row("GET", "/subscriptions/{id}/deliveries", "listDeliveries", SUBSCRIPTIONS, "List the last attempts to deliver", FORMAT, Page("notificationDelivery")),
+    row("GET", "/subscriptions/{id}/deliveries", "listDeliveries", SUBSCRIPTIONS, "List the last delivery attempts", FORMAT, Page("notificationDelivery")),
 ];
 
 /// What is said of a call.

@@ -54,7 +54,7 @@ fn in_paths(all: &mut Map<String, Value>) {
         "path",
         "folder",
         text(MAX_FOLDER_ID),
-        "Id of a folder, by exact case. `contacts` is the default folder.",
+        "Id of a folder, case-sensitive. `contacts` is the default folder.",
     );
     one(all, "contactId", "path", "id", id(), "Id of a contact: a UUID in lower case.");
     one(all, "categoryId", "path", "id", id(), "Id of a category: a UUID in lower case.");
@@ -72,10 +72,10 @@ fn of_lists(all: &mut Map<String, Value>) {
     option(
         "top",
         json!({"type": "integer", "minimum": 1, "default": DEFAULT_SIZE}),
-        &format!("Size of a page. More than {MAX_SIZE} is {MAX_SIZE}."),
+        &format!("Size of a page. A greater number than {MAX_SIZE} means {MAX_SIZE}."),
     );
-    option("skip", json!({"type": "integer", "minimum": 0}), "Entries to leave out at the start.");
-    option("filter", text(MAX_LENGTH), "A condition, in OData's language: `surname eq 'Lee'`.");
+    option("skip", json!({"type": "integer", "minimum": 0}), "Number of entries to skip at the start.");
+    option("filter", text(MAX_LENGTH), "A condition in OData's syntax: `surname eq 'Lee'`.");
     option("orderby", text(MAX_LENGTH), "Up to 8 expressions with asc or desc: `displayName desc`.");
     option("search", text(search::MAX_BYTES), "Words to find: `ann smith`.");
     option(
@@ -83,16 +83,17 @@ fn of_lists(all: &mut Map<String, Value>) {
         json!({"type": "string"}),
         "Names of properties, at most 200, or paths to their members: `displayName,surname`.",
     );
-    option("expand", text(expand::MAX_TEXT), "What to show too: `extensions`, `childFolders($select=displayName)`.");
-    option("count", json!({"type": "boolean"}), "Whether to show the number on all pages.");
-    option("skiptoken", text(MAX_TOKEN), "Where a page begins. It comes in @odata.nextLink only.");
     option(
-        "deltatoken",
-        text(MAX_TOKEN),
-        "Which state changes are asked for since: from @odata.deltaLink, or `latest`.",
+        "expand",
+        text(expand::MAX_TEXT),
+        "Related resources to include: `extensions`, `childFolders($select=displayName)`.",
     );
+    option("count", json!({"type": "boolean"}), "Whether to show the number of entries on all pages.");
+    option("skiptoken", text(MAX_TOKEN), "Where a page begins. It comes in @odata.nextLink only.");
+    option("deltatoken", text(MAX_TOKEN), "Returns the changes since this state: from @odata.deltaLink, or `latest`.");
     let forms = ["json", "application/json", JSON_NONE, JSON_MINIMAL, JSON_FULL];
-    let about = "How the answer is written, as in Accept; OData's other parameters of the type are accepted too.";
+    let about =
+        "The format of the response, as in Accept; OData's other parameters of the media type are accepted too.";
     option("format", json!({"type": "string", "enum": forms}), about);
     one(
         all,
@@ -108,25 +109,25 @@ fn of_lists(all: &mut Map<String, Value>) {
 fn of_files(all: &mut Map<String, Value>) {
     let choice = |values: &[&str]| json!({"type": "string", "enum": values});
     let formats = crate::formats::detect::FileFormat::NAMES.iter().map(|(_, names)| names[0]).collect::<Vec<_>>();
+    one(all, "importFormat", "query", "format", choice(&formats), "The format of the file, if it cannot be detected.");
+    one(all, "dateOrder", "query", "dateOrder", choice(&["dmy", "mdy"]), "The order of day and month in CSV.");
+    let map = json!({"type": "string", "examples": ["Surname=surname,Cell=phone/mobile"]});
+    one(all, "map", "query", "map", map, "The properties of columns.");
+    one(all, "match", "query", "match", choice(&["email"]), "Also find existing contacts by their e-mail address.");
+    one(all, "dryRun", "query", "dryRun", json!({"type": "boolean"}), "Whether to only report, and write nothing.");
+    let formats = crate::transfer::encode::ExportFormat::ALL.map(crate::transfer::encode::ExportFormat::name);
     one(
         all,
-        "importFormat",
+        "exportFormat",
         "query",
         "format",
         choice(&formats),
-        "What the file is, where its content does not say so.",
+        "The format of the file; by default, Accept selects it.",
     );
-    one(all, "dateOrder", "query", "dateOrder", choice(&["dmy", "mdy"]), "The order of day and month in a table.");
-    let map = json!({"type": "string", "examples": ["Surname=surname,Cell=phone/mobile"]});
-    one(all, "map", "query", "map", map, "What columns mean.");
-    one(all, "match", "query", "match", choice(&["email"]), "Also take contacts with the same address as the same.");
-    one(all, "dryRun", "query", "dryRun", json!({"type": "boolean"}), "Whether to write nothing.");
-    let formats = crate::transfer::encode::ExportFormat::ALL.map(crate::transfer::encode::ExportFormat::name);
-    one(all, "exportFormat", "query", "format", choice(&formats), "The format of the file; else Accept says it.");
-    one(all, "photos", "query", "photos", choice(&["none", "small", "all"]), "Which photos the file has.");
-    let guard = "Whether cells that a spreadsheet would calculate are written so that it does not.";
+    one(all, "photos", "query", "photos", choice(&["none", "small", "all"]), "The photos that the file contains.");
+    let guard = "Whether cells that a spreadsheet would run get an apostrophe in front.";
     one(all, "guard", "query", "guard", json!({"type": "boolean", "default": true}), guard);
-    let aside = "Whether what was kept of imported files is written too.";
+    let aside = "Whether data that was kept aside from imported files is written too.";
     one(all, "aside", "query", "aside", json!({"type": "boolean", "default": false}), aside);
 }
 
@@ -134,14 +135,18 @@ fn headers(all: &mut Map<String, Value>) {
     let text = || json!({"type": "string"});
     let tags = || json!({"type": "string", "pattern": TAGS});
     let mut header = |name: &str, schema: Value, about: &str| one(all, name, "header", name, schema, about);
-    header("client-request-id", text(), "Comes back in the answer, if it has at most 128 characters.");
+    header("client-request-id", text(), "Returned in the response, if it has at most 128 characters.");
     let prefer = "`handling=strict` or `lenient`, `return=minimal` or `representation`, `odata.maxpagesize=N`, \
                   `IdType=\"ImmutableId\"` (RFC 7240).";
     header("Prefer", text(), prefer);
-    header("If-Match", tags(), "`*` or versions: only on one of these something is written, else 412.");
-    header("If-None-Match", tags(), "`*` or versions: 304 if it is one of these.");
+    header("If-Match", tags(), "`*` or versions: the write succeeds only on one of these, else 412.");
+    header("If-None-Match", tags(), "`*` or versions: the response is 304 if the current version is one of these.");
     let key = json!({"type": "string", "minLength": 1, "maxLength": MAX_KEY, "pattern": "^[!-~]+$"});
-    header("Idempotency-Key", key, "The same request with the same key creates nothing again, for 24 hours.");
+    header(
+        "Idempotency-Key",
+        key,
+        "A key for safe retries: for 24 hours, the same request with the same key creates nothing again.",
+    );
     let position = json!({"type": "integer", "format": "int64", "minimum": 0});
     header("Contactd-Position", position, "From an earlier answer: what is read is not older than that.");
 }

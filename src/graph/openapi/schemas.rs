@@ -75,7 +75,7 @@ fn page(name: &str) -> Value {
         "description": format!("A page of a list of {name}. Follow @odata.nextLink until a page has none."),
         "properties": {
             "@odata.context": text(),
-            "@odata.count": {"type": "integer", "minimum": 0, "description": "The number on all pages, with $count=true."},
+            "@odata.count": {"type": "integer", "minimum": 0, "description": "The number of entries on all pages, with $count=true."},
             "@odata.nextLink": {"type": "string", "format": "uri"},
             "value": array_of(name),
         },
@@ -99,7 +99,7 @@ fn changes(name: &str) -> Value {
     });
     json!({
         "type": "object",
-        "description": "A page of changes. The last of a round has @odata.deltaLink, which answers what changes from then on.",
+        "description": "A page of changes. The last of a round has @odata.deltaLink, which returns the changes from then on.",
         "properties": {
             "@odata.context": text(),
             "@odata.nextLink": {"type": "string", "format": "uri"},
@@ -181,7 +181,7 @@ impl SchemaElements {
         }
         let mut schema = json!({
             "type": "object",
-            "description": format!("{} Names match in any letter case. Annotations are ignored.", of.about),
+            "description": format!("{} Names are case-insensitive. Annotations are ignored.", of.about),
             "properties": members,
             "patternProperties": {ANNOTATION: {}},
             "additionalProperties": false,
@@ -265,7 +265,7 @@ impl SchemaElements {
             EdmType::Named(name) => match self.enumeration(name) {
                 Some(EdmEnum { members, is_open: true, .. }) => {
                     json!({"type": "string", "examples": members,
-                        "description": format!("One of {}. Lenient handling keeps other texts.", members.join(", "))})
+                        "description": format!("One of {}. Lenient handling keeps other strings.", members.join(", "))})
                 }
                 Some(EdmEnum { members, .. }) => json!({"type": "string", "enum": members}),
                 None => return schema(name),
@@ -332,7 +332,7 @@ fn error() -> Value {
                 "properties": {
                     "code": text(),
                     "message": text(),
-                    "target": {"type": "string", "description": "The path of what is wrong."},
+                    "target": {"type": "string", "description": "The path of the part with the error."},
                     "details": {
                         "type": "array",
                         "items": object(
@@ -355,11 +355,11 @@ fn error() -> Value {
 fn batch_request() -> Value {
     json!({
         "type": "object",
-        "description": "Steps, which run in their order, after those that they depend on.",
+        "description": "Steps, which run in their order, after the steps that they depend on.",
         "properties": {
             "requests": {
                 "type": "array",
-                "description": "At most 20, unless --batch-limit says otherwise.",
+                "description": "At most 20, unless --batch-limit sets another limit.",
                 "items": {
                     "type": "object",
                     "properties": {
@@ -367,7 +367,7 @@ fn batch_request() -> Value {
                         "method": {"type": "string", "examples": ["GET", "POST", "PUT", "PATCH", "DELETE"]},
                         "url": {"type": "string", "maxLength": 65_534, "examples": ["/me/contacts"]},
                         "headers": {"type": ["object", "null"], "additionalProperties": text()},
-                        "body": {"description": "JSON; for a photo a text of base64."},
+                        "body": {"description": "JSON; for a photo a base64 string."},
                         "dependsOn": {"type": ["array", "null"], "items": text()},
                     },
                     "required": ["id", "method", "url"],

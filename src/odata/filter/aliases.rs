@@ -41,7 +41,7 @@ impl<'a> Resolver<'a> {
     pub(super) fn resolve(&self, name: &str) -> Result<Literal, String> {
         let Some(alias) = self.known.get(&name.to_ascii_lowercase()) else { return Ok(Literal::Null) };
         let room = self.room.get().checked_sub(alias.text.len());
-        self.room.set(room.ok_or_else(|| format!("the parameter aliases stand for more than {MAX_GIVEN} bytes"))?);
+        self.room.set(room.ok_or_else(|| format!("the parameter aliases expand to more than {MAX_GIVEN} bytes"))?);
         alias.literal.get_or_init(|| read(name, alias.text)).clone()
     }
 }

@@ -60,7 +60,10 @@ impl Checker<'_> {
             "edm.string" => Typed::Text(text, None),
             _ => {
                 let name = shorten(&name);
-                return Err(Fault::wrong(to.at, format!("'{name}' is not a type to cast to. There are {TYPES}.")));
+                return Err(Fault::wrong(
+                    to.at,
+                    format!("'{name}' is not a type that 'cast' supports. Supported types: {TYPES}."),
+                ));
             }
         })
     }

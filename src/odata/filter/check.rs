@@ -49,7 +49,7 @@ impl<'a> Checker<'a> {
     pub(super) fn order(&self, expr: &Expr, descending: bool) -> Result<Order, Fault> {
         let at = expr.at;
         if self.strict && !matches!(expr.node, ExprNode::Path(_)) {
-            return Err(Fault::strict(at, Kind::Filter, "In strict handling only properties can be sorted by."));
+            return Err(Fault::strict(at, Kind::Filter, "In strict handling '$orderby' accepts properties only."));
         }
         // Properties that cannot be filtered by can still be sorted by.
         let key = match (Self { strict: false, views: self.views.clone(), ..*self }).value(expr, &[])?.folded() {
@@ -61,11 +61,11 @@ impl<'a> Checker<'a> {
                 Key::Number(value)
             }
             Typed::Id(Id::ChangeKey) => {
-                return Err(Fault::wrong(at, "'changeKey' cannot be sorted by; 'lastModifiedDateTime' can."));
+                return Err(Fault::wrong(at, "'$orderby' does not accept 'changeKey'; use 'lastModifiedDateTime'."));
             }
             Typed::Id(id) => Key::Id(id),
             Typed::Null | Typed::Quoted(_) | Typed::Fraction(_) | Typed::ViewId(_) | Typed::Guid(_) => {
-                return Err(Fault::wrong(at, "null cannot be sorted by."));
+                return Err(Fault::wrong(at, "'$orderby' does not accept null."));
             }
         };
         Ok(Order { key, descending })
@@ -426,7 +426,7 @@ impl<'a> Checker<'a> {
             };
             let of = (kind_of(&value), is_decimal);
             if !matches!(value, Typed::Null) && *kind.get_or_insert(of) != of {
-                return Err(Fault::wrong(at, "All in the list of 'in' must be of one type."));
+                return Err(Fault::wrong(at, "All values in the list of 'in' must have the same type."));
             }
             match self.compared(Comparison::Eq, left.stand_in(), value.clone(), at, "in")? {
                 Condition::CompareText(_, _, TextValue::Constant(text)) => {

@@ -35,7 +35,7 @@ impl Checker<'_> {
             | "fractionalseconds" | "date" | "time" => 1..=1,
             _ => {
                 let name = shorten(name);
-                return Err(Fault::wrong(at, format!("There is no function '{name}'. There are {ALL}.")));
+                return Err(Fault::wrong(at, format!("There is no function '{name}'. Supported functions: {ALL}.")));
             }
         };
         if !counts.contains(&arguments.len()) {

@@ -67,7 +67,7 @@ pub(super) fn read(text: &str) -> Result<Vec<(usize, FilterToken)>, Fault> {
                 FilterToken::Word(word)
             }
         } else {
-            return Err(Fault::new(at, "this character is not allowed in an expression; texts go in single quotes"));
+            return Err(Fault::new(at, "this character is not allowed in an expression; put strings in single quotes"));
         };
         tokens.push((at, token));
     }
@@ -127,7 +127,7 @@ impl Rest<'_> {
                 }
                 Some('\'') => return Ok(text),
                 Some(c) => text.push(c),
-                None => return Err(Fault::new(begin, "the text that begins here has no closing quote")),
+                None => return Err(Fault::new(begin, "the string that begins here has no closing quote")),
             }
         }
     }
@@ -156,7 +156,7 @@ fn unreadable(at: usize, run: &str) -> Fault {
     Fault::new(
         at,
         format!(
-            "'{run}' is neither a number of up to 18 digits, 6 of them behind the point, nor a date like 2024-02-29, \
+            "'{run}' is neither a number of up to 18 digits, at most 6 of them after the point, nor a date like 2024-02-29, \
              nor a time like 2024-02-29T10:00:00Z (whose + is %2B in an address)"
         ),
     )

@@ -250,7 +250,7 @@ impl Model {
             Some((_, near)) => format!(" Did you mean '{near}'?"),
             None => {
                 let names = members.iter().map(|member| member.name).collect::<Vec<_>>();
-                format!(" There are {}.", names.join(", "))
+                format!(" Known properties: {}.", names.join(", "))
             }
         };
         message + &hint
@@ -262,7 +262,7 @@ impl Model {
         let lists =
             members.iter().filter(|member| matches!(member.target, ModelTarget::List(_))).map(|member| member.name);
         let (names, lists) = (shorten(&names.join("/")), lists.collect::<Vec<_>>().join(", "));
-        format!("'{names}' is not a collection. There are {lists}.")
+        format!("'{names}' is not a collection. The collections are {lists}.")
     }
 
     /// The members of a complex value.

@@ -142,7 +142,7 @@ pub(super) fn literal(literal: &Literal, at: usize) -> Result<Typed, Fault> {
             let Some(members) = members_of(name) else {
                 return Err(Fault::wrong(
                     at,
-                    format!("There is no enumeration '{shown}'. There are {}.", enumerations()),
+                    format!("There is no enumeration '{shown}'. The enumerations are {}.", enumerations()),
                 ));
             };
             let Some(known) = members.iter().find(|known| known.eq_ignore_ascii_case(member)) else {

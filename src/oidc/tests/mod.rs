@@ -149,7 +149,7 @@ fn a_token_that_was_delegated_or_names_a_person_is_no_applications() {
         let mut claims = of_application.clone();
         claims["idtyp"] = json!("app");
         claims["scp"] = json!(scp);
-        assert_eq!(read(&pair.issue("k", &claims), &keys), Err("it claims to be both an application's and delegated"));
+        assert_eq!(read(&pair.issue("k", &claims), &keys), Err("it claims to be both of an application and delegated"));
     }
 }
 

@@ -6,7 +6,7 @@ mod latin;
 
 use std::sync::LazyLock;
 
-/// The words of one language, as they stand in the source: lists with commas between.
+/// The words of one language, as they stand in the source: lists separated by commas.
 pub(super) struct Words {
     /// What `--locale` calls it.
     pub(super) code: &'static str,

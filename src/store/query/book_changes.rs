@@ -65,7 +65,7 @@ select m.seq, c.changed_date_time from mailboxes m left join changes c on c.mail
     if is_there && row.get::<i64>(0)? >= then.seq {
         return Ok(());
     }
-    Err(Error::OutOfSync("The token is of another history of changes, or ahead of this one.", String::new()))
+    Err(Error::OutOfSync("The token belongs to another history of changes, or is ahead of this one.", String::new()))
 }
 
 /// The changes of a folder between a watermark and now.

@@ -173,7 +173,7 @@ async fn leads_on(
     if now.seq >= then.seq && (found == then.entry || purged) {
         return Ok(());
     }
-    Err(Error::OutOfSync("The token is of another history of changes, or ahead of this one.", String::new()))
+    Err(Error::OutOfSync("The token belongs to another history of changes, or is ahead of this one.", String::new()))
 }
 
 /// A page of the existing rows, by id.

@@ -149,7 +149,7 @@ impl Keyset<'_> {
             return Err(Error::invalid(
                 Kind::Query,
                 "$skiptoken",
-                "The token is of another order. Follow nextLinks as they are.",
+                "The token belongs to another sort order. Use nextLinks unchanged.",
             ));
         }
         let mut shown = Vec::new();

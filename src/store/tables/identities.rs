@@ -118,7 +118,7 @@ where name_key is not null and (issuer is distinct from $1 or claim is distinct 
             let found = users::find(tx.reading().await?, &name).await?;
             let user = found.ok_or_else(|| Error::UnknownUser(name.clone()))?;
             if !is_bound(tx.reading().await?, user.mailbox).await? {
-                return Err(refused(format!("'{name}' is bound to nobody")));
+                return Err(refused(format!("'{name}' is not bound")));
             }
             unbind(tx, &user).await?;
             audit::by_operator(tx, user.mailbox, "user unbind", Some(&user.id), None).await?;
@@ -235,7 +235,7 @@ async fn assign_name(tx: &mut Tx, key: &str) -> Result<(), Error> {
         _ => None,
     };
     if claimants.len() > 1 {
-        tracing::warn!("the identity provider gives one name to two users: nobody is found by it until it is bound");
+        tracing::warn!("the identity provider gives one name to two users: the name finds neither until it is bound");
     }
     if let Some(holder) = holder(tx.reading().await?, key).await? {
         if !holder.is_of_provider() || is_bound(tx.reading().await?, holder.mailbox).await? {
@@ -305,7 +305,7 @@ async fn bind(tx: &mut Tx, name: &str, said: Option<String>, subject: &str) -> R
         if let Some(stored) = stored.as_ref().filter(|_| !holder.is_of_provider()) {
             let id = &stored.user.id;
             return Err(refused(format!(
-                "'{name}' is a user already, and so is the subject, as {id}: remove one of them, or bind another name"
+                "'{name}' is already a user, and so is the subject, as {id}: remove one of them, or bind another name"
             )));
         }
     }

@@ -139,7 +139,7 @@ mod both {
         assert_eq!(store.unbind_name("chief@corp.example").await.unwrap().id, boss.id);
         assert_eq!(found(store, "chief@corp.example").await, None);
         assert_eq!(found(store, "other@corp.example").await, Some(boss.id));
-        assert!(refusal(store.unbind_name("other@corp.example").await).contains("bound to nobody"));
+        assert!(refusal(store.unbind_name("other@corp.example").await).contains("is not bound"));
         assert!(matches!(store.unbind_name("x").await, Err(Error::UnknownUser(_))));
     }
 

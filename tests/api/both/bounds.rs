@@ -90,7 +90,7 @@ fn what_a_batch_and_a_list_of_subscriptions_do_not_take_is_said() {
     assert_eq!((&answer["status"], &answer["body"]["error"]["code"]), (&json!(400), &json!("BadRequest")));
     assert_eq!(
         answer["body"]["error"]["message"],
-        "'/healthz' cannot be a step of a batch: send a request of its own."
+        "'/healthz' cannot be a step of a batch: send it as a separate request."
     );
     for (option, name) in
         [("$top=5", "$top"), ("%24skip=1", "$skip"), ("filter=true", "$filter"), ("$select=id", "$select")]

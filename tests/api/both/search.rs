@@ -108,7 +108,7 @@ fn what_is_no_search_is_refused_and_so_is_what_graph_refuses() {
         ("\"\"", "position 0"),
         ("-", "no letter or digit"),
         ("(a", "position 0 in '(a'"),
-        ("a%20OR", "it ends where"),
+        ("a%20OR", "but the search ends"),
         ("\"a", "no closing quote"),
         ("department:x", "'department' cannot be searched"),
     ] {

@@ -19,7 +19,7 @@ pub struct GraphFile;
 impl GraphJson for GraphFile {
     fn read(&self, members: Vec<(String, Json)>) -> Result<GraphContact, Refusal> {
         if members.iter().any(|(name, _)| name.eq_ignore_ascii_case("@removed")) {
-            let detail = Some("The entry is the removal of a contact. An import removes nothing.".to_owned());
+            let detail = Some("The entry removes a contact. An import never removes contacts.".to_owned());
             return Err(Refusal { reason: "removed", detail });
         }
         let mut contact = GraphContact::default();

@@ -41,7 +41,7 @@ impl Selection {
             let unknown = |name: &str, type_name: &str, known: Vec<&str>| {
                 let (name, known) = (shorten(name), known.join(", "));
                 let what = format!("Could not find a property named '{name}' on type 'microsoft.graph.{type_name}'.");
-                refused(if known.is_empty() { what } else { format!("{what} There are {known}.") })
+                refused(if known.is_empty() { what } else { format!("{what} Known properties: {known}.") })
             };
             let known = shape.properties().find(|(known, _)| known.eq_ignore_ascii_case(name));
             let (name, members) =

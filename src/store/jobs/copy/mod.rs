@@ -221,11 +221,11 @@ async fn prepare(sink: &mut Session, store: &StoreRow, target: CopyTarget) -> Re
             return Err((Side::Target, "it is not the beginning of a copy of this source".to_owned()));
         }
         CopyTarget::Empty if begun => {
-            let why = "it holds the beginning of this copy: --resume continues it, --overwrite starts again";
+            let why = "it has an unfinished copy of this source: --resume continues it, --overwrite starts again";
             return Err((Side::Target, why.to_owned()));
         }
         CopyTarget::Empty => {
-            return Err((Side::Target, "it is not empty: --overwrite deletes what it holds".to_owned()));
+            return Err((Side::Target, "it is not empty: --overwrite deletes its contents".to_owned()));
         }
     }
     store.begin(sink).await.map_err(at(Side::Target))
