@@ -21,7 +21,7 @@ pub struct PhoneArgs {
     /// Print QR codes too: a link that `DAVx5` opens, and the password
     #[arg(long, requires = "server")]
     qr: bool,
-    /// Write a set-up profile for iPhone, iPad and Mac, which holds the password
+    /// Write a configuration profile for iPhone, iPad and Mac, which contains the password
     #[arg(long, value_name = "FILE", requires = "server")]
     apple_profile: Option<PathBuf>,
 }
@@ -70,7 +70,7 @@ impl PhoneArgs {
                 .map_err(|error| format!("--apple-profile {}: {error}", path.display()))?;
             let _ = writeln!(
                 told,
-                "The profile is in {}. It holds the password: remove it once it is installed.",
+                "The profile is in {}. It contains the password: remove it once it is installed.",
                 path.display()
             );
         }

@@ -139,7 +139,7 @@ pub(crate) fn write(out: &mut String) {
         }
     }
     let name = "contactd_http_request_duration_seconds";
-    head(out, name, "Time from the head of a request to the last byte of its answer.", "histogram");
+    head(out, name, "Time from the head of a request to the last byte of its response.", "histogram");
     for ((method, route), figures) in &calls {
         figures.took.write(out, name, &format!("route=\"{method} {route}\","));
     }

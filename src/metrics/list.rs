@@ -97,8 +97,8 @@ macro_rules! metrics {
 metrics! {
     IN_FLIGHT: Gauge = Gauge::new("contactd_http_requests_in_flight", "Requests in progress.");
     REQUEST_BYTES: Counter = Counter::new("contactd_http_request_bytes_total", "Bytes of request bodies as sent.");
-    RESPONSE_BYTES: Counter = Counter::new("contactd_http_response_bytes_total", "Bytes of answers' bodies as sent.");
-    REFUSED: Counters<Refused> = Counters::new("contactd_http_refused_total", "Requests refused by a limit.");
+    RESPONSE_BYTES: Counter = Counter::new("contactd_http_response_bytes_total", "Bytes of response bodies as sent.");
+    REFUSED: Counters<Refused> = Counters::new("contactd_http_refused_total", "Requests rejected by a limit.");
     CONNECTIONS: Gauges<Conn> = Gauges::new("contactd_http_connections", "Open connections of clients.");
     CLOSED: Counters<Closed> =
         Counters::new("contactd_http_connections_closed_total", "Connections that the server closed, by reason.");
@@ -137,14 +137,14 @@ metrics! {
     STANDBY_READS: Counters<Standby> =
         Counters::new("contactd_postgres_standby_reads_total", "Reads that were sent to a standby.");
     LOOKUPS: Counters<Lookup> = Counters::new(
-        "contactd_postgres_commit_lookups_total", "Commits whose answer was lost, by outcome.");
+        "contactd_postgres_commit_lookups_total", "Commits whose acknowledgement was lost, by outcome.");
     USERS: Gauge = Gauge::unknown("contactd_users", "Users.");
     CONTACTS: Gauge =
         Gauge::unknown("contactd_contacts", "Contacts of all mailboxes, including deleted ones that are not purged.");
     DELETED: Gauge = Gauge::unknown(
         "contactd_deleted_contacts", "Deleted contacts of all mailboxes that are not purged.");
     OLDEST_CHANGE: Gauge = Gauge::unknown(
-        "contactd_changes_oldest_timestamp_seconds", "Oldest change that delta reaches, as Unix time.");
+        "contactd_changes_oldest_timestamp_seconds", "Time of the oldest change that delta can still report, as Unix time.");
     AUDIT_ROWS: Counter = Counter::new("contactd_audit_rows_total", "Entries that were written to the audit log.");
     SUBSCRIPTIONS: Gauge = Gauge::unknown("contactd_subscriptions", "Subscriptions to change notifications.");
     NOTIFICATIONS: Counters<Notified> =
