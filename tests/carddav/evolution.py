@@ -1,10 +1,10 @@
-"""Evolution's back end, unchanged, against a server: create, read, change and delete on either side."""
+"""Evolution's back end, unchanged, against a server: create, read, change and delete in both directions."""
 
 import os
 import sys
 
 if "EVOLUTION_SESSION" not in os.environ:
-    # In a session bus and a home of its own.
+    # Run in a separate session bus and home folder.
     from graph import environment
 
     os.execvpe(
@@ -74,12 +74,12 @@ def until(what, wanted):
 
 
 graph("POST", "v1.0/me/contacts", {"givenName": "Grace", "surname": "Hopper"})
-until("Graph's contact is seen", lambda found: [one.get_property("full-name") for one in found] == ["Grace Hopper"])
+until("Evolution sees the contact created through Graph", lambda found: [one.get_property("full-name") for one in found] == ["Grace Hopper"])
 made = EBookContacts.Contact.new_from_vcard("BEGIN:VCARD\nVERSION:3.0\nFN:Ada\nN:Ada;;;;\nEMAIL:ada@example.org\nX-ODD:1\nEND:VCARD\n")
 client.add_contact_sync(made, EBookContacts.BookOperationFlags.NONE if hasattr(EBookContacts, "BookOperationFlags") else 0, None)
 [ada] = [contact for contact in contacts() if contact["displayName"] == "Ada"]
 graph("PATCH", f"v1.0/me/contacts/{ada['id']}", {"jobTitle": "Countess"})
-found = until("Graph's change is seen", lambda found: any(one.get_property("title") == "Countess" for one in found))
+found = until("Evolution sees the change made through Graph", lambda found: any(one.get_property("title") == "Countess" for one in found))
 [ada_here] = [one for one in found if one.get_property("full-name") == "Ada"]
 ada_here.set_property("nickname", "Augusta")
 client.modify_contact_sync(ada_here, 0, None)

@@ -1,4 +1,4 @@
-"""What the scripts of the heavy clients have in common: Graph on the other side, and commands."""
+"""Shared by the scripts of the heavy clients: Graph requests, and running commands."""
 
 import json
 import os

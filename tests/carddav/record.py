@@ -1,8 +1,8 @@
-"""Records what a client asks a server, and what it is answered, for tests/api/both/dav/replayed.rs.
+"""Records the requests of a client and the responses of the server, for tests/api/both/dav/replayed.rs.
 
     contactd exec -- sh -c 'python3 tests/carddav/record.py "$CONTACTD_URL" tests/carddav/recorded/NAME.json COMMAND...'
 
-COMMAND gets the address of the recorder in place of the argument URL. Every request is passed on as it is, one at a time."""
+An argument URL of COMMAND is replaced by the address of the recorder. The recorder forwards every request unchanged, one at a time."""
 
 import http.client
 import http.server
@@ -16,7 +16,7 @@ origin, file, *command = sys.argv[1:]
 server = urlsplit(origin)
 steps = []
 turn = threading.Lock()
-# What belongs to a connection and not to the client's habits.
+# Headers of the connection, which do not depend on the client.
 LEFT_OUT = {"host", "connection", "keep-alive", "content-length", "accept-encoding", "transfer-encoding", "date", "te", "upgrade",
             "request-id", "client-request-id"}
 

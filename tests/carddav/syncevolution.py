@@ -16,7 +16,7 @@ def ids():
 
 
 grace = graph("POST", "v1.0/me/contacts", {"givenName": "Grace", "surname": "Hopper"})["id"]
-assert "contacts" in sync("--print-databases"), "the address book is found"
+assert "contacts" in sync("--print-databases"), "SyncEvolution does not find the address book"
 assert ids() == [f"{grace}%2evcf"], ids()
 
 source = folder / "in"

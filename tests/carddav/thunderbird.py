@@ -1,5 +1,5 @@
-"""Thunderbird, headless and unchanged, against a server: discover, create, change and delete on either side, a bad token; and the
-same contact edited in turn by Thunderbird and by both of Graph's shapes, which loses nothing."""
+"""Thunderbird, headless and unchanged, against a server: discover, create, change and delete in both directions, an invalid sync
+token, and one contact that Thunderbird and both of Graph's shapes edit in turn without losing data."""
 
 import pathlib
 import socket
@@ -59,7 +59,7 @@ try:
         assert "error" not in answer, answer["error"]
         return answer.get("value")
 
-    # Before the book: what comes between its first list and its first token Thunderbird does not see.
+    # Created before the address book, because Thunderbird misses changes between its first list and its first sync token.
     grace = graph("POST", "v1.0/me/contacts", {"givenName": "Grace", "surname": "Hopper"})["id"]
     names, book = do("""
         const books = await CardDAVUtils.detectAddressBooks(given[0], given[1], given[2], false, false);
@@ -126,7 +126,7 @@ try:
     assert now["personalNotes"] == "by Thunderbird", now
     assert (now["jobTitle"], now["nickName"], now["isFavorite"]) == ("Countess", "Augusta", True), now
 
-    # The same contact in a fourth pair of hands. Nobody has lost what another wrote.
+    # A fourth client edits the same contact. No client has lost what another wrote.
     cards = folder / "cards"
     (folder / "vdirsyncer.conf").write_text(f"""
 [general]
@@ -156,7 +156,7 @@ password = "{password}"
     assert (now["jobTitle"], now["nickName"], now["isFavorite"]) == ("Countess", "Augusta", True), now
     assert (old["mobilePhone"], old["personalNotes"]) == ("+44", "by Thunderbird"), old
 
-    # A token that the server does not know: it begins anew.
+    # A sync token that the server does not know: Thunderbird starts over.
     do("book()._syncToken = 'data:,nonsense';")
     graph("DELETE", f"v1.0/me/contacts/{grace}")
     named("Ada")

@@ -1,4 +1,4 @@
-// tsdav, unchanged, against a server: discover, create, change and delete on either side, sync by token, a bad token.
+// tsdav, unchanged, against a server: discover, create, change and delete in both directions, sync by token, an invalid token.
 import assert from 'node:assert/strict';
 import { createDAVClient } from 'tsdav';
 
@@ -26,7 +26,7 @@ const made = await client.createVCard({ addressBook: book, filename: 'ada.vcf', 
 assert.equal(made.status, 201);
 let cards = await client.fetchVCards({ addressBook: book });
 assert.equal(cards.length, 1);
-// The library trims texts.
+// The library trims cards.
 assert.equal(cards[0].data.trim(), card('ada', 'Ada').trim());
 assert.equal(cards[0].etag, made.headers.get('etag'));
 
@@ -44,7 +44,7 @@ const begun = await sync();
 assert.equal(begun.hrefs.length, 1);
 assert.match(begun.token, /^data:,/);
 
-// Graph changes it, and the line that it does not know stays.
+// After a change through Graph, the line that Graph does not know stays.
 const [contact] = (await graph('GET', 'contacts')).value;
 assert.equal(contact.displayName, 'Ada');
 await graph('PATCH', `contacts/${contact.id}`, { jobTitle: 'Countess' });

@@ -1,4 +1,4 @@
-"""vdirsyncer and khard, unchanged, against a server: discover, create, change and delete on either side, conflict, 1,000 cards."""
+"""vdirsyncer and khard, unchanged, against a server: discover, create, change and delete in both directions, a conflict, 1,000 cards."""
 
 import json
 import os
@@ -77,7 +77,7 @@ khard = folder / "khard.conf"
 khard.write_text(f"[addressbooks]\n[[contacts]]\npath = {book}\n")
 assert "Grace Hopper" in run(tools / "khard", "-c", khard, "list")
 
-# Made here, seen by Graph; and what Graph does not know stays.
+# Created by vdirsyncer, visible in Graph. The line that Graph does not know stays.
 (book / "ada.vcf").write_text(card("ada", "Ada"))
 sync()
 [ada] = [contact for contact in contacts() if contact["displayName"] == "Ada"]
@@ -87,25 +87,25 @@ sync()
 text = path.read_text()
 assert "TITLE:Countess" in text and 'X-ODD;A="b;c":d\\,e' in text, text
 
-# Changed here.
+# Changed by vdirsyncer.
 path.write_text(text.replace("TITLE:Countess", "TITLE:Mathematician"))
 sync()
 assert graph("GET", f"contacts/{ada['id']}")["jobTitle"] == "Mathematician"
 
-# On both sides: the server wins.
+# Changed on both sides: the server wins.
 path.write_text(path.read_text().replace("FN:Ada", "FN:Here"))
 graph("PATCH", f"contacts/{ada['id']}", {"nickName": "There"})
 sync()
 [path] = [path for path in book.glob("*.vcf") if "UID:ada" in path.read_text()]
 assert "FN:Ada" in path.read_text() and "NICKNAME:There" in path.read_text(), path.read_text()
 
-# Deleted on either side.
+# One contact is deleted on each side.
 path.unlink()
 graph("DELETE", f"contacts/{grace}")
 sync()
 assert contacts() == [] and list(book.glob("*.vcf")) == []
 
-# As many as are asked for.
+# The number of cards of the fourth argument.
 many = int(sys.argv[4]) if len(sys.argv) > 4 else 1000
 for number in range(many):
     (book / f"{number}.vcf").write_text(card(f"u{number}", f"N{number}"))

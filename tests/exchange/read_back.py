@@ -1,5 +1,5 @@
-"""Files of Google, iCloud and a German Outlook are imported and exported again, and read by libraries that know nothing of this
-program: Python's csv and vobject. Names, addresses, phones and birthdays are those of the corpus."""
+"""Imports files of Google, iCloud and a German Outlook, exports them again, and reads the exports with independent libraries:
+Python's csv and vobject. Names, addresses, phones and birthdays must be those of the corpus."""
 
 import csv
 import datetime

@@ -1,9 +1,9 @@
-"""A large file of cards is imported, exported, imported for another user and exported again: nothing is other, and the same file
-again changes nothing.
+"""Imports a large file of cards, exports it, imports the export for another user and exports again: all cards must be equal. A second
+import of the same file must change nothing.
 
     python3 tests/exchange/round.py target/release/contactd 100000
 
-Budget of 100,000 cards with a release build: two minutes on two cores. tests/clients runs 10,000 with the program of the tests."""
+Budget for 100,000 cards with a release build: two minutes on two cores. tests/clients runs 10,000 cards with a debug build."""
 
 import json
 import pathlib
@@ -76,8 +76,8 @@ sent, one, other = cards_of(first), cards_of(ann), cards_of(bob)
 assert len(one) == count
 differ = [uid for uid in one if one[uid] != other.get(uid)]
 assert one.keys() == other.keys() and not differ, f"{len(differ)} cards differ, {one[differ[0]]} and {other.get(differ[0])}"
-# A kept card comes back as it was sent, with its lines folded anew.
+# A stored card is returned as it was sent, except for the folding of its lines.
 unfolded = lambda lines: "\r\n".join(lines).replace("\r\n ", "")
 differ = [uid for uid in sent if unfolded(sent[uid]) != unfolded(one[uid])]
 assert not differ, f"{len(differ)} cards are not as they were sent: {sent[differ[0]]}, {one[differ[0]]}"
-print(f"{count} contacts went round")
+print(f"{count} contacts are unchanged after import and export")
