@@ -1,4 +1,4 @@
-//! contactd: an embedded, persistent contact store with front ends over HTTP, the first of which speaks the contacts part of the
+//! contactd: an embedded, persistent contact store with front ends over HTTP. The first one serves the contacts part of the
 //! Microsoft Graph API.
 //!
 //! A program embeds it in three steps: open a [store], make the [API](http::Api) over it, and mount that in an actix-web

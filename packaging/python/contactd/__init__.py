@@ -1,4 +1,4 @@
-"""contactd, a stand-in for the contacts of Microsoft Graph, for tests."""
+"""contactd, a replacement for the contacts of Microsoft Graph in tests."""
 
 import json
 import os
@@ -18,7 +18,7 @@ import urllib.request
 __all__ = ["Inbox", "Response", "Server", "User", "find"]
 
 _SERVE = ["serve", "--dev", "--listen", "127.0.0.1:0", "--database", ":memory:", "--stop-with-stdin"]
-# Headers that each version of a client chooses for itself.
+# Headers that differ between versions of a client.
 _OF_CLIENTS = {
     "user-agent", "accept", "accept-encoding", "accept-language", "connection", "sec-fetch-mode", "client-request-id", "sdkversion",
 }
@@ -34,13 +34,13 @@ def find():
     found = shutil.which("contactd", path=os.pathsep.join(folders)) or shutil.which("contactd")
     if not found:
         raise FileNotFoundError(
-            "contactd is not there: it was looked for in CONTACTD_BIN, in " + ", ".join(folders) + " and on PATH"
+            "contactd was not found in CONTACTD_BIN, in " + ", ".join(folders) + " or on PATH"
         )
     return found
 
 
 class Response:
-    """An answer: status, headers and body."""
+    """A response: status, headers and body."""
 
     def __init__(self, status, headers, body):
         self.status, self.headers, self.body = status, headers, body
@@ -50,7 +50,7 @@ class Response:
 
 
 def _opener(authority=None):
-    """Sends without a proxy, since a test's server is on this machine, and trusts its own authority."""
+    """Sends requests without a proxy, because a test's server is on this machine, and trusts the server's own authority."""
     handlers = [urllib.request.ProxyHandler({})]
     if authority:
         handlers.append(urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=authority)))
@@ -70,9 +70,9 @@ def _send(opener, method, url, body=None, headers=None, timeout=60):
 
 
 class Server:
-    """A server of its own. It ends with this process, however that ends.
+    """A separate server. It stops when this process ends, however it ends.
 
-    With `tls` it speaks TLS, and `authority` is the file that clients must trust: in SSL_CERT_FILE for the Graph SDK, in
+    With `tls` it serves TLS, and `authority` is the file that clients must trust: in SSL_CERT_FILE for the Graph SDK, in
     REQUESTS_CA_BUNDLE for the Azure SDKs.
     """
 
@@ -97,7 +97,7 @@ class Server:
             said.append(line)
             ready = re.match(r"contactd listening on (\S+)", line)
             if ready:
-                # What it logs is passed on, so that the pipe never fills up.
+                # The log of the server is read and passed on, so that the pipe never fills up.
                 threading.Thread(target=self._pass_on, daemon=True).start()
                 return ready.group(1)
         raise RuntimeError("contactd did not start: " + "".join(said))
@@ -107,7 +107,7 @@ class Server:
             sys.stderr.write(line)
 
     def stop(self):
-        """Ends the server, if this started it."""
+        """Stops the server, if this object started it."""
         if self._process and self._process.poll() is None:
             self._process.stdin.close()
             self._process.wait(10)
@@ -121,53 +121,53 @@ class Server:
         self.stop()
 
     def control(self, method, path, body=None):
-        """A call to the control plane: its JSON, or None where there is none."""
+        """A call to the control plane. Returns its JSON, or None if there is none."""
         answer = _send(self.opener, method, f"{self.url}/_contactd{path}", body)
         if answer.status >= 400:
             raise RuntimeError(f"{method} {path}: {answer.status} {answer.body.decode(errors='replace')}")
         return answer.json() if answer.body else None
 
     def user(self, name):
-        """A user, who needs no preparation."""
+        """A user, who need not exist before."""
         return User(self, name)
 
     def reset(self, **options):
         self.control("POST", "/reset", options)
 
     def seed(self, document):
-        """Makes users with folders, contacts and categories, as docs/testing.md has them, and returns their ids."""
+        """Creates users with folders, contacts and categories, and returns their ids. The format is in docs/testing.md."""
         return self.control("POST", "/seed", document)["users"]
 
     def freeze(self, now, tick=None):
-        """Stops the clock, which is the server's."""
+        """Stops the clock of the server."""
         return self.control("PUT", "/clock", {"mode": "frozen", "now": now, **({"tick": tick} if tick else {})})
 
     def advance(self, by):
-        """Moves a stopped clock on, and returns when what fell due is done."""
+        """Advances a stopped clock, and returns when everything that became due is done."""
         return self.control("POST", "/clock/advance", {"by": by})
 
     def settle(self):
-        """Returns when every notification that is due was sent or has failed once."""
+        """Returns when every due notification was sent or has failed once."""
         self.control("POST", "/settle")
 
     def inbox(self, name, **how):
-        """A receiver of notifications inside the server; `how` it answers is as docs/testing.md has it."""
+        """A receiver of notifications inside the server. `how` sets its responses, in the format of docs/testing.md."""
         return Inbox(self, name, self.control("POST", f"/inboxes/{urllib.parse.quote(name)}", how)["notificationUrl"])
 
 
 class Inbox:
-    """A receiver of notifications: `url` is what to subscribe with."""
+    """A receiver of notifications. `url` is the notificationUrl for a subscription."""
 
     def __init__(self, server, name, url):
         self.server, self.name, self.url = server, name, url
 
     def posts(self):
-        """What was posted, after everything that is due was sent."""
+        """The received notifications, after all due ones were sent."""
         self.server.settle()
         return self.server.control("GET", f"/inboxes/{urllib.parse.quote(self.name)}")["value"]
 
     def answers(self, **how):
-        """Says how it answers from now on: answers=[{"status": 503}] refuses the next notification."""
+        """Sets its responses from now on: answers=[{"status": 503}] rejects the next notification."""
         self.server.control("POST", f"/inboxes/{urllib.parse.quote(self.name)}", how)
 
     def clear(self):
@@ -183,7 +183,7 @@ class User:
         self.headers = {"Authorization": f"Bearer {name}"}
 
     def call(self, method, path, body=None, headers=None):
-        """Sends a request as this user, to a path below the version or to a link."""
+        """Sends a request as this user, to a path below the API version or to a link."""
         url = path if path.startswith("http") else self.base_url + path
         return _send(self.server.opener, method, url, body, {**self.headers, **(headers or {})})
 
@@ -210,7 +210,7 @@ class User:
         return GraphServiceClient(request_adapter=adapter)
 
     def fault(self, method=None, path=None, *, status=None, code=None, retry_after=None, headers=None, **more):
-        """Puts a fault on this user's requests; `more` are members as docs/testing.md has them, such as times and when."""
+        """Adds a fault to this user's requests. `more` are members of a fault in docs/testing.md, such as times and when."""
         match = {"user": self.name, **more.pop("match", {})}
         match.update({key: value for key, value in (("method", method), ("path", path)) if value})
         answer = {"status": status, "code": code, "retryAfter": retry_after, "headers": headers}
@@ -227,11 +227,11 @@ class User:
         return self.server.control("GET", "/requests?" + urllib.parse.urlencode(options))["value"]
 
     def seed(self, count, **options):
-        """Makes up contacts in this user's mailbox: `seed`, `locale`, `photos`, `duplicates`. Returns their ids."""
+        """Generates contacts in this user's mailbox: `seed`, `locale`, `photos`, `duplicates`. Returns their ids."""
         return self.server.control("POST", "/seed", {"user": self.name, "count": count, **options})["users"][0]["contacts"]
 
     def copy_of(self, template, replace=False):
-        """Fills this user's mailbox with what is in another one."""
+        """Copies the contents of another mailbox into this user's mailbox."""
         return self.server.control("POST", f"/users/{urllib.parse.quote(self.name)}/copy", {"from": template, "replace": replace})
 
     def assert_golden(self, path):
@@ -247,6 +247,6 @@ class User:
         if os.environ.get("UPDATE_GOLDEN") == "1":
             path.write_text(text, encoding="utf-8")
         elif not path.exists():
-            raise AssertionError(f"{path} is not there: run the test once with UPDATE_GOLDEN=1")
+            raise AssertionError(f"{path} does not exist: run the test once with UPDATE_GOLDEN=1")
         else:
-            assert text == path.read_text(encoding="utf-8"), f"the requests are not those of {path}; UPDATE_GOLDEN=1 rewrites it"
+            assert text == path.read_text(encoding="utf-8"), f"the requests differ from {path}; UPDATE_GOLDEN=1 rewrites it"

@@ -1,4 +1,4 @@
-"""pytest fixtures: `contactd` is a user with a mailbox of the test's own."""
+"""pytest fixtures: `contactd` is a user who belongs to the test only, with a separate mailbox."""
 
 import os
 import re
@@ -25,7 +25,7 @@ def _server(config, *flags, tls=False):
 
 
 def _name(node):
-    """A user's name from a test's: its end tells tests apart."""
+    """A user's name made from the name of a test. Its end makes it unique."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", node.nodeid)[-64:].strip("-._")
 
 
@@ -39,16 +39,16 @@ def contactd_server(pytestconfig):
 
 @pytest.fixture
 def contactd(contactd_server, request):
-    """A user of this test's own."""
+    """A user who belongs to this test only."""
     user = contactd_server.user(_name(request.node))
     yield user
-    # A test that failed leaves no fault behind.
+    # Faults are removed even if the test failed.
     user.clear_faults()
 
 
 @pytest.fixture
 def contactd_clock(pytestconfig, request):
-    """The same on a server of its own, since the clock is the server's, and with answers that repeat."""
+    """The same on a separate server with deterministic responses, because a server has one clock."""
     with _server(pytestconfig, "--deterministic", "1") as server:
         yield server.user(_name(request.node))
 
@@ -62,7 +62,7 @@ def contactd_tls_server(pytestconfig):
 
 @pytest.fixture
 def contactd_tls(contactd_tls_server, request, monkeypatch):
-    """A user on a server over TLS, which clients that are made in the test trust."""
+    """A user on a server over TLS. Clients that are created in the test trust its certificate."""
     for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"):
         monkeypatch.setenv(name, contactd_tls_server.authority)
     user = contactd_tls_server.user(_name(request.node))

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Runs the program in the package of this platform: passes signals and the exit status on.
+// Runs the program in the package of this platform, and passes on signals and the exit status.
 import { spawn } from 'node:child_process'
 import { constants } from 'node:os'
 import { find } from '../lib/index.js'

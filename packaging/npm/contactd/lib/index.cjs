@@ -1,4 +1,4 @@
-// Starts contactd, a stand-in for the contacts of Microsoft Graph, for tests. index.js is the same for `import`.
+// Starts contactd, a replacement for the contacts of Microsoft Graph in tests. index.js is the same for `import`.
 const { spawn } = require('node:child_process')
 const { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } = require('node:fs')
 const http = require('node:http')
@@ -9,7 +9,7 @@ const { createInterface } = require('node:readline')
 
 const SERVE = ['serve', '--dev', '--listen', '127.0.0.1:0', '--database', ':memory:', '--stop-with-stdin']
 
-// Headers that each version of a client chooses for itself.
+// Headers that differ between versions of a client.
 const OF_CLIENTS = [
   'user-agent', 'accept', 'accept-encoding', 'accept-language', 'connection', 'sec-fetch-mode', 'client-request-id', 'sdkversion',
 ]
@@ -24,19 +24,20 @@ function find() {
     // It is an optional dependency, which some installations leave out.
   }
   for (const folder of (process.env.PATH ?? '').split(delimiter)) {
-    // This package's own starter is a script, which would start itself.
+    // This package's own launcher is a script, which would start itself.
     const found = join(folder, 'contactd')
     if (folder && existsSync(found) && readFileSync(found).subarray(0, 2).toString() !== '#!') return found
   }
   throw new Error(
-    `contactd is not there: it was looked for in CONTACTD_BIN, in the package ${platform} (is it left out by ` +
-      '--omit=optional, or by a lock file of another system?), and on PATH'
+    `contactd was not found in CONTACTD_BIN, in the package ${platform} (was the package left out by --omit=optional, or by a ` +
+      'lock file of another system?), or on PATH'
   )
 }
 
 /**
- * Starts a server, which ends with this process, however that ends. With `tls` it speaks TLS, and `authority` of the server is the
- * file that clients must trust: NODE_EXTRA_CA_CERTS of a process that is started later. `certDir` keeps its certificate.
+ * Starts a server, which stops when this process ends, however it ends. With `tls` it serves TLS, and `authority` of the server is
+ * the file that clients must trust: set NODE_EXTRA_CA_CERTS to it for processes that start later. `certDir` is the folder of its
+ * certificate.
  */
 async function start({ flags = [], env = {}, tls = false, certDir } = {}) {
   const own = Object.entries(process.env).filter(([name]) => !name.startsWith('CONTACTD_'))
@@ -62,7 +63,7 @@ async function start({ flags = [], env = {}, tls = false, certDir } = {}) {
   return new Server(url, { child, certDir: tls ? folder : undefined })
 }
 
-/** A request to the control plane, which trusts the server's own authority whatever this process trusts. */
+/** A request to the control plane. It trusts the server's own authority, whatever this process trusts. */
 function send(method, url, body, ca) {
   const { request } = url.startsWith('https:') ? https : http
   return new Promise((resolve, reject) => {
@@ -89,7 +90,7 @@ class Server {
     this.#child = child
   }
 
-  /** A user, who needs no preparation. */
+  /** A user, who need not exist before. */
   user(name) {
     return new User(this, name)
   }
@@ -106,33 +107,33 @@ class Server {
     return this.control('POST', '/reset', options)
   }
 
-  /** Makes users with folders, contacts and categories, as docs/testing.md has them. Returns their ids. */
+  /** Creates users with folders, contacts and categories; the format is in docs/testing.md. Returns their ids. */
   async seed(document) {
     return (await this.control('POST', '/seed', document)).users
   }
 
-  /** Stops the clock, which is the server's. */
+  /** Stops the clock of the server. */
   freeze(now, tick) {
     return this.control('PUT', '/clock', { mode: 'frozen', now, tick })
   }
 
-  /** Moves a stopped clock on, and is done when what fell due is. */
+  /** Advances a stopped clock. The promise resolves when everything that became due is done. */
   advance(by) {
     return this.control('POST', '/clock/advance', { by })
   }
 
-  /** Is done when every notification that is due was sent or has failed once. */
+  /** The promise resolves when every due notification was sent or has failed once. */
   settle() {
     return this.control('POST', '/settle')
   }
 
-  /** A receiver of notifications inside the server: `url` is what to subscribe with. */
+  /** A receiver of notifications inside the server. `url` is the notificationUrl for a subscription. */
   async inbox(name, how = {}) {
     const { notificationUrl } = await this.control('POST', `/inboxes/${encodeURIComponent(name)}`, how)
     return new Inbox(this, name, notificationUrl)
   }
 
-  /** Ends the server, if `start` started it. */
+  /** Stops the server, if `start` started it. */
   async stop() {
     if (!this.#child || this.#child.exitCode !== null || this.#child.signalCode !== null) return
     const ended = new Promise((resolve) => this.#child.once('exit', resolve))
@@ -152,13 +153,13 @@ class Inbox {
     Object.assign(this, { server, name, url, path: `/inboxes/${encodeURIComponent(name)}` })
   }
 
-  /** What was posted, after everything that is due was sent. */
+  /** The received notifications, after all due ones were sent. */
   async posts() {
     await this.server.settle()
     return (await this.server.control('GET', this.path)).value
   }
 
-  /** Says how it answers from now on. */
+  /** Sets its responses from now on. */
   async answers(how) {
     await this.server.control('POST', this.path, how)
   }
@@ -175,7 +176,7 @@ class User {
     this.headers = { Authorization: `Bearer ${name}` }
   }
 
-  /** Sends a request as this user, to a path below the version or to a link. */
+  /** Sends a request as this user, to a path below the API version or to a link. */
   call(method, path, body, headers = {}) {
     const type = body === undefined ? {} : { 'Content-Type': 'application/json' }
     const url = path.startsWith('http') ? path : this.baseUrl + path
@@ -183,7 +184,7 @@ class User {
     return fetch(url, body === undefined ? options : { ...options, body: JSON.stringify(body) })
   }
 
-  /** Puts a fault on this user's requests. */
+  /** Adds a fault to this user's requests. */
   fault(fault) {
     return this.server.control('POST', '/faults', { ...fault, match: { user: this.name, ...fault.match } })
   }
@@ -198,17 +199,17 @@ class User {
     return (await this.server.control('GET', `/requests?${options}`)).value
   }
 
-  /** Makes up contacts in this user's mailbox. Returns their ids. */
+  /** Generates contacts in this user's mailbox. Returns their ids. */
   async seed(count, options = {}) {
     return (await this.server.control('POST', '/seed', { user: this.name, count, ...options })).users[0].contacts
   }
 
-  /** Fills this user's mailbox with what is in another one. */
+  /** Copies the contents of another mailbox into this user's mailbox. */
   copyOf(template, { replace = false } = {}) {
     return this.server.control('POST', `/users/${encodeURIComponent(this.name)}/copy`, { from: template, replace })
   }
 
-  /** This user's requests, without what is never the same twice, as text for a golden file. */
+  /** This user's requests without the values that change between runs, as text for a golden file. */
   async golden() {
     const entries = await this.requests()
     const lasting = entries.map(({ durationMicros, headers, answerHeaders, ...entry }, place) => {
@@ -223,12 +224,12 @@ class User {
   async assertGolden(path) {
     const text = await this.golden()
     if (process.env.UPDATE_GOLDEN === '1') return writeFileSync(path, text)
-    if (!existsSync(path)) throw new Error(`${path} is not there: run the test once with UPDATE_GOLDEN=1`)
-    if (readFileSync(path, 'utf8') !== text) throw new Error(`the requests are not those of ${path}; UPDATE_GOLDEN=1 rewrites it:\n${text}`)
+    if (!existsSync(path)) throw new Error(`${path} does not exist: run the test once with UPDATE_GOLDEN=1`)
+    if (readFileSync(path, 'utf8') !== text) throw new Error(`the requests differ from ${path}; UPDATE_GOLDEN=1 rewrites it:\n${text}`)
   }
 }
 
-/** A user's name from a test's: its end tells tests apart. */
+/** A user's name made from the name of a test. Its end makes it unique. */
 function userName(test) {
   return test.replace(/[^A-Za-z0-9._-]+/g, '-').slice(-64).replace(/^[-._]+|[-._]+$/g, '')
 }

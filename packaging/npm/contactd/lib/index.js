@@ -1,2 +1,2 @@
-// For `import`; index.cjs has it all.
+// For `import`; index.cjs has the code.
 export { find, start, Server, Inbox, User, userName } from './index.cjs'

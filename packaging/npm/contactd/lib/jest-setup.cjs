@@ -1,4 +1,4 @@
-// globalSetup of Jest: one server for all tests; jest-teardown.cjs ends it.
+// globalSetup of Jest: one server for all tests; jest-teardown.cjs stops it.
 const { setUp } = require('./setup.cjs')
 
 module.exports = async () => {

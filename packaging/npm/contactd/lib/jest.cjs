@@ -1,4 +1,4 @@
-// For tests of Jest: `contactd()` is a user with a mailbox of the running test's own.
+// For Jest: `contactd()` returns a user who belongs to the running test only, with a separate mailbox.
 const { Server, start, userName } = require('./index.cjs')
 const { afterEach, expect } = globalThis
 
@@ -15,7 +15,7 @@ const told = () => {
   return JSON.parse(process.env.CONTACTD_JEST)
 }
 
-/** A user of the running test's own. */
+/** A user who belongs to the running test only. */
 exports.contactd = () => {
   const { url, certDir } = told()
   const user = new Server(url, { certDir }).user(name())
@@ -23,7 +23,7 @@ exports.contactd = () => {
   return user
 }
 
-/** The same on a server of its own, since the clock is the server's, and with answers that repeat. */
+/** The same on a separate server with deterministic responses, because a server has one clock. */
 exports.contactdClock = async () => {
   const { url, certDir } = told()
   const flags = ['--handling', 'strict', '--deterministic', '1']
@@ -33,7 +33,7 @@ exports.contactdClock = async () => {
 }
 
 if (!afterEach) throw new Error(HERE)
-// A test that failed leaves no fault and no server behind.
+// Faults and servers are removed even if the test failed.
 afterEach(async () => {
   const ended = [...users.map((user) => user.clearFaults()), ...servers.map((server) => server.stop())]
   users = []

@@ -1,6 +1,6 @@
 import type { User } from './index.js'
 
-/** A user with a mailbox of the running test's own. */
+/** A user who belongs to the running test only. */
 export function contactd(): User
-/** The same on a server of its own, whose clock is frozen and whose answers repeat. */
+/** The same on a separate server, whose clock is stopped and whose responses are deterministic. */
 export function contactdClock(): Promise<User>

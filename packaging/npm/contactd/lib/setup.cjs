@@ -1,7 +1,7 @@
-// What the global setups of test runners share.
+// Shared by the global setups of test runners.
 const { Server, start } = require('./index.cjs')
 
-/** The server of a run: the one that CONTACTD_URL names, or a new one. Processes that are started later trust its authority. */
+/** The server of a run: the one at CONTACTD_URL, or a new one. Processes that start later trust its authority. */
 exports.setUp = async (tls) => {
   const url = process.env.CONTACTD_URL
   if (url) return new Server(url)
@@ -10,9 +10,9 @@ exports.setUp = async (tls) => {
   return server
 }
 
-/** Ends it. */
+/** Stops it. */
 exports.tearDown = async (server) => {
-  // The file goes away with the server.
+  // The file is removed when the server stops.
   if (server.authority) delete process.env.NODE_EXTRA_CA_CERTS
   await server.stop()
 }

@@ -1,4 +1,4 @@
-// globalSetup of Vitest: as vitest-setup.js, over TLS, which the workers trust.
+// globalSetup of Vitest: as vitest-setup.js, over TLS. The workers trust the certificate.
 import { setUp, tearDown } from './setup.cjs'
 
 export default async function setup({ provide }) {

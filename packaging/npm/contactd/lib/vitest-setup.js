@@ -1,4 +1,4 @@
-// globalSetup of Vitest: one server for all tests; none where CONTACTD_URL names one, as `contactd exec` does.
+// globalSetup of Vitest: starts one server for all tests, unless CONTACTD_URL names a server, as in `contactd exec`.
 import { setUp, tearDown } from './setup.cjs'
 
 export default async function setup({ provide }) {

@@ -1,4 +1,4 @@
-// Vitest's `test` with `contactd`: a user with a mailbox of the test's own.
+// Vitest's `test` with `contactd`: a user who belongs to the test only, with a separate mailbox.
 import { test as base, inject } from 'vitest'
 import { Server, start, userName } from './index.js'
 
@@ -11,10 +11,10 @@ export const test = base.extend({
     const { url, certDir } = inject('contactd')
     const user = new Server(url, { certDir }).user(name(task))
     await use(user)
-    // A test that failed leaves no fault behind.
+    // Faults are removed even if the test failed.
     await user.clearFaults()
   },
-  // On a server of its own, since the clock is the server's, and with answers that repeat.
+  // On a separate server with deterministic responses, because a server has one clock.
   contactdClock: async ({ task }, use) => {
     const { url, certDir } = inject('contactd')
     const flags = ['--handling', 'strict', '--deterministic', '1']
