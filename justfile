@@ -1,4 +1,4 @@
-# What one does here; each recipe is a line somebody could type by hand.
+# Recipes for development. Each is a command that you can also type.
 
 # List the recipes.
 default:
@@ -8,7 +8,7 @@ default:
 run:
     cargo run -- serve --dev
 
-# Pass all the tests.
+# Run all tests.
 test:
     tests/run
 
@@ -18,33 +18,33 @@ lint:
     cargo clippy --locked --all-targets -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
 
-# The invariants a search can check.
+# Check the invariants that a search can check.
 forbid:
     tests/forbid
 
-# Speed and cost beside their limits, on both engines: a table, docs/bench.json and docs/bench.svg (Linux; half an hour).
+# Measure speed and cost against their limits, on both engines: a table, docs/bench.json and docs/bench.svg (Linux; half an hour).
 bench:
     cargo bench --bench cost --bench creates --bench engines --bench start --bench suite --bench sync
     CONTACTD_BENCH_MILLION=1 cargo bench --bench lists
     cargo bench --bench lists -- postgres
     cargo bench --bench report
 
-# How the work of each reader grows with its input (Linux).
+# Measure how the work of each parser grows with its input (Linux).
 growth:
     cargo bench --bench growth
 
-# Licences, bans and sources of the dependencies (needs cargo-deny: `cargo install --locked cargo-deny`).
+# Check licences, bans and sources of the dependencies (needs cargo-deny: `cargo install --locked cargo-deny`).
 deny:
     cargo deny check licenses bans sources
 
-# Known faults of the dependencies. Not in CI: the database is fetched from GitHub and is not reachable everywhere.
+# Check for known vulnerabilities of the dependencies. Not in CI, because the database is on GitHub and is not reachable everywhere.
 advisories:
     cargo deny check advisories
 
-# Build the container and try it (needs root and Debian's packages).
+# Build and test the container (needs root and Debian's packages).
 container:
     docker/verify
 
-# Exactly what CI does.
+# Run all checks of CI.
 ci:
     .ci/run
