@@ -161,7 +161,7 @@ impl HttpClient {
         body: impl Into<Bytes>,
         to_its_end: bool,
     ) -> Result<HttpAnswer, CallError> {
-        let late = || CallError(format!("a host that does not answer within {} ms", self.patience.as_millis()));
+        let late = || CallError(format!("a host that does not respond within {} ms", self.patience.as_millis()));
         let request = traced(request)
             .uri(&target.path)
             .header(HOST, &target.authority)
@@ -206,7 +206,7 @@ impl HttpClient {
         request: Request<Full<Bytes>>,
         to_its_end: bool,
     ) -> Result<HttpAnswer, CallError> {
-        let no_http = |_| CallError::from("a host that does not answer in HTTP");
+        let no_http = |_| CallError::from("a host that does not respond in HTTP");
         let mut client = http1::Builder::new();
         client.max_buf_size(MAX_HEAD).max_headers(MAX_HEADERS);
         let (mut sender, connection) = client.handshake(stream).await.map_err(no_http)?;

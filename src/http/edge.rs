@@ -165,7 +165,7 @@ fn broken(cut: Cut, answer: Answer, held: Held) -> HttpResponse {
         }
         tokio::time::sleep(SENT).await;
         exchange.cut(false);
-        Err(Error::internal("a fault ended the answer"))
+        Err(Error::internal("an error ended the response"))
     };
     let chunks = stream::iter([Ok(sent)].into_iter().filter(|sent| !sent.as_ref().is_ok_and(web::Bytes::is_empty)));
     response.insert_header((header::CONTENT_TYPE, "application/json"));
@@ -443,7 +443,7 @@ fn respond<F: FrontEnd>(answer: Answer, ids: RequestIds, request: &HttpRequest, 
 /// The pieces of an answer. An error ends them, breaks the connection, and is logged. The pieces before it are sent first:
 /// the last of them may tell the client what is wrong.
 fn logged(pieces: Chunks, request_id: String) -> LocalBoxStream<'static, Result<web::Bytes, Error>> {
-    let broke_off = move |error: &Error| tracing::warn!(request_id, %error, "an answer was interrupted");
+    let broke_off = move |error: &Error| tracing::warn!(request_id, %error, "a response was interrupted");
     let after_others = |piece: Result<web::Bytes, Error>| async {
         if piece.is_err() {
             tokio::time::sleep(SENT).await;

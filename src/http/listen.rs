@@ -215,7 +215,7 @@ fn bind_file(path: &Path) -> Result<BoundAddress, Error> {
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(error),
         Ok(found) if !found.file_type().is_socket() => {
-            return Err(Error::new(ErrorKind::AlreadyExists, "it exists already and is not a socket"));
+            return Err(Error::new(ErrorKind::AlreadyExists, "it already exists and is not a socket"));
         }
         Ok(_) if is_served(path)? => return Err(Error::new(ErrorKind::AddrInUse, "another process listens there")),
         Ok(_) => fs::remove_file(path)?,

@@ -53,7 +53,9 @@ async fn answer(request: HttpRequest, readiness: web::Data<Readiness>) -> HttpRe
         "/readyz" => Probe::Readyz.answer(&request, &readiness).await,
         "/metrics" if matches!(*request.method(), Method::GET | Method::HEAD) => measured(&readiness).await,
         "/metrics" => HttpResponse::MethodNotAllowed().insert_header((header::ALLOW, "GET, HEAD")).finish(),
-        _ => HttpResponse::NotFound().content_type("text/plain").body("/metrics, /livez and /readyz are here\n"),
+        _ => {
+            HttpResponse::NotFound().content_type("text/plain").body("The addresses are /metrics, /livez and /readyz\n")
+        }
     }
 }
 
@@ -62,7 +64,7 @@ async fn measured(readiness: &Readiness) -> HttpResponse {
         None => "none",
         Some(store) => {
             if tokio::time::timeout(MEASURE, store.measure()).await.is_err() {
-                tracing::debug!("the database does not answer in time for the metrics");
+                tracing::debug!("the database does not respond in time for the metrics");
             }
             store.engine()
         }

@@ -69,7 +69,7 @@ impl Readiness {
             return vec![finding("store", Err("is not open yet"))];
         };
         let found = tokio::time::timeout(LOOK, store.readiness()).await;
-        found.unwrap_or_else(|_| vec![finding("store", Err("does not answer"))])
+        found.unwrap_or_else(|_| vec![finding("store", Err("does not respond"))])
     }
 }
 

@@ -153,13 +153,13 @@ impl Notifier {
         let answer = self.0.poster.ask(&target).await.map_err(|reason| unfit(property, &reason))?;
         let media_type = answer.content_type.split(';').next().unwrap_or_default().trim();
         let reason = if answer.status != 200 {
-            format!("a host that answers {} and not 200", answer.status)
+            format!("a host that responds with {} and not 200", answer.status)
         } else if !media_type.eq_ignore_ascii_case("text/plain") {
-            "a host whose answer is not text/plain".to_owned()
+            "a host whose response is not text/plain".to_owned()
         } else if answer.body.is_none() {
-            format!("a host whose answer is incomplete, or has more than {MAX_BODY} bytes")
+            format!("a host whose response is incomplete, or has more than {MAX_BODY} bytes")
         } else if answer.body.is_none_or(|body| body != token.as_bytes()) {
-            "a host that does not answer with the validationToken, decoded, and nothing else".to_owned()
+            "a host that does not respond with exactly the decoded validationToken".to_owned()
         } else {
             return Ok(());
         };

@@ -78,8 +78,8 @@ impl Poster {
             if inside.has(&url) {
                 let answer = tokio::time::timeout(self.patience, inside.post(&url, body)).await;
                 let late =
-                    |_| CallError(format!("a host that does not answer within {} ms", self.patience.as_millis()));
-                return answer.map_err(late)?.ok_or_else(|| "a host that does not take connections".into());
+                    |_| CallError(format!("a host that does not respond within {} ms", self.patience.as_millis()));
+                return answer.map_err(late)?.ok_or_else(|| "a host that does not accept connections".into());
             }
         }
         let request = Request::builder().method("POST").header(CONTENT_TYPE, content_type);

@@ -70,9 +70,9 @@ impl Issuer {
         let answer = self.client.exchange(target, addresses(target), request, String::new(), true).await?;
         match (answer.status, answer.body) {
             (200, Some(body)) => Ok(body),
-            (200, None) => Err(CallError(format!("an answer that is incomplete, or has more than {MAX_BODY} bytes"))),
+            (200, None) => Err(CallError(format!("a response that is incomplete, or has more than {MAX_BODY} bytes"))),
             // Redirects are refused too: the issuer must be at the configured address.
-            (status, _) => Err(CallError(format!("a host that answers {status} and not 200"))),
+            (status, _) => Err(CallError(format!("a host that responds with {status} and not 200"))),
         }
     }
 }

@@ -29,7 +29,7 @@ impl Response {
     pub fn json(&self) -> Value {
         match serde_json::from_slice(&self.body) {
             Ok(value) => value,
-            Err(error) => super::fail(&format!("the body is no JSON: {error}: {}", self.text())),
+            Err(error) => super::fail(&format!("the body is not JSON: {error}: {}", self.text())),
         }
     }
 
@@ -50,7 +50,7 @@ impl Response {
 /// There is no answer, or not all of it.
 pub(super) fn send(method: &str, url: &str, headers: &[(&str, &str)], body: Option<&Value>) -> Result<Response> {
     let invalid = |why: &str| Error::new(ErrorKind::InvalidInput, format!("{url}: {why}"));
-    let rest = url.strip_prefix("http://").ok_or_else(|| invalid("only plain http is spoken here"))?;
+    let rest = url.strip_prefix("http://").ok_or_else(|| invalid("only unencrypted http is supported here"))?;
     let (host, path) = rest.find('/').map_or((rest, "/"), |slash| rest.split_at(slash));
     if headers.iter().any(|(name, value)| name.contains(['\r', '\n']) || value.contains(['\r', '\n'])) {
         return Err(invalid("a line end in a header"));
@@ -69,7 +69,7 @@ pub(super) fn send(method: &str, url: &str, headers: &[(&str, &str)], body: Opti
     stream.write_all(head.as_bytes())?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
-    read(&answer, method == "HEAD").ok_or_else(|| Error::new(ErrorKind::UnexpectedEof, "the answer breaks off"))
+    read(&answer, method == "HEAD").ok_or_else(|| Error::new(ErrorKind::UnexpectedEof, "the response ends early"))
 }
 
 /// Reads a whole answer; `None` if there is not all of it.

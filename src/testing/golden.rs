@@ -21,7 +21,7 @@ pub(super) fn compare(entries: Vec<Value>, url: &str, file: &Path) -> Result<(),
     }
     match fs::read_to_string(file) {
         Ok(golden) if golden == text => Ok(()),
-        Ok(_) => Err(format!("the requests are not those of {shown}; UPDATE_GOLDEN=1 rewrites it:\n{text}")),
+        Ok(_) => Err(format!("the requests differ from {shown}; UPDATE_GOLDEN=1 rewrites it:\n{text}")),
         Err(error) => Err(format!("{shown}: {error}; UPDATE_GOLDEN=1 writes it")),
     }
 }

@@ -103,7 +103,11 @@ impl KitRequest<'_> {
         let unknown = self.options.keys().find(|name| !known.contains(&name.as_str()));
         unknown.map_or(Ok(()), |name| {
             let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-            Err(Error::invalid(Kind::Query, name, format!("'{name}' is not an option of this call. It has {known}.")))
+            Err(Error::invalid(
+                Kind::Query,
+                name,
+                format!("'{name}' is not an option of this call. Supported options: {known}."),
+            ))
         })
     }
 }
@@ -163,13 +167,13 @@ fn filter(asking: &KitRequest<'_>) -> Result<(JournalFilter, usize), Error> {
         let number = || {
             value
                 .parse::<u64>()
-                .map_err(|_| Error::invalid(Kind::Query, name, format!("'{name}' is a number, not '{value}'.")))
+                .map_err(|_| Error::invalid(Kind::Query, name, format!("'{name}' must be a number, not '{value}'.")))
         };
         match name.as_str() {
             "top" => {
                 let top = usize::try_from(number()?).unwrap_or(usize::MAX);
                 if !(1..=MAX_PAGE).contains(&top) {
-                    return Err(Error::invalid(Kind::Query, "top", "'top' is from 1 to 1000."));
+                    return Err(Error::invalid(Kind::Query, "top", "'top' must be from 1 to 1000."));
                 }
                 most = top;
             }
@@ -221,11 +225,11 @@ async fn wait_for_requests(asking: KitRequest<'_>) -> Result<Answer, Error> {
     asking.only(&[])?;
     let JournalWait { filter, count, timeout } = read(&asking.body)?;
     if count > MAX_PAGE {
-        return Err(Error::invalid(Kind::Body, "count", "'count' is 1000 at most."));
+        return Err(Error::invalid(Kind::Body, "count", "'count' must be at most 1000."));
     }
     let timeout = timeout.map_or(WAIT, DurationMicros::duration);
     if timeout > MAX_WAIT {
-        return Err(Error::invalid(Kind::Body, "timeout", "'timeout' is ten minutes at most: PT10M."));
+        return Err(Error::invalid(Kind::Body, "timeout", "'timeout' must be at most ten minutes: PT10M."));
     }
     let journal = &asking.kit.journal;
     let came = journal.wait(&filter, count, timeout).await;
@@ -233,7 +237,7 @@ async fn wait_for_requests(asking: KitRequest<'_>) -> Result<Answer, Error> {
     if came {
         return Answer::json(200, &found);
     }
-    let message = format!("{} of {count} requests came in time.", found.value.len());
+    let message = format!("{} of {count} requests arrived in time.", found.value.len());
     let error = Some(json!({"code": "timeout", "message": message}));
     let near_misses = Some(journal.near_misses(&filter, MISSES));
     Answer::json(StatusCode::REQUEST_TIMEOUT.as_u16(), &JournalPage { error, near_misses, ..found })

@@ -114,7 +114,7 @@ pub(crate) async fn advance(asking: KitRequest<'_>) -> Result<Answer, Error> {
     let then = match (by, to) {
         (Some(by), None) => now.saturating_add(by.0),
         (None, Some(to)) => moment(&to, "to")?,
-        _ => return Err(refused("", "Expected 'by', a span like P31D, or 'to', a time.")),
+        _ => return Err(refused("", "Expected 'by', a duration like P31D, or 'to', a time.")),
     };
     if !(now..=LAST).contains(&then) {
         return Err(refused("to", "The clock can only be advanced, up to the year 9999."));
@@ -147,7 +147,7 @@ pub(crate) async fn settle(asking: KitRequest<'_>) -> Result<Answer, Error> {
     let Settle { timeout } = read(&asking.body)?;
     let timeout = timeout.map_or(SETTLE, DurationMicros::duration);
     if timeout > MAX_SETTLE {
-        return Err(refused("timeout", "'timeout' is ten minutes at most: PT10M."));
+        return Err(refused("timeout", "'timeout' must be at most ten minutes: PT10M."));
     }
     asking.api.unguarded.purge_now().await;
     if is_settled(asking.api, timeout).await? {

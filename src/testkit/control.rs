@@ -125,7 +125,7 @@ fn is_no_page(headers: &HeaderMap) -> Result<(), Error> {
     let site = headers.get("sec-fetch-site").map(|site| site.as_bytes().to_vec());
     let is_own = site.is_none_or(|site| site == b"same-origin" || site == b"none");
     if headers.contains_key(header::ORIGIN) || !is_own {
-        return Err(Error::Denied("The control plane for tests is closed to web pages: send no Origin."));
+        return Err(Error::Denied("The control plane for tests rejects web pages: send no Origin."));
     }
     Ok(())
 }

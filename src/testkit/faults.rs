@@ -141,16 +141,16 @@ impl FaultSpec {
     fn check(&self) -> Result<(), Error> {
         let refused = |target: &str, message: &str| Err(Error::invalid(Kind::Body, target, message));
         if self.answer.is_some() && self.answers.is_some() {
-            return refused("answers", "A fault has 'answer' or 'answers', not both.");
+            return refused("answers", "A fault can have 'answer' or 'answers', not both.");
         }
         if self.answers.as_ref().is_some_and(|answers| !(1..=MAX_ANSWERS).contains(&answers.len())) {
-            return refused("answers", "'answers' is a list of 1 to 1000 answers.");
+            return refused("answers", "'answers' must be a list of 1 to 1000 responses.");
         }
         if self.delay.is_some_and(|delay| delay.duration() > MAX_DELAY) {
-            return refused("delay", "A delay is ten minutes at most: PT10M.");
+            return refused("delay", "A delay must be at most ten minutes: PT10M.");
         }
         if self.throttle.is_some_and(|quota| quota.per.0 < 1) {
-            return refused("throttle/per", "A quota is for a span of time, like PT10S.");
+            return refused("throttle/per", "A quota needs a duration, like PT10S.");
         }
         let does = [
             self.answer.is_some() || self.answers.is_some() || self.connection.is_some() || self.delay.is_some(),
@@ -161,14 +161,14 @@ impl FaultSpec {
             0 => {
                 return refused(
                     "",
-                    "A fault does something: 'answer', 'answers', 'delay', 'connection', 'throttle' or 'deltaToken'.",
+                    "A fault needs an effect: 'answer', 'answers', 'delay', 'connection', 'throttle' or 'deltaToken'.",
                 );
             }
             1 => {}
             _ => {
                 return refused(
                     "",
-                    "'throttle' and 'deltaToken' cannot be combined with other effects: they have their own answers.",
+                    "'throttle' and 'deltaToken' cannot be combined with other effects: they have their own responses.",
                 );
             }
         }
@@ -180,7 +180,7 @@ impl FaultSpec {
             .chain(self.answer.iter().map(|answer| ("answer", answer)))
         {
             if !(200..=599).contains(&answer.status) {
-                return refused(&format!("{target}/status"), "A status is a number from 200 to 599.");
+                return refused(&format!("{target}/status"), "A status must be a number from 200 to 599.");
             }
             answer.headers()?;
         }
@@ -200,11 +200,7 @@ impl FaultSpec {
 impl AnswerSpec {
     fn headers(&self) -> Result<Vec<(HeaderName, HeaderValue)>, Error> {
         let refused = |name: &str| {
-            Error::invalid(
-                Kind::Body,
-                format!("answer/headers/{name}"),
-                format!("'{name}' is not a header of an answer."),
-            )
+            Error::invalid(Kind::Body, format!("answer/headers/{name}"), format!("'{name}' is not a response header."))
         };
         let mut headers = Vec::new();
         for (name, value) in &self.headers {
@@ -336,7 +332,7 @@ impl Faults {
         spec.check()?;
         self.drop_ended();
         if self.faults.len() >= MAX_FAULTS {
-            return Err(Error::invalid(Kind::Limit, "", format!("There are {MAX_FAULTS} faults at most.")));
+            return Err(Error::invalid(Kind::Limit, "", format!("At most {MAX_FAULTS} faults are allowed.")));
         }
         self.last += 1;
         let ends = spec.expires.and_then(|span| Instant::now().checked_add(span.duration()));

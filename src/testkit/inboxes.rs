@@ -83,17 +83,17 @@ impl InboxSpec {
     fn check(&self) -> Result<(), Error> {
         let refused = |target: &str, message: &str| Err(Error::invalid(Kind::Body, target, message));
         if self.answers.len() > MAX_ANSWERS {
-            return refused("answers", "'answers' is a list of 1000 answers at most.");
+            return refused("answers", "'answers' must be a list of at most 1000 responses.");
         }
         if self.delay.is_some_and(|delay| delay.duration() > MAX_DELAY) {
-            return refused("delay", "A delay is ten minutes at most: PT10M.");
+            return refused("delay", "A delay must be at most ten minutes: PT10M.");
         }
         let is_status = |answer: &InboxAnswer| (200..=599).contains(&answer.status);
         if !is_status(&self.answer) {
-            return refused("answer/status", "A status is a number from 200 to 599.");
+            return refused("answer/status", "A status must be a number from 200 to 599.");
         }
         match self.answers.iter().position(|answer| !is_status(answer)) {
-            Some(place) => refused(&format!("answers/{place}/status"), "A status is a number from 200 to 599."),
+            Some(place) => refused(&format!("answers/{place}/status"), "A status must be a number from 200 to 599."),
             None => Ok(()),
         }
     }
@@ -286,7 +286,7 @@ pub(crate) fn make(asking: &KitRequest<'_>) -> Result<Answer, Error> {
     let name = asking.key;
     let fits = (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
     if !fits {
-        let message = "An inbox has a name of 1 to 64 characters A-Z, a-z, 0-9, '.', '_' and '-'.";
+        let message = "An inbox must have a name of 1 to 64 characters A-Z, a-z, 0-9, '.', '_' and '-'.";
         return Err(Error::invalid(Kind::Request, "name", message));
     }
     let spec: InboxSpec = read(&asking.body)?;
@@ -294,7 +294,7 @@ pub(crate) fn make(asking: &KitRequest<'_>) -> Result<Answer, Error> {
     let mut kept = asking.kit.inboxes.kept();
     let is_new = !kept.contains_key(name);
     if is_new && kept.len() >= MAX_INBOXES {
-        return Err(Error::invalid(Kind::Limit, "", format!("There are {MAX_INBOXES} inboxes at most.")));
+        return Err(Error::invalid(Kind::Limit, "", format!("At most {MAX_INBOXES} inboxes are allowed.")));
     }
     let inbox = kept.entry(name.to_owned()).or_insert_with(|| InboxState::new(spec.clone()));
     (inbox.spec, inbox.given) = (spec, 0);
@@ -347,11 +347,11 @@ pub(crate) async fn wait(asking: KitRequest<'_>) -> Result<Answer, Error> {
     asking.only(&[])?;
     let InboxWait { count, timeout } = read(&asking.body)?;
     if count > MAX_POSTS {
-        return Err(Error::invalid(Kind::Body, "count", "'count' is 1000 at most."));
+        return Err(Error::invalid(Kind::Body, "count", "'count' must be at most 1000."));
     }
     let timeout = timeout.map_or(WAIT, DurationMicros::duration);
     if timeout > MAX_WAIT {
-        return Err(Error::invalid(Kind::Body, "timeout", "'timeout' is ten minutes at most: PT10M."));
+        return Err(Error::invalid(Kind::Body, "timeout", "'timeout' must be at most ten minutes: PT10M."));
     }
     let inboxes = &asking.kit.inboxes;
     let came = inboxes.wait(asking.key, count, timeout).await?;
@@ -360,7 +360,7 @@ pub(crate) async fn wait(asking: KitRequest<'_>) -> Result<Answer, Error> {
     if came {
         return Answer::json(200, &shown);
     }
-    let message = format!("{} of {count} notifications came in time.", shown.value.len());
+    let message = format!("{} of {count} notifications arrived in time.", shown.value.len());
     Answer::json(408, &Shown { error: Some(json!({"code": "timeout", "message": message})), ..shown })
 }
 

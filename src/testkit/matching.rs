@@ -33,7 +33,7 @@ impl RequestMatch {
             Some(path) if !is_path(path) => Err(Error::invalid(
                 Kind::Body,
                 format!("{target}/path"),
-                "A path begins with '/' and has no query, like '/me/contacts/*'.",
+                "A path must begin with '/' and have no query, like '/me/contacts/*'.",
             )),
             _ => Ok(()),
         }

@@ -106,10 +106,10 @@ fn refused(target: impl Into<String>, message: impl Into<String>) -> Error {
 
 async fn make_up(store: &Store, body: SeedRequest) -> Result<Answer, Error> {
     let SeedRequest { user: Some(user), count: Some(count), .. } = body else {
-        return Err(refused("", "Expected a document with 'users', or 'user' and 'count' for made-up contacts."));
+        return Err(refused("", "Expected a document with 'users', or 'user' and 'count' for generated contacts."));
     };
     if !(1..=MAX_COUNT).contains(&count) {
-        return Err(refused("count", format!("'count' is from 1 to {MAX_COUNT}.")));
+        return Err(refused("count", format!("'count' must be from 1 to {MAX_COUNT}.")));
     }
     let locale = body.locale.as_deref().unwrap_or(MIXED);
     let generator = Generator::new(body.seed.unwrap_or(1), locale).map_err(|expected| refused("locale", expected))?;
@@ -125,7 +125,7 @@ async fn make_up(store: &Store, body: SeedRequest) -> Result<Answer, Error> {
 /// A share as whole thousandths, so that all machines get the same result.
 fn per_thousand(share: f64) -> Result<u16, Error> {
     let fitting = (0..=1_000_u16).find(|thousandths| f64::from(*thousandths) >= share * 1_000.0 - 0.5);
-    fitting.filter(|_| share >= 0.0).ok_or_else(|| refused("photos", "'photos' is a share from 0 to 1."))
+    fitting.filter(|_| share >= 0.0).ok_or_else(|| refused("photos", "'photos' must be a share from 0 to 1."))
 }
 
 fn name(text: &str, target: impl Display) -> Result<UserName, Error> {
@@ -145,7 +145,7 @@ fn document(body: SeedRequest) -> Result<SeedDocument, Error> {
         duplicates: None,
     } = body
     else {
-        return Err(refused("", "A document has 'users' and 'shares' only; the other members make up contacts."));
+        return Err(refused("", "A document can have only 'users' and 'shares'; the other members generate contacts."));
     };
     let mut left = MAX_CONTACTS;
     let mut read_users = Vec::new();
@@ -155,7 +155,7 @@ fn document(body: SeedRequest) -> Result<SeedDocument, Error> {
     let share = |(at, OneShare { of, with, write }): (usize, OneShare)| {
         let (of, with) = (name(&of, format!("shares/{at}/of"))?, name(&with, format!("shares/{at}/with"))?);
         if of.key() == with.key() {
-            return Err(refused(format!("shares/{at}/with"), "The owner may use the mailbox anyway."));
+            return Err(refused(format!("shares/{at}/with"), "The owner already has access to the mailbox."));
         }
         Ok(SeedShare { of, with, can_write: write })
     };
@@ -182,7 +182,7 @@ fn one_user(user: OneUser, target: &str, left: &mut usize) -> Result<SeedUser, E
     for (at, text) in user.categories.iter().enumerate() {
         let target = format!("{target}/categories/{at}");
         let patch = category::read(value(text, &target)?).map_err(|error| below(&target, error))?;
-        let name = patch.display_name.ok_or_else(|| refused(&target, "A category has a 'displayName'."))?;
+        let name = patch.display_name.ok_or_else(|| refused(&target, "A category must have a 'displayName'."))?;
         categories.push((name, patch.color.unwrap_or(COLORS[0])));
     }
     let contacts = contacts(user.contacts, target, left)?;
@@ -204,7 +204,7 @@ fn value(text: &RawValue, target: &str) -> Result<Json, Error> {
 /// Reads a contact in either shape. It refuses data that an import would keep aside, because a test would not find it.
 fn contact(text: &RawValue, target: &str) -> Result<SeedContact, Error> {
     let Json::Object(mut members) = value(text, target)? else {
-        return Err(refused(target, "A contact is an object."));
+        return Err(refused(target, "A contact must be an object."));
     };
     let is_photo = |(name, _): &(String, Json)| name == "photo";
     let photo = members.iter().position(is_photo).map(|at| members.remove(at).1);
@@ -218,13 +218,13 @@ fn contact(text: &RawValue, target: &str) -> Result<SeedContact, Error> {
             Fate::Aside(None) => "A contact has no such property.",
             Fate::Aside(Some(why)) | Fate::Lost(why) => why,
         };
-        return Err(refused(format!("{target}/{name}"), format!("'{name}' cannot be taken: {why}")));
+        return Err(refused(format!("{target}/{name}"), format!("'{name}' cannot be written: {why}")));
     }
     let photo = match photo {
         None | Some(Json::Null) => None,
         Some(Json::Text(text)) => Some(picture(&text, &format!("{target}/photo"))?),
         Some(other) => {
-            let message = format!("A photo is a picture in base64, not {}.", other.kind());
+            let message = format!("A photo must be a picture in base64, not {}.", other.kind());
             return Err(refused(format!("{target}/photo"), message));
         }
     };
@@ -232,8 +232,9 @@ fn contact(text: &RawValue, target: &str) -> Result<SeedContact, Error> {
 }
 
 fn picture(text: &str, target: &str) -> Result<(Picture, Vec<u8>), Error> {
-    let bytes =
-        STANDARD.decode(text).map_err(|error| refused(target, format!("A photo is a picture in base64: {error}")))?;
+    let bytes = STANDARD
+        .decode(text)
+        .map_err(|error| refused(target, format!("A photo must be a picture in base64: {error}")))?;
     let picture = Picture::recognize(&bytes).map_err(|error| refused(target, error.to_string()))?;
     Ok((picture, bytes))
 }
@@ -264,7 +265,7 @@ pub(crate) async fn seed_file(store: &Store, path: &Path) -> Result<(), String> 
     };
     let (users, shares) = read(&text).and_then(document).map_err(told)?;
     if store.totals().await.map_err(told)?.0 > 0 {
-        tracing::info!(file = %shown, "the database has users already, so it is not seeded");
+        tracing::info!(file = %shown, "the database already has users, so it is not seeded");
         return Ok(());
     }
     store.seed(users, shares).await.map(drop).map_err(told)

@@ -58,7 +58,7 @@ pub(crate) async fn upload(asking: KitRequest<'_>) -> Result<Answer, Error> {
     check_name(asking.key)?;
     let refused = |why: String| Error::invalid(Kind::Request, "", why);
     if !asking.body.starts_with(MAGIC) {
-        return Err(refused("The body is a file of SQLite, as GET of the same address answers it.".to_owned()));
+        return Err(refused("The body must be a SQLite file, as GET of the same address returns it.".to_owned()));
     }
     let scratch = TemporaryFile::new().map_err(Error::internal)?;
     let (file, body) = (scratch.file.clone(), asking.body.clone());
@@ -66,7 +66,7 @@ pub(crate) async fn upload(asking: KitRequest<'_>) -> Result<Answer, Error> {
     let store = scratch.open().await.map_err(|error| {
         // The path of the temporary file does not help the client.
         let why = error.to_string().replace(&scratch.file.display().to_string(), "the file");
-        refused(format!("The body is no database of contactd that can be read: {why}."))
+        refused(format!("The body is not a database of contactd that can be read: {why}."))
     })?;
     let kept = store.keep().await;
     store.close().await;

@@ -14,7 +14,7 @@ const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 /// Maximum duration: a hundred years.
 const MAX: i64 = 36_525 * DAY;
-const EXPECTED: &str = "expected a span like PT2S, PT0.5S, PT1H30M or P31D, up to a hundred years";
+const EXPECTED: &str = "expected a duration like PT2S, PT0.5S, PT1H30M or P31D, up to a hundred years";
 
 impl DurationMicros {
     /// Parses a duration. Months and years have no fixed length, so they are refused.

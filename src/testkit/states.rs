@@ -105,19 +105,18 @@ pub(crate) async fn reset(asking: KitRequest<'_>) -> Result<Answer, Error> {
     let Reset { users, to } = read(&asking.body)?;
     let (kit, store) = (asking.kit, &asking.api.unguarded);
     let baseline = kit.snapshot(BASELINE).ok();
-    let target =
-        match to.as_deref() {
-            None | Some(BASELINE) if kit.lacks_baseline.load(Ordering::Acquire) => {
-                return Err(Error::Denied(
-                    "The initial state was too large to be saved. Reset to a snapshot, or to 'empty'.",
-                ));
-            }
-            None | Some(BASELINE) => baseline.clone(),
-            Some(EMPTY) => None,
-            Some(name) => Some(kit.snapshot(name).map_err(|_| {
-                Error::invalid(Kind::Body, "to", "'to' is 'baseline', 'empty' or the name of a snapshot.")
-            })?),
-        };
+    let target = match to.as_deref() {
+        None | Some(BASELINE) if kit.lacks_baseline.load(Ordering::Acquire) => {
+            return Err(Error::Denied(
+                "The initial state was too large to be saved. Reset to a snapshot, or to 'empty'.",
+            ));
+        }
+        None | Some(BASELINE) => baseline.clone(),
+        Some(EMPTY) => None,
+        Some(name) => Some(kit.snapshot(name).map_err(|_| {
+            Error::invalid(Kind::Body, "to", "'to' must be 'baseline', 'empty' or the name of a snapshot.")
+        })?),
+    };
     let _alone = kit.alone().await?;
     let kept = target.as_ref().map(|snapshot| Arc::clone(&snapshot.kept));
     let counts = target.as_ref().map(|snapshot| snapshot.counts.clone()).unwrap_or_default();
@@ -168,7 +167,7 @@ pub(crate) async fn save(asking: KitRequest<'_>) -> Result<Answer, Error> {
 pub(super) fn check_name(name: &str) -> Result<(), Error> {
     let fits = (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
     if !fits || name == BASELINE || name == EMPTY {
-        let message = "A snapshot has a name of 1 to 64 characters A-Z, a-z, 0-9, '.', '_' and '-', but not 'baseline' or 'empty'.";
+        let message = "A snapshot must have a name of 1 to 64 characters A-Z, a-z, 0-9, '.', '_' and '-', but not 'baseline' or 'empty'.";
         return Err(Error::invalid(Kind::Request, "name", message));
     }
     Ok(())
@@ -181,7 +180,7 @@ pub(super) fn check_name(name: &str) -> Result<(), Error> {
 pub(super) fn insert(asking: &KitRequest<'_>, snapshot: &Arc<SavedState>) -> Result<Answer, Error> {
     let mut snapshots = asking.kit.snapshots();
     if snapshots.len() >= MAX_SNAPSHOTS && !snapshots.contains_key(asking.key) {
-        return Err(Error::invalid(Kind::Limit, "", format!("There are {MAX_SNAPSHOTS} snapshots at most.")));
+        return Err(Error::invalid(Kind::Limit, "", format!("At most {MAX_SNAPSHOTS} snapshots are allowed.")));
     }
     let replaced = snapshots.insert(asking.key.to_owned(), Arc::clone(snapshot)).is_some();
     Answer::json(if replaced { 200 } else { 201 }, &snapshot.shown())
@@ -266,7 +265,7 @@ pub(crate) async fn copy(asking: KitRequest<'_>) -> Result<Answer, Error> {
     let store = &asking.api.unguarded;
     let name = |text: &str, target: &str| {
         UserName::parse(text)
-            .ok_or_else(|| Error::invalid(Kind::Body, target, format!("'{target}' is the name of a user.")))
+            .ok_or_else(|| Error::invalid(Kind::Body, target, format!("'{target}' must be the name of a user.")))
     };
     let (from_name, to_name) = (name(&from, "from")?, name(asking.key, "name")?);
     let from = store.find_user(&from_name).await?.ok_or_else(|| Error::UnknownUser(from.clone()))?;

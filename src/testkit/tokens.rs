@@ -143,10 +143,11 @@ fn client(request: &HttpRequest, form: &[u8]) -> Result<String, TokenError> {
     let invalid = |number, words: &str| TokenError("invalid_request", 400, number, words.to_owned());
     let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     if !content_type.unwrap_or_default().to_ascii_lowercase().starts_with("application/x-www-form-urlencoded") {
-        return Err(invalid(900_144, "The body is a form: application/x-www-form-urlencoded."));
+        return Err(invalid(900_144, "The body must be a form: application/x-www-form-urlencoded."));
     }
     let form = std::str::from_utf8(form).ok().and_then(|form| options(form).ok());
-    let mut form = form.ok_or_else(|| invalid(900_144, "The body is a form of UTF-8 with each parameter once."))?;
+    let mut form =
+        form.ok_or_else(|| invalid(900_144, "The body must be a form in UTF-8 with each parameter once."))?;
     if let Some((id, secret)) = basic(request) {
         form.insert("client_id".to_owned(), id);
         form.insert("client_secret".to_owned(), secret);
@@ -159,8 +160,9 @@ fn client(request: &HttpRequest, form: &[u8]) -> Result<String, TokenError> {
     };
     let grant = needed("grant_type")?;
     if grant != "client_credentials" {
-        let words =
-            format!("The grant '{grant}' is not offered: only client_credentials is, since users do not sign in here.");
+        let words = format!(
+            "The grant '{grant}' is not supported: only client_credentials is, because there is no sign-in for users."
+        );
         return Err(TokenError("unsupported_grant_type", 400, 70_003, words));
     }
     let id = needed("client_id")?;
@@ -171,7 +173,7 @@ fn client(request: &HttpRequest, form: &[u8]) -> Result<String, TokenError> {
     }
     if Principal::parse(&format!("app:{id}")).is_none() {
         let words =
-            format!("Application with identifier '{id}' was not found: an id is a name such as contactd's users have.");
+            format!("Application with identifier '{id}' was not found: an id must be a valid name of a contactd user.");
         return Err(TokenError("unauthorized_client", 400, 700_016, words));
     }
     Ok(id.clone())

@@ -216,7 +216,7 @@ fn of_two_backups_to_one_name_one_succeeds_and_it_is_that_one() {
         let ended = both.map(|child| child.wait_with_output().unwrap());
         let failed: Vec<_> = ended.iter().filter(|output| !output.status.success()).collect();
         assert_eq!(failed.len(), 1);
-        assert!(String::from_utf8_lossy(&failed[0].stderr).contains("it exists already"));
+        assert!(String::from_utf8_lossy(&failed[0].stderr).contains("it already exists"));
         assert_eq!(served(&copy), ["x"]);
     }
     assert!(!file_names(&place).iter().any(|name| name.starts_with('.')), "{:?}", file_names(&place));
@@ -235,7 +235,7 @@ fn a_backup_writes_to_nothing_that_others_have_prepared() {
     assert_eq!(fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
     // A link that leads nowhere is a name too.
     std::os::unix::fs::symlink(place.file("nowhere"), place.file("link.db")).unwrap();
-    assert!(backup(&place.database(), &place.file("link.db")).1.contains("it exists already"));
+    assert!(backup(&place.database(), &place.file("link.db")).1.contains("it already exists"));
     assert!(!place.file("nowhere").exists());
     for left in ["free.db-wal", "free.db-shm", "free.db-journal"] {
         fs::write(place.file(left), "").unwrap();
@@ -347,7 +347,7 @@ fn an_empty_file_is_no_database_unless_it_is_said() {
     let place = Place::new();
     let database = place.database();
     fs::write(&database, "").unwrap();
-    refused(serve_dev(&database), "the file is empty and no database: contactd serve --create creates");
+    refused(serve_dev(&database), "the file is empty and is not a database: contactd serve --create creates");
     refused(on(&database, &["user", "list"]), "the file is empty");
     assert_eq!(fs::metadata(&database).unwrap().len(), 0);
     let mut create = serve_dev(&database);

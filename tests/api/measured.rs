@@ -479,6 +479,6 @@ fn a_backup_leaves_its_figures_for_prometheus() {
     assert_eq!((value("contactd_backup_bytes").to_string(), &told["bytes"]), (size.to_string(), &json!(size)));
     assert_eq!(fs::metadata(&figures).unwrap().permissions().mode() & 0o777, 0o644);
     // One that fails leaves the figures as they were.
-    assert!(refuses(&place.database(), &backup).contains("it exists already"));
+    assert!(refuses(&place.database(), &backup).contains("it already exists"));
     assert_eq!(fs::read_to_string(&figures).unwrap(), text);
 }

@@ -50,7 +50,7 @@ fn a_writer_that_is_held_up_is_not_ready() {
                 server.user("ann").post("/me/contacts", "{}");
             }
         });
-        until(|| server.user("").get("/readyz").text().contains("[-]writer does not answer within a second"));
+        until(|| server.user("").get("/readyz").text().contains("[-]writer does not respond within a second"));
         other.execute_batch("rollback").unwrap();
         until(|| server.user("").get("/readyz").status == 200);
         end.store(true, Ordering::Release);

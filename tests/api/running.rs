@@ -355,7 +355,7 @@ fn health_and_backup_work_beside_a_running_server() {
     let told = format!("{} is a copy of {}\n", copy.display(), database.display());
     assert_eq!((done.status.success(), String::from_utf8(done.stdout).unwrap()), (true, told));
     let (code, text) = fails(contactd(&backup));
-    assert!(code == 1 && text.contains("it exists already"), "{text}");
+    assert!(code == 1 && text.contains("it already exists"), "{text}");
     server.user("ann").post("/me/contacts/$ref", SEED_REQUEST);
     let restored = Program::start(serve_dev(&copy));
     assert_eq!(restored.user("ann").get("/me/contacts").json(200)["value"].as_array().unwrap().len(), 1);

@@ -203,7 +203,7 @@ fn a_pair_that_cannot_be_served_leaves_the_old_one_and_a_warning() {
         until(|| server.log().contains(reason));
         assert!(is_of(&server, &old) && !is_of(&server, &new), "{reason}");
     }
-    let warnings = |log: &str| log.lines().filter(|line| line.contains("cannot be served; the old one stays")).count();
+    let warnings = |log: &str| log.lines().filter(|line| line.contains("cannot be used; the old one stays")).count();
     assert_eq!(warnings(&server.log()), 4, "each state is told once: {}", server.log());
     fs::copy(new.file("dev.key"), &key).unwrap();
     until(|| is_of(&server, &new));

@@ -189,7 +189,7 @@ fn watch(live: &Weak<LiveCertificate>, mut known: FileStamps) {
                 tracing::info!("the certificate has changed; new connections get the new one");
             }
             Err(reason) => {
-                tracing::warn!(reason, "the certificate has changed and cannot be served; the old one stays");
+                tracing::warn!(reason, "the certificate has changed and cannot be used; the old one stays in use");
             }
         }
     }

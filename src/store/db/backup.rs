@@ -24,7 +24,7 @@ pub async fn backup(source: &Path, target: &Path, verify: Verify) -> Result<(), 
     let of_target = |why: String| OpenError::new(target.display(), why);
     let target = real(target);
     if target.symlink_metadata().is_ok() {
-        return Err(of_target("it exists already".to_owned()));
+        return Err(of_target("it already exists".to_owned()));
     }
     if let Some(left) = BESIDE.map(|end| beside(&target, end)).into_iter().find(|file| file.symlink_metadata().is_ok())
     {
@@ -38,7 +38,7 @@ pub async fn backup(source: &Path, target: &Path, verify: Verify) -> Result<(), 
     let _opened = OpenedDatabase::enter(&path).map_err(of_source)?;
     let copy = Copy::make(&path, &target, verify).await?;
     name(&copy.file, &target).map_err(|error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => of_target("it exists already".to_owned()),
+        std::io::ErrorKind::AlreadyExists => of_target("it already exists".to_owned()),
         _ => of_target(error.to_string()),
     })
 }

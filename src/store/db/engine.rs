@@ -469,7 +469,7 @@ async fn in_time<T>(
     patience: Option<Duration>,
     work: impl Future<Output = Result<T, sqlx::Error>>,
 ) -> Result<T, sqlx::Error> {
-    let late = || sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, "the server does not answer"));
+    let late = || sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, "the server does not respond"));
     match patience {
         Some(patience) => tokio::time::timeout(patience, work).await.unwrap_or_else(|_| Err(late())),
         None => work.await,

@@ -83,7 +83,7 @@ impl Store {
         match tokio::time::timeout(WRITER, writer.write(None, async |_| Ok(()))).await {
             Ok(Ok(())) => Ok("ok".to_owned()),
             Ok(Err(error)) => Err(reason(&error)),
-            Err(_) => Err("does not answer within a second".to_owned()),
+            Err(_) => Err("does not respond within a second".to_owned()),
         }
     }
 }

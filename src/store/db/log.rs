@@ -132,7 +132,7 @@ fn why_foreign(path: &Path, file: &File) -> Result<Option<&'static str>, IoError
     let runs = lock::runs(path);
     let header = match Header::read(file) {
         Err(error) if error.kind() == ErrorKind::InvalidData => {
-            return Ok(Some("the file is empty or no database"));
+            return Ok(Some("the file is empty or is not a database"));
         }
         header => header?,
     };

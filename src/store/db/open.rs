@@ -263,7 +263,7 @@ async fn ready(path: &Path, shown: impl Display, options: &Options) -> Result<Ar
     match std::fs::metadata(path) {
         Ok(file) if file.is_file() && file.len() == 0 && !(options.upgrade && options.create) => {
             return Err(refused(
-                "the file is empty and no database: contactd serve --create creates a new database in it",
+                "the file is empty and is not a database: contactd serve --create creates a new database in it",
             ));
         }
         Err(error) if error.kind() == ErrorKind::NotFound && options.upgrade => is_new = make(path, &shown).await?,

@@ -106,9 +106,9 @@ impl OpenedDatabase {
         if self.gone.swap(why.is_some(), Ordering::AcqRel) != why.is_some() {
             let database = self.path.display();
             if let Some(why) = why {
-                tracing::error!(%database, why, "writes are refused: stop the server, put the files back, start it again");
+                tracing::error!(%database, why, "writes are rejected: stop the server, put the files back, and start it again");
             } else {
-                tracing::warn!(%database, "the files are the open ones again; writes are accepted");
+                tracing::warn!(%database, "the open files are in place again; writes are accepted");
             }
         }
         why.map_or(Ok(()), |why| Err(Error::unavailable(why)))

@@ -58,7 +58,7 @@ impl ProbeConnection {
         &self,
         work: impl AsyncFn(&mut Session) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let late = |_| Error::unavailable("the database does not answer");
+        let late = |_| Error::unavailable("the database does not respond");
         let mut held = tokio::time::timeout(WAIT, self.session.lock()).await.map_err(late)?;
         let was_open = held.is_some();
         let mut session = match held.take() {

@@ -287,7 +287,7 @@ impl Standby {
                 done
             }
             Ok(Err(error)) => self.rest(&error),
-            Err(_) => self.rest(&Error::unavailable("it does not answer")),
+            Err(_) => self.rest(&Error::unavailable("it does not respond")),
         }
     }
 

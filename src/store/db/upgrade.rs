@@ -104,7 +104,7 @@ pub async fn upgrade(database: &Database, lock: Option<&Lock>, backs_up: bool) -
 
 fn enter(file: &Path) -> Result<std::sync::Arc<OpenedDatabase>, OpenFailure> {
     if std::fs::metadata(file).is_ok_and(|file| file.len() == 0) {
-        return Err("the file is empty and no database".to_owned());
+        return Err("the file is empty and is not a database".to_owned());
     }
     OpenedDatabase::enter(file)
 }

@@ -180,7 +180,7 @@ async fn a_backup_of_a_store_in_use_is_complete_as_of_one_moment() {
     let titles: Vec<_> = contacts.iter().map(|c| c.properties.text(Text::Title).unwrap().to_owned()).collect();
     assert_eq!(titles, (0..titles.len()).map(|i| i.to_string()).collect::<Vec<_>>());
     assert!(contacts.iter().all(|contact| contact.properties.phones.len() == 3));
-    assert!(backup(&source, &target, Verify::Full).await.unwrap_err().to_string().contains("it exists already"));
+    assert!(backup(&source, &target, Verify::Full).await.unwrap_err().to_string().contains("it already exists"));
     assert!(backup(&o.folder.path().join("none.db"), &o.folder.path().join("x.db"), Verify::Full).await.is_err());
 }
 

@@ -326,7 +326,7 @@ fn what_works_in_the_background_is_waited_for_and_near_misses_say_why_it_did_not
     let answer =
         wait(json!({"match": {"user": "ann", "method": "PATCH", "path": "/me/contacts"}, "timeout": "PT0.05S"}));
     let late = answer.json(408);
-    assert_eq!((&late["error"]["message"], &late["value"]), (&json!("0 of 1 requests came in time."), &json!([])));
+    assert_eq!((&late["error"]["message"], &late["value"]), (&json!("0 of 1 requests arrived in time."), &json!([])));
     let misses = late["nearMisses"].as_array().unwrap();
     assert_eq!(misses.len(), 2);
     assert_eq!(

@@ -113,7 +113,7 @@ fn an_inbox_that_does_not_confirm_gets_no_subscription_and_other_addresses_are_r
     let url = inbox(&app, "a", json!({"confirms": false}));
     let refused = subscribe(&ann, &url);
     assert_eq!(refused.error(), (400, "ValidationError".to_owned(), "notificationUrl".to_owned()));
-    assert!(refused.message().contains("a host that answers 400 and not 200"), "{}", refused.message());
+    assert!(refused.message().contains("a host that responds with 400 and not 200"), "{}", refused.message());
     control(&app, "POST", "/inboxes/a", Value::Null).json(200);
     for other in [
         url.replace("/a/", "/b/"),
@@ -139,7 +139,10 @@ fn the_address_answers_over_http_too_and_waiting_says_what_came() {
     assert_eq!((confirmed.status, confirmed.text().as_str()), (200, "a b+c"));
     assert_eq!(confirmed.header("content-type"), "text/plain");
     let late = control(&app, "POST", "/inboxes/a/wait", json!({"timeout": "PT0.02S"})).json(408);
-    assert_eq!((&late["error"]["message"], &late["value"]), (&json!("0 of 1 notifications came in time."), &json!([])));
+    assert_eq!(
+        (&late["error"]["message"], &late["value"]),
+        (&json!("0 of 1 notifications arrived in time."), &json!([]))
+    );
     client.post(path, r#"{"b": 1, "a": 2}"#).empty(418);
     let came = control(&app, "POST", "/inboxes/a/wait", Value::Null);
     assert!(came.text().contains(r#""body":{"b": 1, "a": 2}"#), "as it was sent: {}", came.text());

@@ -185,8 +185,8 @@ fn who_does_not_confirm_is_not_subscribed() {
     let ann = app.user("ann");
     let ok = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n";
     for (says, why) in [
-        ("HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\n\r\nDECODED".to_owned(), "answers 404"),
-        ("HTTP/1.1 202 Accepted\r\nContent-Type: text/plain\r\n\r\nDECODED".to_owned(), "answers 202"),
+        ("HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\n\r\nDECODED".to_owned(), "responds with 404"),
+        ("HTTP/1.1 202 Accepted\r\nContent-Type: text/plain\r\n\r\nDECODED".to_owned(), "responds with 202"),
         ("HTTP/1.1 200 OK\r\n\r\nDECODED".to_owned(), "not text/plain"),
         ("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n\"DECODED\"".to_owned(), "not text/plain"),
         (format!("{ok}\r\nTOKEN"), "validationToken"),
@@ -198,7 +198,7 @@ fn who_does_not_confirm_is_not_subscribed() {
         (format!("{ok}{}\r\nDECODED", "X: y\r\n".repeat(200)), "HTTP"),
         ("nonsense".to_owned(), "HTTP"),
         (String::new(), "HTTP"),
-        (format!("HTTP/1.1 307 Go\r\nLocation: {}\r\n\r\n", elsewhere.url("/")), "answers 307"),
+        (format!("HTTP/1.1 307 Go\r\nLocation: {}\r\n\r\n", elsewhere.url("/")), "responds with 307"),
     ] {
         receiver.set(Mood::Says(says.clone()));
         let refused = ann.post("/subscriptions", terms("me/contacts", &receiver.url("/")));

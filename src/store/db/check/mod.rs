@@ -56,7 +56,7 @@ pub async fn check(database: &Database, verify: Verify) -> Result<Vec<String>, O
             let refused = |why: String| OpenError::new(path.display(), why);
             let real = files::real(path);
             if std::fs::metadata(&real).is_ok_and(|file| file.len() == 0) {
-                return Err(refused("the file is empty and no database".to_owned()));
+                return Err(refused("the file is empty and is not a database".to_owned()));
             }
             let _opened = OpenedDatabase::enter(&real).map_err(refused)?;
             of_file(&real, verify).await.map_err(refused)
@@ -137,7 +137,7 @@ pub(in crate::store) async fn at_start(path: &Path, time: Duration) -> Result<()
         found?.map_or(Ok(String::new()), |row| row.get(0))
     };
     let damaged = |what: &str| {
-        format!("it is damaged ({what}): restore a backup with contactd restore; contactd check tells more")
+        format!("it is damaged ({what}): restore a backup with contactd restore; contactd check shows the details")
     };
     match look.await {
         Ok(line) if line == "ok" => Ok(()),
