@@ -314,10 +314,10 @@ fn attacks(large: &[String]) -> Vec<(&'static str, Does)> {
     let zipped = |body: &[u8]| with_body("POST /me/contacts", own, "Content-Encoding: gzip\r\n", body);
     let slow = request("POST /me/contacts", own, "Content-Type: application/json\r\nContent-Length: 4000000\r\n");
     vec![
-        ("a token: bodies that dawdle", Does::Sends(slow)),
-        ("a token: large answers taken slowly", Does::Takes(post("/$batch", &steps(&big)), 64 << 10)),
-        ("a token: costly questions", Does::Asks(costly.map(get).into())),
-        ("a token: batches of costly steps", Does::Asks(vec![post("/$batch", &steps(&step))])),
+        ("a token: slow bodies", Does::Sends(slow)),
+        ("a token: large responses read slowly", Does::Takes(post("/$batch", &steps(&big)), 64 << 10)),
+        ("a token: expensive queries", Does::Asks(costly.map(get).into())),
+        ("a token: batches of expensive steps", Does::Asks(vec![post("/$batch", &steps(&step))])),
         ("a token: urls of 60,000 aliases", Does::Asks(vec![post("/$batch", alias.as_bytes())])),
         ("a token: bodies of 49,991 members", Does::Asks(vec![post("/me/contacts", members.as_bytes())])),
         ("a token: gzip of 100,000 empty members", Does::Asks(vec![zipped(&empty)])),
@@ -329,14 +329,14 @@ fn attacks(large: &[String]) -> Vec<(&'static str, Does)> {
         ("no token: bodies announced, not sent", Does::Connects(announced("POST /me/contacts", ""))),
         ("no token: guesses", Does::Guesses),
         ("no token: small requests", Does::Asks(vec![request("GET /me", "", ""), request("GET /nothing", "", "")])),
-        ("no token: whether it is well", Does::Asks(vec![request("GET /healthz", "", "")])),
-        ("no token: $metadata taken slowly", Does::Takes(request("GET /$metadata", "", ""), 1)),
-        ("no token: heads that dawdle", Does::Sends(b"GET /me HTTP/1.1\r\nHost: ".to_vec())),
+        ("no token: /healthz", Does::Asks(vec![request("GET /healthz", "", "")])),
+        ("no token: $metadata read slowly", Does::Takes(request("GET /$metadata", "", ""), 1)),
+        ("no token: slow heads", Does::Sends(b"GET /me HTTP/1.1\r\nHost: ".to_vec())),
         (
-            "no token: connections without end",
+            "no token: unlimited connections",
             Does::Connects(b"GET /healthz HTTP/1.0\r\nHost: localhost\r\n\r\n".to_vec()),
         ),
-        ("no token: no HTTP", Does::Connects(b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n".to_vec())),
+        ("no token: not HTTP", Does::Connects(b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n".to_vec())),
     ]
 }
 
