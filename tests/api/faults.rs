@@ -122,7 +122,10 @@ fn a_corrupt_database_is_refused_or_answers_503() {
 fn unprivileged(folder: &Path, arguments: &[&str]) -> Command {
     let program = folder.join("contactd");
     if !program.exists() {
-        fs::copy(env!("CARGO_BIN_EXE_contactd"), &program).unwrap();
+        // Copied by another process: a child that another test starts meanwhile would hold the open file, and a file that is open
+        // for writing cannot be executed.
+        let copied = Command::new("cp").args([Path::new(env!("CARGO_BIN_EXE_contactd")), &program]).status().unwrap();
+        assert!(copied.success());
     }
     let mut command = of_program(&program, arguments);
     if tests_run_as_root() {
