@@ -34,7 +34,7 @@ fn main() {
             rates.push(by_library(SPAN, &database, guarded));
         }
         let database = folder.path().join(format!("server{round}.db"));
-        let server = Server::start(database.to_str().unwrap());
+        let server = Server::start(database.to_str().unwrap(), &["ann"]);
         for ((_, connections), rates) in kinds.iter().zip(&mut http) {
             rates.push(together(SPAN, *connections, |_| Client::creates(&server.address, "ann")));
         }

@@ -60,10 +60,10 @@ fn main() {
         plain[0].push(plain_sqlite(SPAN, &folder.path().join(format!("plain{round}.db"))));
         plain[1].push(plain_postgres(SPAN, &server.schema().url));
         let file = folder.path().join(format!("server{round}.db"));
-        kinds[0].measure(&[Server::start(file.to_str().unwrap())]);
+        kinds[0].measure(&[Server::for_tests(file.to_str().unwrap())]);
         for processes in [1, 2] {
             let schema = server.schema();
-            let servers: Vec<_> = (0..processes).map(|_| Server::start(&schema.url)).collect();
+            let servers: Vec<_> = (0..processes).map(|_| Server::for_tests(&schema.url)).collect();
             kinds[processes].measure(&servers);
         }
     }

@@ -179,7 +179,7 @@ fn main() {
     for schema in &schemas {
         schema.query("vacuum analyze");
     }
-    let servers: Vec<_> = (0..sizes.len()).map(|i| Server::start(&place(i))).collect();
+    let servers: Vec<_> = (0..sizes.len()).map(|i| Server::start(&place(i), &["ann"])).collect();
     let mut figures = match on_postgres {
         None => {
             Figures::new("lists", "Growth with the mailbox, SQLite, microseconds beside the smallest; less is better")
@@ -280,7 +280,7 @@ fn creates_over_http(folder: &Path) {
         if !with {
             drop_indexes(&path);
         }
-        Server::start(path.to_str().unwrap())
+        Server::start(path.to_str().unwrap(), &["ann"])
     });
     let number = AtomicUsize::new(0);
     let (mut processor, mut rates) = ([const { Vec::new() }; 2], [const { Vec::new() }; 2]);

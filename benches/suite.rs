@@ -34,7 +34,7 @@ fn main() {
     if std::env::args().nth(1).is_some_and(|argument| argument == STUB) {
         return stub();
     }
-    let contactd = Server::start(":memory:");
+    let contactd = Server::for_tests(":memory:");
     let child = Command::new(std::env::current_exe().unwrap()).arg(STUB).stderr(Stdio::piped()).spawn().unwrap();
     let stub = Server::of(child);
     // A first run, to warm up the connections and caches of both.

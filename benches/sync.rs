@@ -75,7 +75,7 @@ fn main() {
     for (i, size) in SIZES.iter().enumerate() {
         fill(&place(i).parse().unwrap(), *size);
     }
-    let servers: Vec<_> = (0..SIZES.len()).map(|i| Server::start(&place(i))).collect();
+    let servers: Vec<_> = (0..SIZES.len()).map(|i| Server::start(&place(i), &["ann"])).collect();
     let clients: Vec<_> = servers
         .iter()
         .map(|server| Client { agent: ureq::agent(), root: format!("http://{}", server.address) })

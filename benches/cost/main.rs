@@ -75,7 +75,7 @@ fn main() {
     }
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let database = folder.path().join("server.db");
-    let server = Server::start(database.to_str().unwrap());
+    let server = Server::start(database.to_str().unwrap(), &["small", "seed", "creator"]);
     std::thread::sleep(Duration::from_secs(1));
     let idle = server.resident();
     let create = |user, path: &str, body| Client::posts(&server.address, user, path, body);
@@ -188,7 +188,7 @@ fn count(database: &Path, sql: &str) -> i64 {
 /// Prints and returns the bytes of a contact in the file, by table and index.
 fn sizes(folder: &Path, name: &str, path: &str, body: &str) -> f64 {
     let database = folder.join("sizes.db");
-    let server = Server::start(database.to_str().unwrap());
+    let server = Server::start(database.to_str().unwrap(), &["ann"]);
     let made = counted(Duration::from_secs(4), 64, |_| Client::posts(&server.address, "ann", path, body));
     drop(server);
     let connection = Connection::open(&database).unwrap();

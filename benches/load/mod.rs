@@ -206,15 +206,27 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts it on a database, given as for `--database`. `CONTACTD_PROGRAM` names another build, to compare with.
-    pub fn start(database: &str) -> Self {
+    /// Starts a server for tests on a database, given as for `--database`. It keeps a journal of its requests.
+    pub fn for_tests(database: &str) -> Self {
+        Self::spawn(Self::command(database).arg("--dev"))
+    }
+
+    /// Starts it as it serves people, for these users: the name of each is also the token.
+    pub fn start(database: &str, users: &[&str]) -> Self {
+        let tokens: Vec<_> = users.iter().map(|user| format!("{user}={user}")).collect();
+        Self::spawn(Self::command(database).env("CONTACTD_TOKENS", tokens.join(",")))
+    }
+
+    /// `CONTACTD_PROGRAM` names another build, to compare with.
+    fn command(database: &str) -> Command {
         let program = std::env::var("CONTACTD_PROGRAM").unwrap_or_else(|_| env!("CARGO_BIN_EXE_contactd").to_owned());
-        let child = Command::new(program)
-            .args(["serve", "--dev", "--listen", "127.0.0.1:0", "--log-level", "off", "--database", database])
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        Self::of(child)
+        let mut command = Command::new(program);
+        command.args(["serve", "--listen", "127.0.0.1:0", "--log-level", "off", "--database", database]);
+        command
+    }
+
+    fn spawn(command: &mut Command) -> Self {
+        Self::of(command.stderr(Stdio::piped()).spawn().unwrap())
     }
 
     /// A program that prints its address in the same way.
