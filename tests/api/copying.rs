@@ -264,7 +264,7 @@ fn an_interrupted_copy_goes_on_and_nobody_serves_it_before() {
         "{text}"
     );
     let both = ["--from", path(&one), "--to", &schema.url];
-    assert!(refuses(&both).contains("it holds the beginning of this copy: --resume continues it"));
+    assert!(refuses(&both).contains("it has an unfinished copy of this source: --resume continues it"));
     copies(&[&both[..], &["--resume"]].concat());
     let two = folder.path().join("two.db");
     copies(&["--from", &schema.url, "--to", path(&two)]);

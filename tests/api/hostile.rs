@@ -245,7 +245,7 @@ fn so_much_of_a_tokens_answers_is_in_memory_and_what_is_small_is_always_served()
     let app = server.user("app:a");
     let refused = app.post("/users/ann/contacts", &notes);
     assert_eq!(refused.error(), (429, "TooManyRequests".into(), String::new()));
-    assert!(refused.message().starts_with("Bodies and answers of this token"), "{}", refused.message());
+    assert!(refused.message().starts_with("The bodies and responses of this token"), "{}", refused.message());
     let step = json!({"requests": [{"id": "1", "method": "GET", "url": "/users/ann/contacts"}]});
     assert_eq!(app.post("/$batch", step).json(200)["responses"][0]["status"], 429);
     app.post("/users/ann/contacts", json!({"surname": "z"})).json(201);

@@ -120,7 +120,7 @@ fn a_format_that_is_given_is_not_detected() {
     assert_eq!(reason, "not recognised");
     assert_eq!(
         detail,
-        "The first row has the columns First Name, E-mail Address. The nearest known format is csv-outlook. Say what they mean \
+        "The first row has the columns First Name, E-mail Address. The nearest known format is csv-outlook. Assign them \
          with --map 'Column=property'."
     );
     let (_, items) = read(file, ReadOptions { format: Some(FileFormat::CsvOutlook), ..ReadOptions::default() });
