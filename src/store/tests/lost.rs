@@ -1,17 +1,38 @@
 //! Connections to PostgreSQL that are lost at a chosen message, and the outcome of the commit.
 
-use crate::store::tests::proxy::{CutPoint, Proxy};
+use crate::store::tests::counted::sample;
+use crate::store::tests::proxy::{CutPoint, LossTurn, Proxy};
 use crate::store::tests::*;
 
 /// A store whose connection to the server can be cut.
 pub(super) async fn behind_a_proxy() -> (Opened, Proxy) {
+    connected(LossTurn::shared().await).await
+}
+
+/// The same for a test that counts what became of lost commits: no other loses any meanwhile.
+async fn counting() -> (Opened, Proxy) {
+    connected(LossTurn::alone().await).await
+}
+
+async fn connected(turn: LossTurn) -> (Opened, Proxy) {
     let schema = Postgres::shared().schema();
-    let proxy = Proxy::to(Postgres::shared().port());
+    let proxy = Proxy::to(Postgres::shared().port(), turn);
     let url = schema.url.replace(&format!(":{}/", Postgres::shared().port()), &format!(":{}/", proxy.port));
     let o = Opened::new(url.parse().unwrap(), tempfile::tempdir().unwrap(), Some(schema), Options::default()).await;
     // Prepares all statements.
     o.insert("first").await.unwrap();
     (o, proxy)
+}
+
+/// The outcomes of lost commits so far, by the metric that counts them.
+fn outcomes(metric: &str) -> [(&'static str, u64); 3] {
+    ["found", "absent", "unknown"].map(|result| (result, sample(&format!("{metric}{{result=\"{result}\"}}"))))
+}
+
+/// The same since then.
+fn since(metric: &str, before: [(&'static str, u64); 3]) -> [(&'static str, u64); 3] {
+    let now = outcomes(metric);
+    std::array::from_fn(|i| (now[i].0, now[i].1 - before[i].1))
 }
 
 impl Opened {
@@ -33,20 +54,16 @@ impl Opened {
 
 #[actix_web::test]
 async fn a_commit_whose_answer_is_lost_is_looked_up_and_answered() {
-    let (o, proxy) = behind_a_proxy().await;
-    // Other tests may count too.
-    let found = || {
-        let text = crate::metrics::render("postgres");
-        let sample = "contactd_postgres_commit_lookups_total{result=\"found\"} ";
-        text.lines().find_map(|line| line.strip_prefix(sample)).unwrap().parse::<u64>().unwrap()
-    };
-    let before = found();
+    let (o, proxy) = counting().await;
+    let lookups = "contactd_postgres_commit_lookups_total";
+    let before = outcomes(lookups);
     // A create is one message, which commits.
     proxy.cut(CutPoint::Answer, 0);
     let created = o.store.insert(o.mailbox, titled("lost")).await.unwrap();
     assert_eq!(o.store.contact(o.mailbox, &[], created.id).await.unwrap(), created);
 
-    // Several in one statement, each with its own number.
+    // Several in one statement, each with its own number. The connection is a new one, on which the first create prepares it.
+    o.insert("prepares").await.unwrap();
     proxy.cut(CutPoint::Answer, 0);
     let created = o.store.insert_many(o.mailbox, vec![titled("a"), titled("b"), titled("c")]).await.unwrap();
     for contact in &created {
@@ -57,9 +74,9 @@ async fn a_commit_whose_answer_is_lost_is_looked_up_and_answered() {
     o.longer("prepares", || ()).await.unwrap();
     let armed = proxy.clone();
     o.longer("longer", move || armed.cut(CutPoint::Answer, 0)).await.unwrap();
-    assert_eq!(o.titles().await, ["first", "lost", "a", "b", "c", "prepares", "longer"]);
+    assert_eq!(o.titles().await, ["first", "lost", "prepares", "a", "b", "c", "prepares", "longer"]);
     assert_eq!(proxy.cuts(), 3);
-    assert!(found() > before);
+    assert_eq!(since(lookups, before), [("found", 3), ("absent", 0), ("unknown", 0)]);
     assert_eq!(o.count("select count(*) - max(seq) from changes").await, 0);
 }
 
@@ -87,7 +104,9 @@ async fn a_commit_whose_answer_is_lost_is_known_by_what_was_kept_in_it() {
 
 #[actix_web::test]
 async fn a_commit_that_never_arrived_is_refused_or_done_once() {
-    let (o, proxy) = behind_a_proxy().await;
+    let (o, proxy) = counting().await;
+    let lookups = "contactd_postgres_commit_lookups_total";
+    let before = outcomes(lookups);
     // A single statement is tried again, and stored once.
     proxy.cut(CutPoint::Request, 0);
     let created = o.store.insert(o.mailbox, titled("again")).await.unwrap();
@@ -100,8 +119,33 @@ async fn a_commit_that_never_arrived_is_refused_or_done_once() {
     assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
     assert_eq!(o.titles().await, ["first", "again", "prepares"]);
     assert_eq!(proxy.cuts(), 2);
+    assert_eq!(since(lookups, before), [("found", 0), ("absent", 2), ("unknown", 0)]);
     o.insert("after").await.unwrap();
     assert_eq!(o.count("select count(*) - max(seq) from changes").await, 0);
+}
+
+#[actix_web::test]
+async fn a_commit_whose_outcome_is_not_found_before_the_store_closes_is_unknown() {
+    let (o, proxy) = counting().await;
+    let lookups = "contactd_postgres_commit_lookups_total";
+    let before = outcomes(lookups);
+    // From the cut on, no server can be reached.
+    let away = proxy.clone();
+    proxy.meanwhile(move || away.refuse());
+    proxy.cut(CutPoint::Answer, 0);
+    let cut = async {
+        while proxy.cuts() == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    // The caller leaves, as at the end of a drain, and the store does not wait for longer.
+    tokio::select! {
+        lost = o.insert("lost") => panic!("{lost:?}"),
+        () = cut => {}
+    }
+    o.store.close().await;
+    assert_eq!(since(lookups, before), [("found", 0), ("absent", 0), ("unknown", 1)]);
+    assert_eq!(o.query("select count(*) from contacts"), "2");
 }
 
 #[actix_web::test]

@@ -6,6 +6,7 @@ pub(crate) mod between;
 mod both;
 mod cards;
 mod constants;
+mod counted;
 mod counts;
 mod emptying;
 mod filters;

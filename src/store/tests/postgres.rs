@@ -4,6 +4,7 @@ use crate::domain::handling::Handling;
 use crate::odata::filter::{Aliases, Model, filter as read_filter};
 use crate::store::tables::schema;
 use crate::store::tables::table::{Column, ColumnType};
+use crate::store::tests::proxy::LossTurn;
 use crate::store::tests::*;
 
 async fn on_postgres() -> Opened {
@@ -52,6 +53,7 @@ select current_setting('synchronous_commit'), current_setting('transaction_isola
 
 #[actix_web::test]
 async fn connections_that_died_meanwhile_cost_no_call() {
+    let _turn = LossTurn::shared().await;
     let (o, name) = named(Options::default()).await;
     let created = o.store.insert(o.mailbox, titled("a")).await.unwrap();
     let end =
@@ -317,6 +319,7 @@ async fn what_costs_too_much_is_stopped_on_a_standby_and_the_standby_is_asked_on
 
 #[actix_web::test]
 async fn sessions_to_a_primary_of_before_are_not_used_once_there_is_another() {
+    let _turn = LossTurn::shared().await;
     let mut old = Postgres::start(&[]);
     let new = old.standby("heir", &[]);
     let schema = old.schema();

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+
 /// What is lost with the connection.
 #[derive(Clone, Copy)]
 pub(super) enum CutPoint {
@@ -19,6 +21,8 @@ pub(super) enum CutPoint {
 pub(super) struct Proxy {
     pub(super) port: u16,
     state: Arc<ProxyState>,
+    /// The turn of the test, until the last clone is dropped.
+    _turn: Arc<LossTurn>,
 }
 
 struct ProxyState {
@@ -26,6 +30,8 @@ struct ProxyState {
     /// How many messages still pass; below 0 all do.
     passing: AtomicI64,
     cuts: AtomicUsize,
+    /// Whether new connections are closed at once.
+    refuses: AtomicBool,
     /// How many messages have come.
     messages: AtomicUsize,
     /// A hook after the cut, before the client notices it.
@@ -34,21 +40,48 @@ struct ProxyState {
 
 type Meanwhile = Box<dyn FnOnce() + Send>;
 
+/// Keeps tests that lose connections apart from a test that counts what becomes of lost commits: the counters are those of
+/// the process.
+pub(super) struct LossTurn {
+    _shared: Option<RwLockReadGuard<'static, ()>>,
+    _alone: Option<RwLockWriteGuard<'static, ()>>,
+}
+
+static LOSSES: RwLock<()> = RwLock::const_new(());
+
+impl LossTurn {
+    /// The turn of a test that only loses connections.
+    pub(super) async fn shared() -> Self {
+        Self { _shared: Some(LOSSES.read().await), _alone: None }
+    }
+
+    /// The turn of a test that counts.
+    pub(super) async fn alone() -> Self {
+        Self { _shared: None, _alone: Some(LOSSES.write().await) }
+    }
+}
+
 impl Proxy {
-    pub(super) fn to(server: u16) -> Self {
+    pub(super) fn to(server: u16, turn: LossTurn) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let state = ProxyState {
             cut: Mutex::new(CutPoint::Request),
             passing: AtomicI64::new(-1),
             cuts: AtomicUsize::new(0),
+            refuses: AtomicBool::new(false),
             messages: AtomicUsize::new(0),
             meanwhile: Mutex::new(None),
         };
-        let proxy = Self { port: listener.local_addr().unwrap().port(), state: Arc::new(state) };
+        let port = listener.local_addr().unwrap().port();
+        let proxy = Self { port, state: Arc::new(state), _turn: Arc::new(turn) };
         let state = Arc::clone(&proxy.state);
         std::thread::spawn(move || {
             for client in listener.incoming() {
-                let (client, server) = (client.unwrap(), TcpStream::connect(("127.0.0.1", server)).unwrap());
+                let client = client.unwrap();
+                if state.refuses.load(Ordering::SeqCst) {
+                    continue;
+                }
+                let server = TcpStream::connect(("127.0.0.1", server)).unwrap();
                 let state = Arc::clone(&state);
                 std::thread::spawn(move || state.serve(&client, &server));
             }
@@ -60,6 +93,11 @@ impl Proxy {
     pub(super) fn cut(&self, cut: CutPoint, after: i64) {
         *self.state.cut.lock().unwrap() = cut;
         self.state.passing.store(after, Ordering::SeqCst);
+    }
+
+    /// Closes new connections from now on.
+    pub(super) fn refuse(&self) {
+        self.state.refuses.store(true, Ordering::SeqCst);
     }
 
     /// Sets the hook for the next cut.

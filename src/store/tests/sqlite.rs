@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::store::tests::counted::sample;
 use crate::store::tests::*;
 
 /// Limits the growth of the database to less than `large`, until the writer reconnects.
@@ -27,6 +28,8 @@ fn assert_none_happened(results: &[Result<(), Error>]) {
 #[actix_web::test]
 async fn a_full_disk_ends_the_batch_and_nothing_of_it_is_stored() {
     let o = opened_on_file(Options::default()).await;
+    let errors = || sample("contactd_store_errors_total{kind=\"full\"}");
+    let before = errors();
     o.insert("before").await.unwrap();
     shrink(&o).await;
     let full = Box::pin(async { o.store.insert(o.mailbox, large()).await.map(drop) });
@@ -51,6 +54,7 @@ async fn a_full_disk_ends_the_batch_and_nothing_of_it_is_stored() {
     assert_none_happened(&o.in_one_commit(vec![o.insert("a"), full, o.insert("b")]).await);
     assert_eq!(o.titles().await, ["before"]);
     assert_eq!(o.count("select count(*) from phones").await, 3);
+    assert!(errors() >= before + 3);
 
     // The writer has a new connection, whose file may grow.
     o.store.insert(o.mailbox, large()).await.unwrap();
