@@ -60,7 +60,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts a server in this process. The clock is that of the process: what [`Server::freeze`] stops, it stops for all servers in it.
+    /// Starts a server in this process, with a clock of its own.
     ///
     /// # Panics
     /// It does not start.

@@ -33,6 +33,7 @@ mod copying;
 mod crash;
 mod database_files;
 mod deceit;
+mod documented_in_rust;
 mod documents;
 mod edge;
 mod engines;

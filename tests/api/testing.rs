@@ -24,6 +24,13 @@ fn a_server_is_there_in_one_line_and_gone_when_it_is_dropped() {
 }
 
 #[test]
+fn the_code_that_is_documented_for_rust_runs_here() {
+    let page = include_str!("../../docs/testing.md");
+    let code = page.split("\n```rust\n").nth(1).unwrap().split("```").next().unwrap();
+    assert_eq!(code, include_str!("documented_in_rust.rs"));
+}
+
+#[test]
 fn two_servers_of_one_process_do_not_see_each_other_and_handle_strictly() {
     let (one, other) = (Server::start(), Server::start());
     assert_eq!(one.user("ann").call("POST", "/me/contacts", Some(&json!({"givenName": "Ann"}))).status, 201);
