@@ -268,7 +268,7 @@ impl Access {
         found
     }
 
-    /// The same. It also says what kind of credential that is, and whether it has expired.
+    /// The same. It also says what kind of credential that is, and why it is not good.
     async fn find_caller(
         &self,
         store: &Store,
@@ -314,7 +314,7 @@ impl Access {
         }
         if let Some(provider) = self.1.as_ref().filter(|_| oidc::is_token(token)) {
             *kind = Kind::Provider;
-            return self.of_provider(store, &verified(provider, token).await?).await;
+            return self.of_provider(store, &verified(provider, token, end).await?).await;
         }
         let remembered = remembered(stored, &digest);
         let facts = if let Some(facts) = remembered {
@@ -324,7 +324,10 @@ impl Access {
                 Some(turn) => turn.acquire().await.ok(),
                 None => None,
             };
-            store.token_of_digest(&secret::hex(&digest)).await?.ok_or(Error::Unauthorized)?
+            store.token_of_digest(&secret::hex(&digest)).await?.map_err(|why| {
+                *end = why;
+                Error::Unauthorized
+            })?
         };
         if facts.expires.is_some_and(|end| end <= clock::now()) {
             *end = Auth::Expired;
@@ -395,9 +398,12 @@ fn developer(token: &str) -> Option<Principal> {
     is_name.then(|| Principal::parse(token)).flatten()
 }
 
-async fn verified(provider: &Provider, token: &str) -> Result<Verified, Error> {
+async fn verified(provider: &Provider, token: &str, end: &mut Auth) -> Result<Verified, Error> {
     provider.verify(token).await.map_err(|unverified| match unverified {
         Unverified::Refused(reason) => {
+            if reason == oidc::EXPIRED {
+                *end = Auth::Expired;
+            }
             tracing::debug!(reason, "a token of the identity provider was rejected");
             Error::Unauthorized
         }

@@ -23,6 +23,7 @@ use crate::domain::user::Trusted;
 use crate::metrics::list::{Done, KEY_FETCHES, KEYS_AGE};
 use crate::oidc::issuer::Issuer;
 use crate::oidc::keys::KeySet;
+pub(crate) use crate::oidc::token::EXPIRED;
 use crate::oidc::token::{Expected, MAX_TOKEN, SKEW, UnverifiedToken};
 use crate::trace;
 

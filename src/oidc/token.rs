@@ -16,6 +16,8 @@ pub(super) const MAX_TOKEN: usize = 16 << 10;
 const MAX_DEPTH: usize = 16;
 /// Tolerated difference between the issuer's clock and ours, in seconds.
 pub(super) const SKEW: i64 = 60;
+/// The reason for which an expired token is refused.
+pub(crate) const EXPIRED: &str = "it has expired";
 /// The last accepted Unix second, in the year 9999.
 const MAX_TIME: i64 = 253_402_300_799;
 /// Longest subject, in characters (OpenID Connect Core, section 2), and longest displayed name.
@@ -105,7 +107,7 @@ impl<'a> UnverifiedToken<'a> {
         }
         let expires = time(&self.claims, "exp")?.ok_or("it has no expiration time")?;
         if expires + SKEW <= now {
-            return Err("it has expired");
+            return Err(EXPIRED);
         }
         let issued = time(&self.claims, "iat")?;
         if time(&self.claims, "nbf")?.is_some_and(|begin| begin - SKEW > now)

@@ -5,6 +5,8 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -134,14 +136,18 @@ fn each_metric_has_a_test_that_moves_it() {
     let listed = MOVED_BY.iter().map(|(metric, _)| *metric).chain(OF_THE_SYSTEM);
     assert_eq!(listed.collect::<BTreeSet<_>>(), documented);
     for (metric, test) in MOVED_BY {
-        let (file, test) = test.split_once(' ').unwrap();
-        let folder = if file == "lost" { "src/store/tests" } else { "tests/api" };
-        let source = fs::read_to_string(root.join(folder).join(format!("{file}.rs"))).unwrap();
-        let body = source.split(&format!("fn {test}() {{")).nth(1).unwrap_or_else(|| panic!("there is no test {test}"));
-        let body = body.split("\n}\n").next().unwrap();
-        let body = body.replace("IN_FLIGHT", self::IN_FLIGHT);
-        assert!(body.contains(metric), "{test} says nothing of {metric}");
+        assert!(body_of(test).contains(metric), "{test} says nothing of {metric}");
     }
+}
+
+/// The text of a test: the first word is its file.
+pub fn body_of(test: &str) -> String {
+    let (file, test) = test.split_once(' ').unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let files = ["tests/api", "src/store/tests"].map(|folder| root.join(folder).join(format!("{file}.rs")));
+    let source = files.iter().find_map(|file| fs::read_to_string(file).ok()).unwrap();
+    let body = source.split(&format!("fn {test}() {{")).nth(1).unwrap_or_else(|| panic!("there is no test {test}"));
+    body.split("\n}\n").next().unwrap().replace("IN_FLIGHT", self::IN_FLIGHT)
 }
 
 #[test]
@@ -282,7 +288,7 @@ fn limits_of_graph_count_what_they_refuse() {
 #[test]
 fn reads_of_a_standby_count_by_what_it_answered() {
     let primary = Postgres::start(&[]);
-    let mut standby = primary.standby("reader", &[]);
+    let standby = primary.standby("reader", &[]);
     let schema = primary.schema();
     let (server, metrics) = serve_on(&schema.url, &["--dev", "--database-read", &schema.on(&primary, &standby).url]);
     let reads =
@@ -301,9 +307,21 @@ fn reads_of_a_standby_count_by_what_it_answered() {
         list();
         reads("behind") > 0.0
     });
-    standby.kill();
-    until(|| {
-        list();
-        reads("failed") > 0.0
+    let connections =
+        |state: &str| samples(&metrics)[&format!("contactd_store_readers{{state=\"{state}\",server=\"standby\"}}")];
+    assert!(connections("idle") > 0.0);
+    // The primary is asked once the standby has not answered for some seconds.
+    standby.freeze();
+    let (seen, begun) = (AtomicBool::new(false), Instant::now());
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !seen.load(Ordering::Relaxed) && begun.elapsed() < Duration::from_mins(1) {
+                list();
+            }
+        });
+        until(|| connections("busy") > 0.0);
+        until(|| reads("failed") > 0.0);
+        seen.store(true, Ordering::Relaxed);
     });
+    standby.thaw();
 }

@@ -43,6 +43,7 @@ mod fuzz;
 mod golden;
 mod hostile;
 mod importing;
+mod label_values;
 mod lifetime;
 mod listening;
 mod lost_answers;

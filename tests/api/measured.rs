@@ -26,10 +26,15 @@ pub fn start(place: &Place, arguments: &[&str]) -> (Program, Client) {
 pub fn serve_on(database: &str, arguments: &[&str]) -> (Program, Client) {
     let serve = ["serve", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0", "--database"];
     let server = Program::start(contactd(&[&serve[..], &[database], arguments].concat()));
+    let metrics = metrics_of(&server);
+    (server, metrics)
+}
+
+/// A client of a server's metrics' address.
+pub fn metrics_of(server: &Program) -> Client {
     let log = server.log();
     let line = log.lines().find_map(|line| line.strip_prefix("contactd metrics on http://")).unwrap();
-    let client = Client::new(line.strip_suffix("/metrics").unwrap(), "").unchecked();
-    (server, client)
+    Client::new(line.strip_suffix("/metrics").unwrap(), "").unchecked()
 }
 
 /// The samples, by their names with labels.

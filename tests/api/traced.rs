@@ -118,10 +118,15 @@ fn a_trace_goes_on_to_the_identity_provider() {
 
 /// A token of an issuer with a signature that nobody made.
 pub fn forged(issuer: &str) -> String {
+    forged_for(issuer, 600)
+}
+
+/// The same, which expires in so many seconds.
+pub fn forged_for(issuer: &str, seconds: i64) -> String {
     let encode = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
-    let now = Utc::now().timestamp();
+    let end = Utc::now().timestamp() + seconds;
     let claims = json!({
-        "iss": issuer, "aud": "api://contactd", "sub": "ann", "iat": now, "exp": now + 600, "scp": "Contacts.ReadWrite",
+        "iss": issuer, "aud": "api://contactd", "sub": "ann", "iat": end - 600, "exp": end, "scp": "Contacts.ReadWrite",
     });
     format!("{}.{}.{}", encode(json!({"alg": "RS256", "kid": "none", "typ": "JWT"})), encode(claims), "AAAA")
 }

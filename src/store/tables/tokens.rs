@@ -7,6 +7,7 @@ use crate::clock;
 use crate::domain::error::Error;
 use crate::domain::scopes::Scopes;
 use crate::domain::user::{Principal, User, UserName};
+use crate::metrics::list::Auth;
 use crate::store::Store;
 use crate::store::db::engine::{Row, Session};
 use crate::store::db::statement::Statement;
@@ -134,27 +135,37 @@ impl Store {
         self.write(None, work).await
     }
 
-    /// The token whose secret has this SHA-256, in hexadecimal, if it is valid.
+    /// The token whose secret has this SHA-256, in hexadecimal, or why it is not good. It is unknown too if its user was removed.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn token_of_digest(&self, digest: &str) -> Result<Option<TokenFacts>, Error> {
+    pub(crate) async fn token_of_digest(&self, digest: &str) -> Result<Result<TokenFacts, Auth>, Error> {
         let text = "
-select t.id, t.scopes, t.app, t.expiration_date_time, u.id, u.display_name, u.user_principal_name, u.mail, u.mailbox
+select t.id, t.scopes, t.app, t.expiration_date_time, u.id, u.display_name, u.user_principal_name, u.mail, u.mailbox,
+    t.revoked_date_time is not null, u.disabled_date_time is not null
 from tokens t left join users u on u.mailbox = t.mailbox
-where t.digest = $1 and t.revoked_date_time is null and coalesce(t.expiration_date_time > $2, true)
-    and (t.app is not null or u.id is not null and u.disabled_date_time is null)";
+where t.digest = $1 and (t.app is not null or u.id is not null)";
         let find = async |session: &mut Session| {
-            let Some(row) = session.row(Statement::new(text).bind(digest).bind(clock::now())).await? else {
-                return Ok(None);
+            let Some(row) = session.row(Statement::new(text).bind(digest)).await? else {
+                return Ok(Err(Auth::Unknown));
             };
             let (scopes, app): (String, Option<String>) = (row.get(1)?, row.get(2)?);
+            let (expires, revoked, disabled): (Option<i64>, bool, bool) = (row.get(3)?, row.get(9)?, row.get(10)?);
+            if revoked {
+                return Ok(Err(Auth::Revoked));
+            }
+            if expires.is_some_and(|end| end <= clock::now()) {
+                return Ok(Err(Auth::Expired));
+            }
+            if disabled {
+                return Ok(Err(Auth::Disabled));
+            }
             let scopes = Scopes::known(scopes.split(' '), app.is_some());
             let bearer = match app {
                 Some(app) => Bearer::App(app),
                 None => Bearer::User(users::read(&row, 4)?),
             };
-            Ok(Some(TokenFacts { id: row.get(0)?, bearer, scopes, expires: row.get(3)? }))
+            Ok(Ok(TokenFacts { id: row.get(0)?, bearer, scopes, expires }))
         };
         self.read_vital(find).await
     }

@@ -1,0 +1,479 @@
+//! A list of the test that moves each value of the metrics' labels, and the tests of those whose causes are faults of files, limits
+//! and credentials.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use chrono::{TimeDelta, Utc};
+use serde_json::json;
+
+use crate::app::{Client, SEED_REQUEST};
+use crate::causes::body_of;
+use crate::identity::{AUDIENCE, IdentityProvider};
+use crate::measured::{metrics_of, samples, serve_on, serve_tokens, start};
+use crate::operating::{create, make, run};
+use crate::postgres::Postgres;
+use crate::program::{Place, Program, serve_dev};
+use crate::receiver::{Mood, Receiver, until};
+use crate::traced::{forged, forged_for};
+
+/// The test that moves each value: the metric, the test (the first word is its file), and the values.
+const MOVED_BY: [(&str, &str, &[&str]); 38] = [
+    (
+        "contactd_auth_total",
+        "measured credentials_count_by_what_was_found_of_them",
+        &["stored ok", "stored unknown", "stored revoked", "stored disabled"],
+    ),
+    (
+        "contactd_auth_total",
+        "label_values tokens_that_the_server_sees_for_the_first_time_count_by_what_the_database_knows_of_them",
+        &["stored expired", "stored revoked", "stored disabled"],
+    ),
+    (
+        "contactd_auth_total",
+        "label_values tokens_of_the_operator_and_of_a_provider_count_by_what_was_found_of_them",
+        &["named ok", "named disabled", "provider ok", "provider denied"],
+    ),
+    (
+        "contactd_auth_total",
+        "label_values credentials_that_cannot_be_checked_are_counted_as_failed",
+        &["stored failed", "named failed", "dev failed", "provider failed", "provider expired"],
+    ),
+    (
+        "contactd_auth_total",
+        "measured the_keys_of_an_identity_provider_have_an_age_and_fetches_that_fail_count",
+        &["provider unknown"],
+    ),
+    (
+        "contactd_auth_total",
+        "measured each_metric_moves_when_its_cause_happens_and_none_has_a_label_that_a_client_chose",
+        &["dev ok", "dev unknown"],
+    ),
+    (
+        "contactd_http_connections",
+        "causes requests_in_progress_and_connections_are_counted_while_they_last",
+        &["active", "idle"],
+    ),
+    (
+        "contactd_http_connections_closed_total",
+        "measured heads_that_do_not_end_and_connections_that_wait_count_apart",
+        &["idle", "slow_head"],
+    ),
+    (
+        "contactd_http_connections_closed_total",
+        "measured limits_count_what_they_refuse_and_connections_why_they_are_closed",
+        &["slow_body", "address"],
+    ),
+    (
+        "contactd_http_connections_closed_total",
+        "label_values connections_that_are_too_many_or_whose_client_reads_nothing_count_when_they_are_closed",
+        &["slow_reader", "too_many"],
+    ),
+    (
+        "contactd_http_refused_total",
+        "measured limits_count_what_they_refuse_and_connections_why_they_are_closed",
+        &["token_rate", "address_rate", "body_time", "head"],
+    ),
+    (
+        "contactd_http_refused_total",
+        "measured each_metric_moves_when_its_cause_happens_and_none_has_a_label_that_a_client_chose",
+        &["body_size"],
+    ),
+    ("contactd_http_refused_total", "causes limits_of_graph_count_what_they_refuse", &["graph_throttle"]),
+    (
+        "contactd_http_refused_total",
+        "label_values limits_of_requests_at_once_and_of_memory_count_what_they_refuse",
+        &["in_flight", "in_flight_each", "buffered"],
+    ),
+    (
+        "contactd_http_refused_total",
+        "label_values unknown_tokens_beyond_the_limit_of_an_address_are_counted",
+        &["unknown_token"],
+    ),
+    (
+        "contactd_http_refused_total",
+        "label_values subscriptions_that_wait_for_their_receivers_are_limited_and_counted",
+        &["confirmations"],
+    ),
+    (
+        "contactd_notifications_total",
+        "measured notifications_count_by_what_became_of_them",
+        &["taken", "refused", "failed", "dropped"],
+    ),
+    (
+        "contactd_postgres_commit_lookups_total",
+        "lost a_commit_whose_answer_is_lost_is_looked_up_and_answered",
+        &["found"],
+    ),
+    ("contactd_postgres_commit_lookups_total", "lost a_commit_that_never_arrived_is_refused_or_done_once", &["absent"]),
+    (
+        "contactd_postgres_commit_lookups_total",
+        "lost a_commit_whose_outcome_is_not_found_before_the_store_closes_is_unknown",
+        &["unknown"],
+    ),
+    (
+        "contactd_postgres_connects_total",
+        "measured a_postgresql_server_that_goes_away_is_seen_in_its_metrics",
+        &["ok", "failed"],
+    ),
+    (
+        "contactd_postgres_standby_reads_total",
+        "causes reads_of_a_standby_count_by_what_it_answered",
+        &["fresh", "behind", "failed"],
+    ),
+    (
+        "contactd_provider_key_fetches_total",
+        "measured the_keys_of_an_identity_provider_have_an_age_and_fetches_that_fail_count",
+        &["ok", "failed"],
+    ),
+    (
+        "contactd_purged_total",
+        "measured what_the_database_holds_and_what_purges_take_is_told",
+        &["contacts", "changes", "audit", "keys"],
+    ),
+    ("contactd_purged_total", "label_values folders_that_a_purge_removes_are_counted", &["folders"]),
+    (
+        "contactd_store_writes_total",
+        "measured each_metric_moves_when_its_cause_happens_and_none_has_a_label_that_a_client_chose",
+        &["ok", "refused"],
+    ),
+    (
+        "contactd_store_writes_total",
+        "measured errors_of_the_database_count_and_so_do_the_writes_that_they_end",
+        &["failed"],
+    ),
+    (
+        "contactd_store_writes_total",
+        "counted writes_that_panic_and_those_whose_caller_has_left_are_counted",
+        &["panicked", "gave_up"],
+    ),
+    (
+        "contactd_tls_handshakes_total",
+        "measured tls_counts_its_handshakes_and_tells_when_the_certificate_ends",
+        &["ok", "failed"],
+    ),
+    ("contactd_store_errors_total", "sqlite a_full_disk_ends_the_batch_and_nothing_of_it_is_stored", &["full"]),
+    (
+        "contactd_store_errors_total",
+        "label_values a_file_that_may_not_grow_and_one_with_a_damaged_page_are_errors_of_their_kinds",
+        &["io", "corrupt"],
+    ),
+    (
+        "contactd_store_errors_total",
+        "measured errors_of_the_database_count_and_so_do_the_writes_that_they_end",
+        &["busy"],
+    ),
+    ("contactd_store_errors_total", "measured a_postgresql_server_that_goes_away_is_seen_in_its_metrics", &["lost"]),
+    (
+        "contactd_store_errors_total",
+        "counted a_database_that_may_only_be_read_is_an_error_of_no_kind_of_its_own",
+        &["other"],
+    ),
+    (
+        "contactd_store_query_duration_seconds",
+        "measured each_metric_moves_when_its_cause_happens_and_none_has_a_label_that_a_client_chose",
+        &["get", "page", "count", "search", "delta", "expand"],
+    ),
+    (
+        "contactd_store_readers",
+        "causes a_query_that_exceeds_its_time_counts_and_its_connection_is_busy_meanwhile",
+        &["busy primary"],
+    ),
+    (
+        "contactd_store_readers",
+        "measured each_metric_moves_when_its_cause_happens_and_none_has_a_label_that_a_client_chose",
+        &["idle primary"],
+    ),
+    (
+        "contactd_store_readers",
+        "causes reads_of_a_standby_count_by_what_it_answered",
+        &["busy standby", "idle standby"],
+    ),
+];
+
+/// A series with labels: its metric and their values. Those of calls and of the build are left out.
+fn labelled(series: &str) -> Option<(String, String)> {
+    let (name, labels) = series.split_once('{')?;
+    let is_of_calls = name.starts_with("contactd_http_request") || name == "contactd_build_info";
+    if is_of_calls || name.ends_with("_bucket") || name.ends_with("_sum") {
+        return None;
+    }
+    let values: Vec<_> = labels.split('"').skip(1).step_by(2).collect();
+    Some((name.trim_end_matches("_count").to_owned(), values.join(" ")))
+}
+
+/// The values of which docs/metrics.md says that they stay 0.
+fn staying() -> BTreeSet<(String, String)> {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md")).unwrap();
+    let (_, section) = page.split_once("\n## Values that stay 0\n").unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` |"));
+    let values = rows.flat_map(|(name, rest)| {
+        let values = rest.split(" |").next().unwrap().split('`').skip(1).step_by(2);
+        values.map(move |value| (name.to_owned(), value.to_owned()))
+    });
+    values.collect()
+}
+
+#[test]
+fn each_value_of_a_label_has_a_test_that_moves_it_or_stays_0_for_a_reason() {
+    let place = Place::new();
+    let (_server, metrics) = start(&place, &["--dev"]);
+    let told: BTreeSet<_> = samples(&metrics).keys().filter_map(|series| labelled(series)).collect();
+    let (mut listed, staying) = (staying(), staying());
+    for (metric, test, values) in MOVED_BY {
+        let body = body_of(test);
+        assert!(body.contains(metric), "{test} says nothing of {metric}");
+        for value in values {
+            for word in value.split(' ') {
+                // In a text, or in a name with labels.
+                assert!(
+                    body.contains(&format!("\"{word}\"")) || body.contains(&format!("\\\"{word}\\\"")),
+                    "{test} says nothing of {word}"
+                );
+            }
+            let moved = (metric.to_owned(), (*value).to_owned());
+            assert!(!staying.contains(&moved), "{moved:?} moves");
+            listed.insert(moved);
+        }
+    }
+    assert_eq!(listed, told);
+}
+
+/// Begins a create that waits for its body.
+fn waiting(server: &Program, token: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(&server.address).unwrap();
+    let head = format!(
+        "POST /me/contacts HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n\
+         Content-Length: 2\r\n\r\n{{"
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    stream
+}
+
+/// Four contacts of a mebibyte.
+fn fill(server: &Program) {
+    for _ in 0..4 {
+        server.user("ann").post("/me/contacts", json!({"personalNotes": "x".repeat(1 << 20)})).json(201);
+    }
+}
+
+/// Asks for them, and reads nothing.
+fn unread(server: &Program) -> TcpStream {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    socket.connect(&server.address.parse::<std::net::SocketAddr>().unwrap().into()).unwrap();
+    let mut stream = TcpStream::from(socket);
+    stream.write_all(b"GET /me/contacts HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ann\r\n\r\n").unwrap();
+    stream
+}
+
+#[test]
+fn limits_of_requests_at_once_and_of_memory_count_what_they_refuse() {
+    let place = Place::new();
+    let (server, metrics) = start(&place, &["--dev", "--max-buffered-each", "32", "--request-timeout", "600"]);
+    fill(&server);
+    let mut held = Vec::new();
+    until(|| {
+        if held.len() < 40 {
+            held.push(unread(&server));
+        }
+        samples(&metrics)["contactd_http_refused_total{reason=\"buffered\"}"] > 0.0
+    });
+    drop((held, server));
+
+    let place = Place::new();
+    let (server, metrics) = start(&place, &["--dev", "--max-requests", "1", "--max-requests-each", "1"]);
+    let refused = |reason: &str| samples(&metrics)[&format!("contactd_http_refused_total{{reason=\"{reason}\"}}")];
+    let mut stream = waiting(&server, "ann");
+    until(|| server.user("ann").get("/me").status == 429);
+    assert!(refused("in_flight_each") > 0.0 && refused("in_flight") < 1.0);
+    assert_eq!(server.user("bob").get("/me").status, 503);
+    assert!(refused("in_flight") > 0.0);
+    stream.write_all(b"}").unwrap();
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 201");
+}
+
+#[test]
+fn unknown_tokens_beyond_the_limit_of_an_address_are_counted() {
+    let place = Place::new();
+    let (server, metrics) = serve_tokens(&place, &[]);
+    let stranger = server.user("nonsense");
+    while stranger.get("/me").status == 401 {}
+    assert_eq!(stranger.get("/me").status, 429);
+    assert!(samples(&metrics)["contactd_http_refused_total{reason=\"unknown_token\"}"] > 0.0);
+}
+
+#[test]
+fn subscriptions_that_wait_for_their_receivers_are_limited_and_counted() {
+    let place = Place::new();
+    let (server, metrics) = start(&place, &["--dev", "--allow-notification-target", "127.0.0.1"]);
+    // It takes connections, and answers nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let terms = json!({
+        "changeType": "created", "resource": "me/contacts",
+        "notificationUrl": format!("http://{}/", silent.local_addr().unwrap()),
+        "expirationDateTime": (Utc::now() + TimeDelta::hours(1)).to_rfc3339(),
+    });
+    std::thread::scope(|scope| {
+        let subscribe = || server.user("ann").post("/subscriptions", &terms).status;
+        let asked: Vec<_> = (0..8).map(|_| scope.spawn(subscribe)).collect();
+        until(|| samples(&metrics)["contactd_http_refused_total{reason=\"confirmations\"}"] > 0.0);
+        drop(silent);
+        let statuses: Vec<_> = asked.into_iter().map(|asked| asked.join().unwrap()).collect();
+        assert!(statuses.contains(&429) && statuses.contains(&400), "{statuses:?}");
+    });
+}
+
+#[test]
+fn connections_that_are_too_many_or_whose_client_reads_nothing_count_when_they_are_closed() {
+    let place = Place::new();
+    let limits = ["--dev", "--request-timeout", "1", "--max-connections", "3", "--max-connections-address", "50"];
+    let (server, metrics) = start(&place, &limits);
+    let closed =
+        |reason: &str| samples(&metrics)[&format!("contactd_http_connections_closed_total{{reason=\"{reason}\"}}")];
+    fill(&server);
+    let reader = unread(&server);
+    until(|| closed("slow_reader") > 0.0);
+    let waiting: Vec<_> = (0..6).map(|_| TcpStream::connect(&server.address).unwrap()).collect();
+    until(|| closed("too_many") > 0.0);
+    drop((reader, waiting));
+}
+
+#[test]
+fn tokens_that_the_server_sees_for_the_first_time_count_by_what_the_database_knows_of_them() {
+    let place = Place::new();
+    let (server, metrics) = serve_tokens(&place, &[]);
+    let auth = |result: &str| samples(&metrics)[&format!("contactd_auth_total{{kind=\"stored\",result=\"{result}\"}}")];
+    let token = |name: &str| create(&place.database(), &["--user", "ann", "--name", name]);
+    let (expired, revoked, disabled) = (token("expired"), token("revoked"), token("disabled"));
+    let rows = rusqlite::Connection::open(place.database()).unwrap();
+    rows.busy_timeout(Duration::from_mins(1)).unwrap();
+    for (token, result, change) in [
+        (expired, "expired", "update tokens set expiration_date_time = 1 where name = 'expired'"),
+        (revoked, "revoked", "update tokens set revoked_date_time = 1 where name = 'revoked'"),
+        (disabled, "disabled", "update users set disabled_date_time = 1 where id = 'ann'"),
+    ] {
+        rows.execute_batch(change).unwrap();
+        let before = auth(result);
+        assert_eq!(server.user(&token).get("/me").status, 401, "{result}");
+        assert!((auth(result) - before - 1.0).abs() < 0.1, "{result}");
+    }
+    assert!(auth("ok") < 1.0 && auth("unknown") < 1.0);
+}
+
+#[test]
+fn tokens_of_the_operator_and_of_a_provider_count_by_what_was_found_of_them() {
+    let (place, mut provider) = (Place::new(), IdentityProvider::start());
+    make(&place.database());
+    let file = place.file("tokens");
+    fs::write(&file, "ann=hunter2").unwrap();
+    let issuer = provider.issuer.clone();
+    let (server, metrics) =
+        start(&place, &["--token-file", file.to_str().unwrap(), "--oidc-issuer", &issuer, "--oidc-audience", AUDIENCE]);
+    let auth = |kind: &str, result: &str| {
+        samples(&metrics)[&format!("contactd_auth_total{{kind=\"{kind}\",result=\"{result}\"}}")]
+    };
+    let ann = server.user("hunter2");
+    ann.get("/me").json(200);
+    assert!(auth("named", "ok") > 0.0 && auth("named", "disabled") < 1.0);
+    run(&place.database(), &["user", "disable", "ann"]);
+    assert_eq!(ann.get("/me").status, 401);
+    assert!(auth("named", "disabled") > 0.0);
+    server.user(&provider.user("bob", "Contacts.ReadWrite")).get("/me").json(200);
+    assert!(auth("provider", "ok") > 0.0 && auth("provider", "denied") < 1.0);
+    assert_eq!(server.user(&provider.user("carol", "offline_access")).get("/me").status, 403);
+    assert!(auth("provider", "denied") > 0.0);
+}
+
+#[test]
+fn credentials_that_cannot_be_checked_are_counted_as_failed() {
+    let (place, provider, mut postgres) = (Place::new(), Receiver::new(), Postgres::start(&[]));
+    let schema = postgres.schema();
+    let file = place.file("tokens");
+    fs::write(&file, "ann=hunter2").unwrap();
+    provider.set(Mood::Refuses(500));
+    let issuer = provider.url("");
+    let oidc = ["--oidc-issuer", &issuer, "--oidc-audience", "api://contactd"];
+    let servers = [
+        serve_on(&schema.url, &[&["--token-file", file.to_str().unwrap()][..], &oidc].concat()),
+        serve_on(&schema.url, &["--dev"]),
+    ];
+    let auth = |metrics: &Client, kind: &str, result: &str| {
+        samples(metrics)[&format!("contactd_auth_total{{kind=\"{kind}\",result=\"{result}\"}}")]
+    };
+    let [(server, metrics), (dev, metrics_of_dev)] = &servers;
+    // The provider has no keys, but an expired token needs none.
+    assert_eq!(server.user(&forged(&issuer)).get("/me").status, 503);
+    assert!(auth(metrics, "provider", "failed") > 0.0);
+    assert_eq!(server.user(&forged_for(&issuer, -600)).get("/me").status, 401);
+    assert!(auth(metrics, "provider", "expired") > 0.0);
+    postgres.kill();
+    assert_eq!(server.user("unknown").get("/me").status, 503);
+    assert_eq!(server.user("hunter2").get("/me").status, 503);
+    assert_eq!(dev.user("bob").get("/me").status, 503);
+    assert!(auth(metrics, "stored", "failed") > 0.0 && auth(metrics, "named", "failed") > 0.0);
+    assert!(auth(metrics_of_dev, "dev", "failed") > 0.0);
+}
+
+#[test]
+fn folders_that_a_purge_removes_are_counted() {
+    let place = Place::new();
+    let (server, metrics) = start(&place, &["--dev"]);
+    let ann = server.user("ann");
+    let id = ann.post("/me/contactFolders", json!({"displayName": "gone"})).id();
+    ann.delete(&format!("/me/contactFolders/{id}")).empty(204);
+    drop((server, metrics));
+    let rows = rusqlite::Connection::open(place.database()).unwrap();
+    let aged = rows.execute("update folders set deleted_date_time = 1 where deleted_date_time is not null", []);
+    assert_eq!(aged.unwrap(), 1);
+    drop(rows);
+    let (_server, metrics) = start(&place, &["--dev"]);
+    until(|| samples(&metrics)["contactd_purged_total{what=\"folders\"}"] > 0.0);
+}
+
+#[test]
+fn a_file_that_may_not_grow_and_one_with_a_damaged_page_are_errors_of_their_kinds() {
+    let errors =
+        |metrics: &Client, kind: &str| samples(metrics)[&format!("contactd_store_errors_total{{kind=\"{kind}\"}}")];
+    let place = Place::new();
+    let database = place.database();
+    // No file may grow past 1 MiB; the signal that says so is ignored, and the write fails instead.
+    let limited = "trap '' XFSZ; ulimit -f 2048; exec \"$0\" \"$@\"";
+    let mut command = Command::new("sh");
+    command.args(["-c", limited, env!("CARGO_BIN_EXE_contactd"), "serve", "--dev", "--listen", "127.0.0.1:0"]);
+    command.args(["--metrics-listen", "127.0.0.1:0", "--database", database.to_str().unwrap()]);
+    command.stdin(Stdio::null()).stderr(Stdio::piped());
+    let server = Program::start(command);
+    let (ann, metrics) = (server.user("ann"), metrics_of(&server));
+    assert!(errors(&metrics, "io") < 1.0);
+    let notes = json!({"personalNotes": "x".repeat(100_000)});
+    until(|| ann.post("/me/contacts", &notes).status == 503);
+    assert!(errors(&metrics, "io") > 0.0);
+    drop(server);
+
+    let place = Place::new();
+    let database = place.database();
+    let mut server = Program::start(serve_dev(&database));
+    server.user("ann").post("/me/contacts/$ref", SEED_REQUEST).json(201);
+    server.signal("TERM");
+    assert!(server.ended(Duration::from_mins(1)).success());
+    let rows = rusqlite::Connection::open(&database).unwrap();
+    let query = "select rootpage from sqlite_master where name = 'phones'";
+    let page: u32 = rows.query_row(query, [], |row| row.get(0)).unwrap();
+    drop(rows);
+    let (server, metrics) = start(&place, &["--dev"]);
+    let file = fs::OpenOptions::new().write(true).open(&database).unwrap();
+    file.write_at(&[0x5a; 4096], u64::from(page - 1) * 4096).unwrap();
+    assert!(errors(&metrics, "corrupt") < 1.0);
+    assert_eq!(server.user("ann").get("/me/contacts").status, 503);
+    assert!(errors(&metrics, "corrupt") > 0.0);
+}
