@@ -65,7 +65,7 @@ fn fill(database: &Database) -> Vec<String> {
             let digest = secret::hex(&secret::digest(&token(user)));
             let bearer = Principal::User(name);
             let token = NewToken { bearer, digest, name: None, scopes: Scopes::all(false), expires: None };
-            store.make_token(token).await.unwrap();
+            store.create_token(token).await.unwrap();
         }
         store.close().await;
         large

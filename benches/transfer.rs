@@ -20,7 +20,7 @@ use contactd::store::{Database, Listing, Options, Store};
 use contactd::transfer::encode::ExportFormat;
 use contactd::transfer::export::{self, Export, ExportOutput, Photos};
 use contactd::transfer::import::{self, ImportJob, ImportListener};
-use contactd::transfer::reading::{How, ReadRecord};
+use contactd::transfer::reading::{ReadRecord, ReadingSettings};
 use contactd::vcard::record::RecordContent;
 
 const ROUNDS: usize = 3;
@@ -108,7 +108,7 @@ async fn opened(path: &Path) -> (Store, i64) {
 }
 
 async fn imported(store: &Store, mailbox: i64, file: Box<dyn Read + Send>) {
-    let job = ImportJob::new(mailbox, "bench".to_owned(), How::new(Detect::default(), &GraphFile));
+    let job = ImportJob::new(mailbox, "bench".to_owned(), ReadingSettings::new(Detect::default(), &GraphFile));
     import::run(store, job, file, &mut Silent).await.unwrap();
 }
 

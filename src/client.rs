@@ -121,7 +121,7 @@ pub(crate) struct HttpAnswer {
 pub(crate) struct HttpClient {
     tls: TlsConnector,
     /// Time limit of the whole exchange, from name resolution to the end of the answer.
-    patience: Duration,
+    timeout: Duration,
     /// Maximum size of the body of an answer, in bytes.
     max_body: usize,
 }
@@ -131,7 +131,7 @@ impl HttpClient {
     ///
     /// # Errors
     /// One line: the file cannot be read.
-    pub(crate) fn new(ca_file: Option<&Path>, patience: Duration, max_body: usize) -> Result<Self, String> {
+    pub(crate) fn new(ca_file: Option<&Path>, timeout: Duration, max_body: usize) -> Result<Self, String> {
         let mut roots = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect::<RootCertStore>();
         if let Some(path) = ca_file {
             let reason = |error: &dyn fmt::Display| format!("{}: {error}", path.display());
@@ -148,20 +148,20 @@ impl HttpClient {
         let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
         let config = config.with_safe_default_protocol_versions().map_err(|error| error.to_string())?;
         let tls = Arc::new(config.with_root_certificates(roots).with_no_client_auth()).into();
-        Ok(Self { tls, patience, max_body })
+        Ok(Self { tls, timeout, max_body })
     }
 
     /// Sends a request to one of the addresses, as a part of the trace that the running task works for. The body of the answer is
-    /// read only if `to_its_end` is set.
+    /// read only if `reads_body` is set.
     pub(crate) async fn exchange(
         &self,
         target: &RequestTarget,
         addresses: impl Future<Output = Result<Vec<SocketAddr>, CallError>>,
         request: Builder,
         body: impl Into<Bytes>,
-        to_its_end: bool,
+        reads_body: bool,
     ) -> Result<HttpAnswer, CallError> {
-        let late = || CallError(format!("a host that does not respond within {} ms", self.patience.as_millis()));
+        let late = || CallError(format!("a host that does not respond within {} ms", self.timeout.as_millis()));
         let request = traced(request)
             .uri(&target.path)
             .header(HOST, &target.authority)
@@ -169,8 +169,8 @@ impl HttpClient {
             .header(CONNECTION, "close")
             .body(Full::new(body.into()))
             .map_err(|_| "a URL that cannot be requested")?;
-        let work = self.over_connection(target, addresses, request, to_its_end);
-        tokio::time::timeout(self.patience, work).await.unwrap_or_else(|_| Err(late()))
+        let work = self.over_connection(target, addresses, request, reads_body);
+        tokio::time::timeout(self.timeout, work).await.unwrap_or_else(|_| Err(late()))
     }
 
     async fn over_connection(
@@ -178,7 +178,7 @@ impl HttpClient {
         target: &RequestTarget,
         addresses: impl Future<Output = Result<Vec<SocketAddr>, CallError>>,
         request: Request<Full<Bytes>>,
-        to_its_end: bool,
+        reads_body: bool,
     ) -> Result<HttpAnswer, CallError> {
         let mut stream = Err(CallError::from("a host that does not accept connections"));
         for address in addresses.await? {
@@ -189,7 +189,7 @@ impl HttpClient {
         }
         let stream = stream?;
         if !target.https {
-            return self.send(TokioIo::new(stream), request, to_its_end).await;
+            return self.send(TokioIo::new(stream), request, reads_body).await;
         }
         let name = ServerName::try_from(target.host.clone()).map_err(|_| "a host that no certificate can name")?;
         let stream = self
@@ -197,14 +197,14 @@ impl HttpClient {
             .connect(name, stream)
             .await
             .map_err(|error| CallError(format!("a host without a trusted certificate: {error}")))?;
-        self.send(TokioIo::new(stream), request, to_its_end).await
+        self.send(TokioIo::new(stream), request, reads_body).await
     }
 
     async fn send(
         &self,
         stream: impl Read + Write + Unpin,
         request: Request<Full<Bytes>>,
-        to_its_end: bool,
+        reads_body: bool,
     ) -> Result<HttpAnswer, CallError> {
         let no_http = |_| CallError::from("a host that does not respond in HTTP");
         let mut client = http1::Builder::new();
@@ -213,7 +213,7 @@ impl HttpClient {
         let exchange = async move {
             let answer = sender.send_request(request).await.map_err(no_http)?;
             let (head, body) = answer.into_parts();
-            let body = if to_its_end { Limited::new(body, self.max_body).collect().await.ok() } else { None };
+            let body = if reads_body { Limited::new(body, self.max_body).collect().await.ok() } else { None };
             let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
             Ok(HttpAnswer {
                 status: head.status.as_u16(),

@@ -6,6 +6,7 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use chrono::Utc;
 use sha2::{Digest as _, Sha256};
@@ -244,10 +245,14 @@ fn numbered(now: i64, number: u64, random: [u8; 16]) -> Uuid {
     Builder::from_unix_timestamp_millis(now.max(0).unsigned_abs() / 1_000, &bytes).into_uuid()
 }
 
+/// A period in microseconds.
+pub(crate) fn micros(period: Duration) -> i64 {
+    i64::try_from(period.as_micros()).unwrap_or(i64::MAX)
+}
+
 /// A time in UTC microseconds as the system's.
-#[cfg(feature = "otlp")]
 pub(crate) fn system_time(micros: i64) -> std::time::SystemTime {
-    std::time::UNIX_EPOCH + std::time::Duration::from_micros(micros.max(0).unsigned_abs())
+    std::time::UNIX_EPOCH + Duration::from_micros(micros.max(0).unsigned_abs())
 }
 
 /// The id of a part of a trace: random, and never 0.

@@ -13,7 +13,7 @@ use crate::notify::Inside;
 use crate::store::Store;
 use crate::testkit::{self, Kit, KitMount, Watch};
 
-/// Which front ends are served besides Graph, and the settings of each.
+/// The front ends besides Graph, and the settings of each.
 #[derive(Debug, Clone)]
 pub struct FrontEndSettings {
     /// The Graph facade.

@@ -163,7 +163,7 @@ fn is_number(text: &str) -> bool {
 struct ParseState {
     /// Number of values that are still allowed.
     left: usize,
-    /// Whether letter case tells names apart.
+    /// Whether names that differ in letter case only are distinct.
     case_sensitive: bool,
     /// The remaining numbers.
     numbers: std::vec::IntoIter<String>,

@@ -7,36 +7,36 @@ use contactd::cli::config::{Cli, Command};
 use contactd::cli::layers::{self, Stopped};
 use contactd::cli::output::Failure;
 use contactd::cli::{
-    admin, audit, copy, exec, export, health, import, manual, openapi, seed, serve, upgrade, upkeep, version,
+    admin, audit, copy, exec, export, health, import, maintenance, manual, openapi, seed, serve, upgrade, version,
 };
 use contactd::http::tls;
 
 #[actix_web::main]
 async fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
-    if let Some(text) = version::asked(&arguments) {
+    if let Some(text) = version::requested_text(&arguments) {
         let _ = std::io::stdout().write_all(text.as_bytes());
         return ExitCode::SUCCESS;
     }
     let command = match layers::parse(&arguments) {
         Ok(Cli { command }) => command,
         Err(Stopped::Clap(error)) => error.exit(),
-        Err(Stopped::Refused(reason)) => return Failure::usage(reason).tell(),
+        Err(Stopped::Refused(reason)) => return Failure::usage(reason).print(),
         Err(Stopped::Printed(text)) => {
             let _ = std::io::stdout().write_all(text.as_bytes());
             return ExitCode::SUCCESS;
         }
     };
-    run(command).await.unwrap_or_else(|failure| failure.tell())
+    run(command).await.unwrap_or_else(|failure| failure.print())
 }
 
 async fn run(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Serve(config) => serve::run(*config).await?,
         Command::Exec(config) => return exec::run(*config).await,
-        Command::Backup(config) => upkeep::backup(&config).await?,
-        Command::Restore(config) => upkeep::restore(&config).await?,
-        Command::Check(config) => return upkeep::check(&config).await,
+        Command::Backup(config) => maintenance::backup(&config).await?,
+        Command::Restore(config) => maintenance::restore(&config).await?,
+        Command::Check(config) => return maintenance::check(&config).await,
         Command::Upgrade(config) => upgrade::run(&config).await?,
         Command::Copy(config) => copy::run(&config).await?,
         Command::Import(config) => import::run(*config).await?,

@@ -13,8 +13,9 @@ pub(crate) fn reason(path: &Path, error: &Error) -> String {
     }
     let (user, group) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     let text = format!("{text}; this process runs as user {user}, group {group}");
-    let here = Path::new(".");
-    let mut folders = path.ancestors().skip(1).map(|folder| if folder.as_os_str().is_empty() { here } else { folder });
+    let current_folder = Path::new(".");
+    let mut folders =
+        path.ancestors().skip(1).map(|folder| if folder.as_os_str().is_empty() { current_folder } else { folder });
     let nearest = folders.find_map(|folder| Some((folder, folder.metadata().ok()?)));
     let of = |what: &str, path: &Path, file: &Metadata| {
         let mode = file.mode() & 0o7777;

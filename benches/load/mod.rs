@@ -118,7 +118,7 @@ pub fn by_library(span: Duration, database: &Path, guarded: bool) -> f64 {
             scopes: Scopes::all(false),
             expires: None,
         };
-        let token = store.make_token(token).await.unwrap().id;
+        let token = store.create_token(token).await.unwrap().id;
         let actor = Actor {
             name: "ann".to_owned(),
             token: Some(token),
@@ -129,7 +129,7 @@ pub fn by_library(span: Duration, database: &Path, guarded: bool) -> f64 {
             action: "POST /{user}/contacts".to_owned(),
             ..Actor::default()
         };
-        let acting = if guarded { store.acting(actor) } else { store.clone() };
+        let acting = if guarded { store.with_actor(actor) } else { store.clone() };
         let body = Json::read(BODY.as_bytes()).unwrap();
         let patch = read(Shape::Beta, body, Handling::Lenient, Purpose::Create).unwrap();
         let started = Instant::now();

@@ -9,9 +9,9 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::cli::arguments::{AnyDatabase, any_name, display_name, issuer, period, user_name};
-use crate::cli::output::{Form, micros, print_json, print_line, reason, time};
+use crate::cli::output::{Form, print_json, print_line, reason, time};
 use crate::cli::phone::{PhoneArgs, SignIn};
-use crate::cli::shown;
+use crate::cli::to_json;
 use crate::clock;
 use crate::domain::date;
 use crate::domain::error::Error;
@@ -196,7 +196,7 @@ pub async fn users(config: UsersArgs) -> Result<(), String> {
                 let user = made.ok_or_else(|| format!("user '{}' already exists", name.as_str()))?;
                 let word = shell_word(&user.id);
                 let hint = format!("contactd token create --user {word}");
-                form.say(&format!("added {}; create a token with: {hint}", user.id), &shown::user(&user));
+                form.print(&format!("added {}; create a token with: {hint}", user.id), &to_json::user(&user));
                 Ok(())
             }
             UserCommand::List => {
@@ -205,23 +205,23 @@ pub async fn users(config: UsersArgs) -> Result<(), String> {
             }
             UserCommand::Disable { name } => {
                 let user = store.disable_user(&name, true).await.map_err(reason)?;
-                form.say(&format!("{} is disabled", user.id), &shown::user_with(&user, "disabled", true));
+                form.print(&format!("{} is disabled", user.id), &to_json::user_with(&user, "disabled", true));
                 Ok(())
             }
             UserCommand::Enable { name } => {
                 let user = store.disable_user(&name, false).await.map_err(reason)?;
-                form.say(&format!("{} is enabled", user.id), &shown::user_with(&user, "disabled", false));
+                form.print(&format!("{} is enabled", user.id), &to_json::user_with(&user, "disabled", false));
                 Ok(())
             }
             UserCommand::Bind { name, subject, issuer } => {
                 let user = store.bind_name(&name, issuer, &subject).await.map_err(reason)?;
                 let line = format!("{} is {}", user.user_principal_name, user.id);
-                form.say(&line, &shown::user_with(&user, "bound", true));
+                form.print(&line, &to_json::user_with(&user, "bound", true));
                 Ok(())
             }
             UserCommand::Unbind { name } => {
                 let user = store.unbind_name(&name).await.map_err(reason)?;
-                form.say(&format!("{} is no longer bound", user.id), &shown::user_with(&user, "bound", false));
+                form.print(&format!("{} is no longer bound", user.id), &to_json::user_with(&user, "bound", false));
                 Ok(())
             }
             UserCommand::Remove { name, yes } => {
@@ -231,7 +231,7 @@ pub async fn users(config: UsersArgs) -> Result<(), String> {
                 }
                 store.remove_user(&name).await.map_err(reason)?;
                 let line = format!("removed {} and all their contacts", found.id);
-                form.say(&line, &shown::user_with(&found, "removed", true));
+                form.print(&line, &to_json::user_with(&found, "removed", true));
                 Ok(())
             }
         })
@@ -251,9 +251,9 @@ fn list_users(accounts: &[Account], form: Form) {
             let bound = if known.bound { "bound" } else { "-" };
             fields.extend([&*known.issuer, &known.subject, known.claimed_name.as_deref().unwrap_or("-"), bound]);
         }
-        (fields.into_iter().map(str::to_owned).collect(), shown::account(account))
+        (fields.into_iter().map(str::to_owned).collect(), to_json::account(account))
     };
-    form.list(&heads, &accounts.iter().map(row).collect::<Vec<_>>());
+    form.print_list(&heads, &accounts.iter().map(row).collect::<Vec<_>>());
 }
 
 /// Asks for confirmation on the terminal, if there is one.
@@ -290,20 +290,20 @@ pub async fn tokens(config: TokensArgs) -> Result<(), String> {
                 };
                 let tokens = store.tokens().await.map_err(reason)?;
                 let wanted = tokens.iter().filter(|token| only.as_ref().is_none_or(|id| *id == token.bearer));
-                let rows: Vec<_> = wanted.map(|token| (token_row(token), shown::token(token))).collect();
-                form.list(&["ID", "BEARER", "NAME", "PERMITS", "STATE", "CREATED", "USED"], &rows);
+                let rows: Vec<_> = wanted.map(|token| (token_row(token), to_json::token(token))).collect();
+                form.print_list(&["ID", "BEARER", "NAME", "PERMITS", "STATE", "CREATED", "USED"], &rows);
                 Ok(())
             }
             TokenCommand::Revoke { id } => {
                 let token = store.revoke_token(id).await.map_err(reason)?;
-                form.say(&format!("token {} of {} is revoked", token.id, token.bearer), &shown::token(&token));
+                form.print(&format!("token {} of {} is revoked", token.id, token.bearer), &to_json::token(&token));
                 Ok(())
             }
         })
         .await
 }
 
-/// What `contactd token create` is asked for.
+/// The options of `contactd token create`.
 struct TokenOptions {
     user: Option<UserName>,
     app: Option<String>,
@@ -329,20 +329,20 @@ async fn create_token(store: &Store, wanted: TokenOptions, form: Form) -> Result
         return Err("--qr and --apple-profile are for users: CardDAV has no applications".to_owned());
     }
     let scopes = match scope.as_slice() {
-        [] => Scopes::usual(is_application),
+        [] => Scopes::default_for(is_application),
         named => Scopes::parse(&named.join(" "), is_application).map_err(|why| format!("--scope: {why}"))?,
     };
-    let expires = expires.map(|period| clock::now().saturating_add(micros(period)));
+    let expires = expires.map(|period| clock::now().saturating_add(clock::micros(period)));
     let secret = secret::token()?;
     let digest = secret::hex(&secret::digest(&secret));
     let token = NewToken { bearer, digest, name, scopes, expires };
-    let token = store.make_token(token).await.map_err(reason)?;
+    let token = store.create_token(token).await.map_err(reason)?;
     if form.is_json() {
-        let mut told = shown::token(&token);
-        told["token"] = secret.clone().into();
-        print_json(&told);
+        let mut json_value = to_json::token(&token);
+        json_value["token"] = secret.clone().into();
+        print_json(&json_value);
         let sign_in = SignIn { user: &token.bearer, password: &secret, name: token.name.as_deref() };
-        return if phone.wants_more() { phone.tell(&sign_in) } else { Ok(()) };
+        return if phone.wants_more() { phone.print(&sign_in) } else { Ok(()) };
     }
     let _ = writeln!(
         std::io::stderr(),
@@ -356,11 +356,11 @@ async fn create_token(store: &Store, wanted: TokenOptions, form: Form) -> Result
     if is_application {
         return Ok(());
     }
-    phone.tell(&SignIn { user: &token.bearer, password: &secret, name: token.name.as_deref() })
+    phone.print(&SignIn { user: &token.bearer, password: &secret, name: token.name.as_deref() })
 }
 
 fn token_row(token: &Token) -> Vec<String> {
-    let state = match shown::state(token) {
+    let state = match to_json::state(token) {
         "valid" => format!("until {}", time(token.expires)),
         state => state.to_owned(),
     };
@@ -389,11 +389,11 @@ pub async fn shares(config: SharesArgs) -> Result<(), String> {
                 if of.mailbox == with.mailbox {
                     return Err("the owner already has access to the mailbox".to_owned());
                 }
-                let share = store.acting_for_operator(of.mailbox, "share add").share(of.mailbox, with, write).await;
+                let share = store.with_operator(of.mailbox, "share add").share(of.mailbox, with, write).await;
                 let share = share.map_err(reason)?;
                 let line =
                     format!("the mailbox of {} is shared with {} ({})", of.id, share.user.id, role(share.can_write));
-                form.say(&line, &shown::share(&of, &share));
+                form.print(&line, &to_json::share(&of, &share));
                 let missing = missing(store, &share.user, write).await?;
                 if let Some(missing) = missing.filter(|_| !form.is_json()) {
                     print_line(&missing);
@@ -405,20 +405,20 @@ pub async fn shares(config: SharesArgs) -> Result<(), String> {
                 let shares = store.shares(of.mailbox).await.map_err(reason)?;
                 let row = |share: &Share| {
                     let fields = vec![share.user.id.clone(), role(share.can_write).to_owned()];
-                    (fields, shown::share(&of, share))
+                    (fields, to_json::share(&of, share))
                 };
-                form.list(&["WITH", "MAY"], &shares.iter().map(row).collect::<Vec<_>>());
+                form.print_list(&["WITH", "MAY"], &shares.iter().map(row).collect::<Vec<_>>());
                 Ok(())
             }
             ShareCommand::Remove { of, with } => {
                 let (of, with) = (user(store, &of).await?, user(store, &with).await?);
-                let store = store.acting_for_operator(of.mailbox, "share remove");
+                let store = store.with_operator(of.mailbox, "share remove");
                 store.unshare(of.mailbox, with.clone()).await.map_err(|error| match error {
                     Error::NotFound => format!("the mailbox of {} is not shared with {}", of.id, with.id),
                     error => reason(error),
                 })?;
                 let line = format!("the mailbox of {} is no longer shared with {}", of.id, with.id);
-                form.say(&line, &json!({"of": of.id, "with": with.id, "removed": true}));
+                form.print(&line, &json!({"of": of.id, "with": with.id, "removed": true}));
                 Ok(())
             }
         })
@@ -433,7 +433,7 @@ async fn missing(store: &Store, with: &User, write: bool) -> Result<Option<Strin
     }
     let (id, now) = (&with.id, clock::now());
     let permits = |token: &Token| {
-        let scopes = Scopes::known(token.scopes.split(' '), false);
+        let scopes = Scopes::from_known_names(token.scopes.split(' '), false);
         let is_good = token.revoked.is_none() && token.expires.is_none_or(|end| end > now);
         is_good && if write { scopes.may_write_shared() } else { scopes.may_read_shared() }
     };

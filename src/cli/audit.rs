@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::cli::arguments::{AnyDatabase, any_name, period};
 use crate::cli::output::{Form, ago, reason, time};
-use crate::cli::shown;
+use crate::cli::to_json;
 use crate::domain::error::Error;
 use crate::store::{AuditQuery, Store};
 
@@ -64,10 +64,10 @@ pub async fn run(config: AuditArgs) -> Result<(), String> {
                     or_none(token.as_deref()),
                     or_none(request.as_deref()),
                 ];
-                (fields, shown::audit(entry))
+                (fields, to_json::audit(entry))
             });
             let heads = ["TIME", "BY", "ADDRESS", "ACTION", "MAILBOX", "ITEM", "TOKEN", "REQUEST"];
-            config.form.list(&heads, &rows.collect::<Vec<_>>());
+            config.form.print_list(&heads, &rows.collect::<Vec<_>>());
             Ok(())
         })
         .await

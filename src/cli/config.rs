@@ -9,12 +9,12 @@ use crate::cli::exec::{self, ExecArgs};
 use crate::cli::export::ExportArgs;
 use crate::cli::health::HealthArgs;
 use crate::cli::import::ImportArgs;
+use crate::cli::maintenance::{BackupArgs, CheckArgs, RestoreArgs};
 use crate::cli::manual::{CompletionsArgs, ManualArgs};
 use crate::cli::openapi::OpenapiArgs;
 use crate::cli::seed::SeedArgs;
 use crate::cli::serve_options::ServeArgs;
 use crate::cli::upgrade::UpgradeArgs;
-use crate::cli::upkeep::{BackupArgs, CheckArgs, RestoreArgs};
 use crate::http::tls;
 
 /// An embedded, persistent contact store that serves the contacts part of the Microsoft Graph API.

@@ -46,9 +46,9 @@ pub async fn run(config: &CopyArgs) -> Result<(), Failure> {
     {
         return Err(format!("{}: there is no such file", path.display()).into());
     }
-    // A server of either file would write rows that are not copied any more.
+    // A server of either file would write rows that are no longer copied.
     let locks = [&from, &to].into_iter().filter_map(|database| match database {
-        Database::File(path) if path.exists() || *database == to => Some(Lock::take(path)),
+        Database::File(path) if path.exists() || *database == to => Some(Lock::acquire(path)),
         _ => None,
     });
     let locks = locks.collect::<Result<Vec<_>, _>>()?;
@@ -69,7 +69,7 @@ pub async fn run(config: &CopyArgs) -> Result<(), Failure> {
     bar.finish_and_clear();
     for table in copied? {
         let object = json!({"table": table.table, "rows": table.rows, "hash": table.hash});
-        config.form.say(&format!("{:<13} {:>10} rows  {}", table.table, table.rows, table.hash), &object);
+        config.form.print(&format!("{:<13} {:>10} rows  {}", table.table, table.rows, table.hash), &object);
     }
     if !config.form.is_json() {
         print_line("copied; counts and hashes of both sides are equal");

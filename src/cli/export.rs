@@ -105,18 +105,18 @@ pub async fn run(config: ExportArgs) -> Result<(), String> {
         .at
         .with_store(async |store: &Store| {
             let user = owner(store, &config.user).await?;
-            let store = store.acting_for_operator(user.mailbox, "export");
-            let asked = asked(&store, &config, user.mailbox).await?;
+            let store = store.with_operator(user.mailbox, "export");
+            let asked = export_options(&store, &config, user.mailbox).await?;
             let mut files = ExportFiles::new(config.to.as_deref(), config.split.is_some())?;
             let summary = export::run(&store, &asked, &mut files).await.map_err(|error| files.explained(error))?;
             files.finish()?;
-            tell(&summary, config.json);
+            print_summary(&summary, config.json);
             Ok(())
         })
         .await
 }
 
-async fn asked(store: &Store, config: &ExportArgs, mailbox: i64) -> Result<Asked, String> {
+async fn export_options(store: &Store, config: &ExportArgs, mailbox: i64) -> Result<Asked, String> {
     let folder = match &config.folder {
         Some(name) => Some(folder_named(store, mailbox, name).await.map_err(|error| match error {
             Error::NotFound => format!("--folder: there is no folder '{name}'"),
@@ -141,19 +141,19 @@ async fn asked(store: &Store, config: &ExportArgs, mailbox: i64) -> Result<Asked
 }
 
 /// Reports the export on standard error, because standard output may be the file.
-fn tell(summary: &Summary, as_json: bool) {
+fn print_summary(summary: &Summary, as_json: bool) {
     let mut out = io::stderr().lock();
     if as_json {
         let counts = summary.left_out.counts().map(|(property, count)| (property.to_owned(), json!(count)));
         let left_out: Map<String, Value> = counts.collect();
-        let told = json!({
+        let json_value = json!({
             "contacts": summary.contacts,
             "groups": summary.groups,
             "photosLeftOut": summary.photos_left_out,
             "replaced": summary.replaced,
             "leftOut": left_out,
         });
-        let _ = writeln!(out, "{told}");
+        let _ = writeln!(out, "{json_value}");
         return;
     }
     let _ = writeln!(out, "{} contacts exported", summary.contacts);

@@ -21,10 +21,10 @@ const OWNER: &str = "owner";
 ///
 /// # Errors
 /// One line: the file or the database cannot be written.
-pub(crate) async fn welcome(store: &Store, database: &Database, curl: &str) -> Result<(), String> {
+pub(crate) async fn create_first_user(store: &Store, database: &Database, curl: &str) -> Result<(), String> {
     let owner = UserName::parse(OWNER).ok_or("the first user has no name")?;
     let token = secret::token()?;
-    let file = (!std::io::stderr().is_terminal()).then(|| beside(database));
+    let file = (!std::io::stderr().is_terminal()).then(|| token_path(database));
     // The file is written before the token is valid: otherwise a crash in between would lose a valid token.
     let written =
         file.as_ref().map(|file| write_private(file, &token).map_err(|error| permission::reason(file, &error)));
@@ -33,10 +33,10 @@ pub(crate) async fn welcome(store: &Store, database: &Database, curl: &str) -> R
         bearer: Principal::User(owner.clone()),
         digest: secret::hex(&secret::digest(&token)),
         name: Some("first start".to_owned()),
-        scopes: Scopes::usual(false),
+        scopes: Scopes::default_for(false),
         expires: None,
     };
-    match store.make_first_user(&owner, new).await {
+    match store.create_first_user(&owner, new).await {
         Ok(true) => {}
         // Another process was first, and its file may have the name now; or it failed.
         done => {
@@ -73,7 +73,7 @@ pub(crate) async fn welcome(store: &Store, database: &Database, curl: &str) -> R
 }
 
 /// The file for the token.
-fn beside(database: &Database) -> PathBuf {
+fn token_path(database: &Database) -> PathBuf {
     match database {
         Database::File(path) => {
             let mut name = path.clone().into_os_string();

@@ -109,7 +109,7 @@ fn ask_first(place: &Listen, path: &str) -> Result<(String, String), String> {
 }
 
 fn ask_at(address: SocketAddr, stream: &mut TcpStream, path: &str) -> std::io::Result<String> {
-    match ask(&address.to_string(), stream, path) {
+    match exchange(&address.to_string(), stream, path) {
         Ok(answer) if answer.starts_with("HTTP/") => Ok(answer),
         Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => Err(error),
         // A TLS server answers with an alert, or closes the connection.
@@ -121,7 +121,7 @@ fn ask_socket(socket: &Path, path: &str) -> std::io::Result<String> {
     let mut stream = UnixStream::connect(socket)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
-    ask("localhost", &mut stream, path)
+    exchange("localhost", &mut stream, path)
 }
 
 fn connect(address: SocketAddr) -> std::io::Result<TcpStream> {
@@ -131,7 +131,7 @@ fn connect(address: SocketAddr) -> std::io::Result<TcpStream> {
     Ok(stream)
 }
 
-fn ask(host: &str, stream: &mut (impl Read + Write), path: &str) -> std::io::Result<String> {
+fn exchange(host: &str, stream: &mut (impl Read + Write), path: &str) -> std::io::Result<String> {
     write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")?;
     let mut answer = Vec::new();
     match stream.take(MAX_ANSWER).read_to_end(&mut answer) {
@@ -149,7 +149,7 @@ fn ask_by_tls(address: SocketAddr, path: &str) -> std::io::Result<String> {
         config.dangerous().with_custom_certificate_verifier(Arc::new(AcceptAny(provider))).with_no_client_auth();
     let session = ClientConnection::new(Arc::new(config), ServerName::from(address.ip()));
     let session = session.map_err(std::io::Error::other)?;
-    ask(&address.to_string(), &mut StreamOwned::new(session, connect(address)?), path)
+    exchange(&address.to_string(), &mut StreamOwned::new(session, connect(address)?), path)
 }
 
 /// Accepts any certificate. It is for the names that clients use and not for this address, and the request has no secret.

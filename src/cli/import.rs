@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::cli::arguments::{AnyDatabase, any_name};
 use crate::cli::output::{Form, print_json, print_line, reason, time};
-use crate::cli::shown;
+use crate::cli::to_json;
 use crate::domain::error::Error;
 use crate::domain::import::{ImportProgress, Run, Undone};
 use crate::domain::user::User;
@@ -23,7 +23,7 @@ use crate::graph::json::contact::file::GraphFile;
 use crate::store::Store;
 use crate::transfer::folder_named;
 use crate::transfer::import::{self, ImportJob, ImportListener};
-use crate::transfer::reading::{ByteSource, How, ReadRecord};
+use crate::transfer::reading::{ByteSource, ReadRecord, ReadingSettings};
 
 /// Maximum number of unchanged contacts that are shown.
 const SHOWN: usize = 15;
@@ -143,7 +143,7 @@ pub(crate) async fn owner(store: &Store, name: &str) -> Result<User, String> {
 }
 
 async fn import_files(store: &Store, user: &User, config: &ImportArgs) -> Result<(), String> {
-    let store = store.acting_for_operator(user.mailbox, "import");
+    let store = store.with_operator(user.mailbox, "import");
     let folder = match &config.folder {
         Some(name) => Some(folder_named(&store, user.mailbox, name).await.map_err(|error| match error {
             Error::NotFound => format!("--folder: there is no folder '{name}'"),
@@ -156,7 +156,7 @@ async fn import_files(store: &Store, user: &User, config: &ImportArgs) -> Result
     let options = ReadOptions { format: config.format, map, date_order: config.date_order, encoding: config.encoding };
     let keeps_refused = config.refused.is_some();
     let match_email = config.matching.is_some();
-    let how = How { match_email, keeps_refused, ..How::new(options, &GraphFile) };
+    let settings = ReadingSettings { match_email, keeps_refused, ..ReadingSettings::new(options, &GraphFile) };
     let mut output = ReportFiles::new(config)?;
     let mut told = Vec::new();
     for path in &config.files {
@@ -167,7 +167,7 @@ async fn import_files(store: &Store, user: &User, config: &ImportArgs) -> Result
             size,
             dry_run: config.dry_run,
             resume: config.resume,
-            ..ImportJob::new(user.mailbox, name.clone(), how.clone())
+            ..ImportJob::new(user.mailbox, name.clone(), settings.clone())
         };
         output.begin(size)?;
         let done = import::run(&store, job, file, &mut output).await;
@@ -324,12 +324,12 @@ async fn list(store: &Store, user: Option<&User>, form: Form) -> Result<(), Stri
             counts.updated.to_string(),
             counts.unchanged.to_string(),
             counts.refused.to_string(),
-            shown::import_state(run).to_owned(),
+            to_json::import_state(run).to_owned(),
         ];
-        (fields, shown::import(run, user))
+        (fields, to_json::import(run, user))
     });
     let heads = ["ID", "STARTED", "USER", "FILE", "FORMAT", "CREATED", "UPDATED", "UNCHANGED", "REFUSED", "STATE"];
-    form.list(&heads, &rows.collect::<Vec<_>>());
+    form.print_list(&heads, &rows.collect::<Vec<_>>());
     Ok(())
 }
 
@@ -342,7 +342,7 @@ async fn undo(store: &Store, id: Uuid, user: Option<&User>, as_json: bool) -> Re
     if user.is_some_and(|user| user.mailbox != run.mailbox) {
         return Err(unknown());
     }
-    let store = store.acting_for_operator(run.mailbox, "import undo");
+    let store = store.with_operator(run.mailbox, "import undo");
     let bar = ProgressBar::no_length();
     let (mut removed, mut restored, mut gone, mut left) = (0_u64, 0_u64, 0_u64, Vec::new());
     let mut after = Uuid::nil();

@@ -126,11 +126,11 @@ fn from_file(path: &Path, serve: &Command) -> Result<Vec<Layered>, String> {
         .filter(|id| !["help", "config", "print_config"].contains(&id.as_str()))
         .collect();
     let line_of = |key: &str| {
-        let is_it = |line: &str| {
+        let is_origin = |line: &str| {
             let after = line.trim_start().trim_start_matches(['"', '\'']).strip_prefix(key);
             after.is_some_and(|after| after.trim_start_matches(['"', '\'']).trim_start().starts_with('='))
         };
-        text.lines().position(is_it).map_or(1, |line| line + 1)
+        text.lines().position(is_origin).map_or(1, |line| line + 1)
     };
     table
         .into_iter()
@@ -236,12 +236,12 @@ fn read(path: &Path) -> Result<String, String> {
 fn explain(error: clap::Error, layered: &[Layered]) -> Stopped {
     let context = |kind| error.get(kind).map(ToString::to_string);
     let (flag, value) = (context(ContextKind::InvalidArg), context(ContextKind::InvalidValue));
-    let is_it = |one: &&Layered| {
+    let is_origin = |one: &&Layered| {
         let long = format!("--{}", one.id.replace('_', "-"));
         flag.as_deref().is_some_and(|flag| flag.split(' ').next() == Some(&long))
             && value.as_ref().is_some_and(|value| one.values.contains(value))
     };
-    match layered.iter().find(is_it) {
+    match layered.iter().find(is_origin) {
         Some(one) => {
             let text = error.to_string();
             let line = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
@@ -270,7 +270,7 @@ fn printed(serve: &ArgMatches, layered: &[Layered]) -> String {
             }
             _ => origins.get(id).map_or_else(|| "default".to_owned(), |origin| (*origin).to_owned()),
         };
-        let values: Vec<_> = values.iter().map(|value| shown(id, &value.to_string_lossy())).collect();
+        let values: Vec<_> = values.iter().map(|value| to_toml(id, &value.to_string_lossy())).collect();
         // Writing to a string does not fail.
         let _ = match values.as_slice() {
             [] => writeln!(text, "# {id} is not set"),
@@ -287,7 +287,7 @@ fn printed(serve: &ArgMatches, layered: &[Layered]) -> String {
 }
 
 /// A value as TOML. Of a database, only the parts that cannot be a secret.
-fn shown(id: &str, value: &str) -> String {
+fn to_toml(id: &str, value: &str) -> String {
     let is_secret = SECRETS.iter().any(|(secret, ..)| *secret == id);
     let value = match value.parse::<Database>() {
         Ok(Database::Postgres(address)) if is_secret => address.to_string(),

@@ -33,7 +33,7 @@ impl Stop {
     /// Listens from now on.
     ///
     /// # Errors
-    /// Those of the system.
+    /// Errors of the system.
     pub(crate) fn listen(with_input: bool) -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
@@ -45,7 +45,7 @@ impl Stop {
         })
     }
 
-    /// What SIGHUP does. It never stops the server: it may come from a closed terminal.
+    /// Sets the action for SIGHUP. It never stops the server: it may come from a closed terminal.
     pub(crate) fn on_hangup(&mut self, work: impl Fn() + 'static) {
         self.on_hangup = Box::new(work);
     }

@@ -126,10 +126,10 @@ impl LimitArgs {
         request_timeout: Duration,
     ) -> connections::ConnectionLimits {
         // New connections while older ones are being closed to make room.
-        let coming = (connections::COMING * workers) as u64;
+        let coming = (connections::ACCEPT_MARGIN * workers) as u64;
         let room = files.saturating_sub(RESERVE + database) / FILES_OF_CONNECTION;
         let room = room.saturating_sub(coming).max(FEWEST_CONNECTIONS);
-        let most = match u64::from(self.max_connections) {
+        let max = match u64::from(self.max_connections) {
             0 => room.min(MOST_CONNECTIONS),
             asked if asked > room => {
                 tracing::warn!(asked, room, "--max-connections is more than the open-file limit allows");
@@ -137,14 +137,14 @@ impl LimitArgs {
             }
             asked => asked,
         };
-        let of_address = match u64::from(self.max_connections_address) {
-            0 if forwarded => most,
-            0 => most.div_ceil(4),
+        let per_address = match u64::from(self.max_connections_address) {
+            0 if forwarded => max,
+            0 => max.div_ceil(4),
             asked => asked,
         };
         connections::ConnectionLimits {
-            most: usize::try_from(most).unwrap_or(usize::MAX),
-            of_address: usize::try_from(of_address).unwrap_or(usize::MAX),
+            max: usize::try_from(max).unwrap_or(usize::MAX),
+            per_address: usize::try_from(per_address).unwrap_or(usize::MAX),
             head: request_timeout,
             keep_alive: self.keep_alive(),
             stall: request_timeout,

@@ -17,6 +17,6 @@ pub struct OpenapiArgs {
 /// Prints the document.
 pub fn print(config: &OpenapiArgs) {
     let text = file(if config.beta { Shape::Beta } else { Shape::V1 });
-    // A closed output is no error.
+    // A closed output is not an error.
     let _ = io::stdout().write_all(text.as_bytes());
 }

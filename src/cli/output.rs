@@ -43,9 +43,9 @@ impl Failure {
     }
 
     /// Says why on standard error. Returns the exit status.
-    pub fn tell(&self) -> ExitCode {
+    pub fn print(&self) -> ExitCode {
         let mark = if is_journal() { "<3>" } else { "" };
-        // A closed output is no error, here and below.
+        // A closed output is not an error, here and below.
         let _ = writeln!(std::io::stderr(), "{mark}contactd: {}", printed(&self.reason));
         ExitCode::from(self.status)
     }
@@ -91,12 +91,12 @@ impl Form {
     }
 
     /// Prints what was done: a sentence, or an object.
-    pub(crate) fn say(self, sentence: &str, object: &Value) {
+    pub(crate) fn print(self, sentence: &str, object: &Value) {
         if self.is_json { print_json(object) } else { print_line(sentence) }
     }
 
     /// Prints rows: fields below their heads, or objects.
-    pub(crate) fn list(self, heads: &[&str], rows: &[(Vec<String>, Value)]) {
+    pub(crate) fn print_list(self, heads: &[&str], rows: &[(Vec<String>, Value)]) {
         if self.is_json {
             for (_, object) in rows {
                 print_json(object);
@@ -131,8 +131,8 @@ pub(crate) fn json_time(micros: Option<i64>) -> Value {
 /// Whether standard error goes to the journal, which takes a priority in front of a line: `$JOURNAL_STREAM` of systemd.exec(5).
 /// The variable is also there where standard error has been sent elsewhere since.
 pub(crate) fn is_journal() -> bool {
-    let told = std::env::var("JOURNAL_STREAM").unwrap_or_default();
-    let Some((device, inode)) = told.split_once(':') else { return false };
+    let journal = std::env::var("JOURNAL_STREAM").unwrap_or_default();
+    let Some((device, inode)) = journal.split_once(':') else { return false };
     rustix::fs::fstat(std::io::stderr())
         .is_ok_and(|file| device.parse() == Ok(file.st_dev) && inode.parse() == Ok(file.st_ino))
 }
@@ -161,12 +161,7 @@ pub(crate) fn time(micros: Option<i64>) -> String {
 
 /// The time before now by a period, in UTC microseconds; 0 without a period.
 pub(crate) fn ago(period: Option<Duration>) -> i64 {
-    period.map_or(0, |period| clock::now().saturating_sub(micros(period)))
-}
-
-/// A period in microseconds.
-pub(crate) fn micros(period: Duration) -> i64 {
-    i64::try_from(period.as_micros()).unwrap_or(i64::MAX)
+    period.map_or(0, |period| clock::now().saturating_sub(clock::micros(period)))
 }
 
 /// An error of the store as one line.

@@ -45,15 +45,15 @@ impl PhoneArgs {
     ///
     /// # Errors
     /// One line: the profile cannot be written.
-    pub(crate) fn tell(&self, sign_in: &SignIn<'_>) -> Result<(), String> {
+    pub(crate) fn print(&self, sign_in: &SignIn<'_>) -> Result<(), String> {
         let SignIn { user, password, .. } = sign_in;
         let address = self.server.as_ref().map_or_else(
             || "the address of this server, like https://contacts.example.org/dav/".to_owned(),
             |server| format!("{server}/dav/"),
         );
-        let mut told = std::io::stderr().lock();
+        let mut stderr = std::io::stderr().lock();
         let _ = writeln!(
-            told,
+            stderr,
             "For CardDAV (docs/carddav.md) a phone asks for\n  server    {address}\n  user      {user}\n  password  the token"
         );
         let Some(server) = &self.server else { return Ok(()) };
@@ -62,14 +62,14 @@ impl PhoneArgs {
                 [("DAVx5 opens this link:", link(server, user)), ("The password:", (*password).to_owned())]
             {
                 let code = QrCode::new(content.as_bytes()).map_err(|error| format!("--qr: {error}"))?;
-                let _ = writeln!(told, "{what}\n{}", code.render::<Dense1x2>().build());
+                let _ = writeln!(stderr, "{what}\n{}", code.render::<Dense1x2>().build());
             }
         }
         if let Some(path) = &self.apple_profile {
             write(path, &profile(server, sign_in))
                 .map_err(|error| format!("--apple-profile {}: {error}", path.display()))?;
             let _ = writeln!(
-                told,
+                stderr,
                 "The profile is in {}. It contains the password: remove it once it is installed.",
                 path.display()
             );

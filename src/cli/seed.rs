@@ -11,7 +11,7 @@ use crate::store::{Database, Options, Store};
 use crate::transfer::seeding;
 
 /// Most contacts at once: what a mailbox may have by default.
-const MOST: u64 = 1_000_000;
+const MAX_CONTACTS: u64 = 1_000_000;
 
 /// Options of `contactd seed`.
 #[derive(Debug, Args)]
@@ -28,7 +28,7 @@ pub struct SeedArgs {
     user: UserName,
 
     /// Number of contacts
-    #[arg(long, default_value_t = 1_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=MOST))]
+    #[arg(long, default_value_t = 1_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=MAX_CONTACTS))]
     count: u64,
 
     /// Number from which the contacts are generated
@@ -69,7 +69,7 @@ pub async fn run(config: SeedArgs) -> Result<(), String> {
 
 async fn fill(store: &Store, config: &SeedArgs, generator: &Generator) -> Result<(), String> {
     let user = store.user(&config.user).await.map_err(reason)?;
-    let store = store.acting_for_operator(user.mailbox, "seed");
+    let store = store.with_operator(user.mailbox, "seed");
     let bar = ProgressBar::new(config.count);
     let style = ProgressStyle::with_template("{bar:40} {percent:>3}% {pos}/{len} contacts, {eta} to go");
     bar.set_style(style.map_err(|error| error.to_string())?);

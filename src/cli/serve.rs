@@ -13,10 +13,10 @@ use crate::cli::config::{Cli, Command};
 use crate::cli::first_start;
 use crate::cli::lifetime::{ReadyFile, Stop};
 use crate::cli::log::{self, RunningLog};
-use crate::cli::notified::Manager;
 use crate::cli::output::Failure;
 use crate::cli::serve_options::{LogAddresses, ServeArgs, WalCheckpoint};
-use crate::cli::{layers, limits, monitored};
+use crate::cli::systemd::Manager;
+use crate::cli::{layers, limits, monitoring};
 use crate::dav::front_end::DavSettings;
 use crate::front_ends::FrontEndSettings;
 use crate::graph::settings::GraphSettings;
@@ -85,7 +85,7 @@ pub(crate) async fn run_until<T>(
         return Err("--seed-file makes users for tests, so it needs --dev".into());
     }
     let log = log::start(config.log_format, config.level()?);
-    slow::set(config.slow_query);
+    slow::set_threshold(config.slow_query);
     let _spans = spans::start(config.ca_file.as_deref())?;
     // First, so that no signal is missed.
     let mut stop = Stop::listen(config.stop_with_stdin).map_err(|error| error.to_string())?;
@@ -121,7 +121,7 @@ pub(crate) async fn run_until<T>(
     // Before the database: if an address is not available, no database is created or changed.
     let front = Front::new(&config, &places)?;
     let readiness = Readiness::default();
-    let monitored = monitored::start(config.metrics_listen.as_ref(), &readiness)?;
+    let monitored = monitoring::start(config.metrics_listen.as_ref(), &readiness)?;
     let manager = Manager::find();
     let watching = actix_web::rt::spawn(manager.clone().watch(readiness.clone()));
     let named = Arc::new(OnceLock::new());
@@ -130,13 +130,13 @@ pub(crate) async fn run_until<T>(
         return Err(NOBODY.into());
     }
     let lock = match &database {
-        Database::File(path) => Some(Arc::new(Lock::take(path)?)),
+        Database::File(path) => Some(Arc::new(Lock::acquire(path)?)),
         Database::Temporary | Database::Postgres(_) => None,
     };
     let store = Store::open(&database, Options { lock, ..options }).await?;
     let parts = ServerParts { front, access, notifier, readiness, named, manager: manager.clone() };
     let served = serve(&config, parts, &database, &store, async |ready| work(ready, &mut stop).await).await;
-    manager.tell("STOPPING=1");
+    manager.send("STOPPING=1");
     if tokio::time::timeout(CLOSE, store.close()).await.is_err() {
         tracing::warn!("the database does not respond; stopping without closing it");
     }
@@ -212,11 +212,11 @@ async fn serve<T>(
     let access = if let Some(access) = access {
         access
     } else {
-        if !store.has_way_in().await.map_err(|error| error.to_string())? {
+        if !store.can_sign_in().await.map_err(|error| error.to_string())? {
             if !front.is_local() {
                 return Err(NOBODY.to_owned());
             }
-            first_start::welcome(store, database, &front.curl()).await?;
+            first_start::create_first_user(store, database, &front.curl()).await?;
         }
         Access::stored()
     };
@@ -270,7 +270,7 @@ async fn serve<T>(
             handle.stop(true).await;
             (server.await, Some(done))
         }
-        // It ends without a signal if it cannot accept connections any more.
+        // It ends without a signal if it can no longer accept connections.
         ended = &mut server => {
             drop(delivering);
             (ended, None)
@@ -302,7 +302,7 @@ fn builder(connections: &Connections, workers: usize) -> ServerBuilder {
     max_concurrent_tls_connect(HANDSHAKES);
     Server::build()
         .workers(workers)
-        .max_concurrent_connections(connections.of_worker(workers))
+        .max_concurrent_connections(connections.worker_limit(workers))
         .shutdown_timeout(DRAIN_SECONDS)
         .disable_signals()
 }
@@ -310,7 +310,7 @@ fn builder(connections: &Connections, workers: usize) -> ServerBuilder {
 /// Prints the addresses of the server. Programs wait for these lines, so they are the same in every log format. A
 /// closed output is not an error.
 fn announce(reached: &[String], file: Option<&mut ReadyFile>, manager: &Manager) -> Result<(), String> {
-    manager.tell("READY=1\nSTATUS=Serving");
+    manager.send("READY=1\nSTATUS=Serving");
     if let Some(file) = file {
         file.write(&(reached.join("\n") + "\n"))?;
     }
@@ -412,7 +412,7 @@ fn connections(config: &ServeArgs) -> (Connections, usize) {
     let database = u64::from(config.database_connections) * servers as u64;
     let (files, forwarded) = (limits::raise_files(), config.trust_forwarded);
     let limits = config.limits.connections(files, database, workers, forwarded, config.request_timeout());
-    tracing::info!(files, connections = limits.most, of_address = limits.of_address, "limits");
+    tracing::info!(files, connections = limits.max, of_address = limits.per_address, "limits");
     (Connections::new(limits, config.log_addresses == LogAddresses::On), workers)
 }
 
@@ -433,7 +433,7 @@ fn reloader(log: &RunningLog, named: Arc<OnceLock<Access>>) -> impl Fn() + use<>
         }
         let tokens = layers::named_tokens(config.token_file.as_deref());
         let read = tokens.and_then(|text| match named.get() {
-            Some(access) => access.read_again(&text),
+            Some(access) => access.reload_tokens(&text),
             None => Ok(()),
         });
         match read {

@@ -276,7 +276,7 @@ pub enum LogFormat {
     Json,
 }
 
-/// Who moves the write-ahead log of a SQLite file into the file.
+/// The process that checkpoints the write-ahead log of a SQLite file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum WalCheckpoint {
     /// The server.

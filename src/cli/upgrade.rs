@@ -41,18 +41,18 @@ pub async fn run(config: &UpgradeArgs) -> Result<(), Failure> {
     if config.dry_run {
         return dry_run(&database, config.form).await;
     }
-    // Progress is told by the log.
+    // The log shows the progress.
     let _log = log::start(LogFormat::Text, LogLevel::Info);
     let lock = match &database {
-        Database::File(path) if path.exists() => Some(Lock::take(path)?),
+        Database::File(path) if path.exists() => Some(Lock::acquire(path)?),
         _ => None,
     };
     let Upgraded { pending, backup, took } = store::upgrade(&database, lock.as_ref(), !config.without_backup).await?;
     let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     let backup = backup.map(|backup| backup.display().to_string());
-    let mut told = shown(&database, &pending);
-    told["millis"] = millis.into();
-    told["backup"] = backup.clone().into();
+    let mut object = pending_json(&database, &pending);
+    object["millis"] = millis.into();
+    object["backup"] = backup.clone().into();
     let sentence = if pending.migrations.is_empty() {
         current(&database, &pending)
     } else {
@@ -62,15 +62,15 @@ pub async fn run(config: &UpgradeArgs) -> Result<(), Failure> {
         };
         format!("{}: upgraded from schema {} to {} in {millis} ms{kept}", name(&database), pending.from, pending.to)
     };
-    config.form.say(&sentence, &told);
+    config.form.print(&sentence, &object);
     Ok(())
 }
 
 async fn dry_run(database: &Database, form: Form) -> Result<(), Failure> {
     let pending = store::pending(database).await?;
-    let mut told = shown(database, &pending);
+    let mut object = pending_json(database, &pending);
     if pending.migrations.is_empty() {
-        form.say(&current(database, &pending), &told);
+        form.print(&current(database, &pending), &object);
         return Ok(());
     }
     let Pending { from, to, contacts, .. } = pending;
@@ -80,8 +80,8 @@ async fn dry_run(database: &Database, form: Form) -> Result<(), Failure> {
         Database::File(path) => {
             let Rehearsed { took, bytes: (before, after) } = store::rehearse(path).await?;
             let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-            told["millis"] = millis.into();
-            told["bytes"] = json!({"before": before, "after": after});
+            object["millis"] = millis.into();
+            object["bytes"] = json!({"before": before, "after": after});
             format!(
                 "{what}; on a copy with its {contacts} contacts this took {millis} ms and changed the size from {before} to \
                  {after} bytes"
@@ -89,11 +89,11 @@ async fn dry_run(database: &Database, form: Form) -> Result<(), Failure> {
         }
         _ => format!("{what}; it has {contacts} contacts. Take a backup with pg_dump before"),
     };
-    form.say(&sentence, &told);
+    form.print(&sentence, &object);
     Ok(())
 }
 
-fn shown(database: &Database, pending: &Pending) -> Value {
+fn pending_json(database: &Database, pending: &Pending) -> Value {
     json!({
         "database": name(database),
         "from": pending.from,

@@ -7,12 +7,12 @@ use serde_json::json;
 use crate::store;
 
 /// The text, if it is requested.
-pub fn asked(arguments: &[OsString]) -> Option<String> {
-    let rest: Vec<_> = arguments.get(1..)?.iter().map(|one| one.to_str()).collect();
-    let has = |names: &[&str]| rest.iter().any(|one| one.is_some_and(|one| names.contains(&one)));
+pub fn requested_text(arguments: &[OsString]) -> Option<String> {
+    let rest: Vec<_> = arguments.get(1..)?.iter().map(|argument| argument.to_str()).collect();
+    let has = |names: &[&str]| rest.iter().any(|argument| argument.is_some_and(|argument| names.contains(&argument)));
     let (as_json, wanted) = (has(&["--json"]), has(&["--version", "-V"]) && has(&["--verbose"]));
-    let is_it = wanted && rest.len() == if as_json { 3 } else { 2 };
-    is_it.then(|| {
+    let is_requested = wanted && rest.len() == if as_json { 3 } else { 2 };
+    is_requested.then(|| {
         let revision = option_env!("CONTACTD_REVISION").unwrap_or("unknown");
         let (version, schema) = (env!("CARGO_PKG_VERSION"), store::schema_version());
         if as_json {

@@ -12,8 +12,8 @@ use super::xml::read::{MAX_BYTES, read};
 use crate::domain::error::Error;
 use crate::domain::user::User;
 use crate::http::answer::Answer;
-use crate::http::aside::{SHORT, aside};
 use crate::http::authorize::Need;
+use crate::http::blocking::{SHORT, run_blocking};
 use crate::store::{Book, DavProperty, Store};
 
 /// Maximum number of shared mailboxes that a home lists.
@@ -37,7 +37,7 @@ pub(crate) async fn xml(request: &Request<'_>) -> Result<XmlElement, Fail> {
         return Ok(read(request.body)?);
     }
     let body = request.body.to_vec();
-    Ok(aside(move || read(&body)).await??)
+    Ok(run_blocking(move || read(&body)).await??)
 }
 
 /// The book that a request names, and the card's name in it.
@@ -56,14 +56,14 @@ impl CardTarget {
         let mailbox = request.mailbox;
         let place = &request.call.place;
         let book = mailbox.store.book(mailbox.user.mailbox, place.folder().unwrap_or_default()).await?;
-        let (home, folder) = shown(request, &book.folder.id);
+        let (home, folder) = address_ids(request, &book.folder.id);
         let href = request.call.hrefs.of(&DavPlace::Book(home, folder));
         Ok(Self { book, href, name: place.name().unwrap_or_default().to_owned() })
     }
 }
 
 /// The home and the folder in the addresses of the answer: as in the request, with ids instead of names.
-pub(crate) fn shown(request: &Request<'_>, folder: &str) -> (String, String) {
+pub(crate) fn address_ids(request: &Request<'_>, folder: &str) -> (String, String) {
     let owner = &request.mailbox.user.id;
     if request.call.place.shared().is_some() {
         (request.user.id.clone(), owned(owner, folder))
@@ -135,7 +135,7 @@ fn sorted(mut books: Vec<Book>) -> Vec<Book> {
 }
 
 /// The properties that clients set on a book or a home, if the request asks for them.
-pub(crate) async fn kept(
+pub(crate) async fn stored_properties(
     store: &Store,
     mailbox: i64,
     folder: &str,

@@ -105,7 +105,7 @@ impl SentCard {
         self.projection.is_group
     }
 
-    /// What it changes of the current card; `None` if a GET returns the same already.
+    /// The changes to the current card; `None` if a GET returns the same already.
     pub(crate) fn change(self, before: Option<&WholeCard>) -> Option<CardChange> {
         if before.is_some_and(|before| render(before, None) == self.body) {
             return None;

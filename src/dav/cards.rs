@@ -9,13 +9,13 @@ use super::error::Fail;
 use super::headers::{self, DavPrefer, If, WantedVersion};
 use super::href::DavPlace;
 use super::properties;
-use super::propfind::{CLASSES, beside};
+use super::propfind::{CLASSES, run_blocking_if_large};
 use super::routes::Request;
 use super::token;
 use crate::domain::card::{CardVersion, MAX_NAME};
 use crate::domain::error::Error;
 use crate::http::answer::Answer;
-use crate::http::aside::{SHORT, aside};
+use crate::http::blocking::{SHORT, run_blocking};
 use crate::store::{PutCard, WholeCard};
 
 /// `GET` and `HEAD`: the card as it is stored, or in the requested version.
@@ -32,12 +32,12 @@ pub(crate) async fn get(request: &Request<'_>) -> Result<Answer, Fail> {
     let whole = wholes.pop().ok_or(Error::NotFound)?;
     let asked = if let WantedVersion::Version(version) = wanted { Some(version) } else { None };
     let render = move || (card::render(&whole, asked), token::tag(&whole.member));
-    let (text, tag) = beside(&[member], render).await?;
-    Ok(shown(200, text, &tag, asked)?)
+    let (text, tag) = run_blocking_if_large(&[member], render).await?;
+    Ok(card_answer(200, text, &tag, asked)?)
 }
 
 /// The answer with a card.
-fn shown(status: u16, text: String, tag: &str, asked: Option<CardVersion>) -> Result<Answer, Error> {
+fn card_answer(status: u16, text: String, tag: &str, asked: Option<CardVersion>) -> Result<Answer, Error> {
     let media_type = if asked == Some(CardVersion::V4) {
         "text/vcard; charset=utf-8; version=4.0"
     } else {
@@ -76,7 +76,7 @@ pub(crate) async fn put(request: &Request<'_>) -> Result<Answer, Fail> {
         SentCard::read(request.body)?
     } else {
         let body = request.body.to_vec();
-        aside(move || SentCard::read(&body)).await??
+        run_blocking(move || SentCard::read(&body)).await??
     };
     let (store, mailbox) = (&request.mailbox.store, request.mailbox.user.mailbox);
     let book_token = token::print(request.call.api.unguarded.history(), mailbox, &book, book.moment);
@@ -108,10 +108,10 @@ pub(crate) async fn put(request: &Request<'_>) -> Result<Answer, Fail> {
     };
     let PutCard { created, whole } = put;
     let render = move || (card::render(&whole, None), token::tag(&whole.member));
-    let (text, tag) = if request.body.len() <= SHORT { render() } else { aside(render).await? };
+    let (text, tag) = if request.body.len() <= SHORT { render() } else { run_blocking(render).await? };
     if DavPrefer::read(sent_headers).representation {
         let status = if created { 201 } else { 200 };
-        return Ok(shown(status, text, &tag, None)?.header("Preference-Applied", "return=representation")?);
+        return Ok(card_answer(status, text, &tag, None)?.header("Preference-Applied", "return=representation")?);
     }
     let answer = Answer::empty(if created { 201 } else { 204 })?;
     // A tag promises that a GET returns the same octets.
@@ -123,7 +123,7 @@ pub(crate) async fn put(request: &Request<'_>) -> Result<Answer, Fail> {
 
 /// The error if another card of the folder has the UID.
 pub(crate) fn uid_taken(request: &Request<'_>, folder: &str, name: String) -> Fail {
-    let (home, folder) = super::books::shown(request, folder);
+    let (home, folder) = super::books::address_ids(request, folder);
     let href = properties::href(&request.call.hrefs.of(&DavPlace::Card(home, folder, name)));
     let element = format!("<C:no-uid-conflict>{href}</C:no-uid-conflict>");
     Fail::new(403, element, "Another card of this address book has the UID, or the card of this name has another UID.")

@@ -8,7 +8,7 @@ use super::properties::is_protected;
 use super::propfind::{CLASSES, multistatus};
 use super::routes::{Request, allowed};
 use super::token;
-use super::xml::write::{DECLARATION, SPACES, empty, whole};
+use super::xml::write::{DECLARATION, SPACES, empty, standalone};
 use super::xml::{CARDDAV, DAV, XmlElement, XmlName};
 use crate::domain::contact::MAX_FOLDER_ID;
 use crate::domain::error::Error;
@@ -86,7 +86,7 @@ impl PropertyChanges {
         if is_protected(name) {
             return PROTECTED;
         }
-        let value = sets.then(|| whole(property));
+        let value = sets.then(|| standalone(property));
         if value.as_ref().is_some_and(|value| value.len() > MAX_DAV_VALUE) {
             return FULL;
         }
@@ -176,16 +176,16 @@ pub(crate) async fn proppatch(request: &Request<'_>) -> Result<Answer, Fail> {
 /// `MKCOL`: a new folder, whose id is the last segment of the path.
 pub(crate) async fn mkcol(request: &Request<'_>) -> Result<Answer, Fail> {
     let (mailbox, place) = (request.mailbox, &request.call.place);
-    let here =
+    let wrong_location =
         || Fail::new(403, "<C:addressbook-collection-location-ok/>", "Address books can only be created in a home.");
     let id = place.folder().unwrap_or_default();
     if place.shared().is_some() {
-        return Err(here());
+        return Err(wrong_location());
     }
     if place.name().is_some() {
         let parent = mailbox.store.book(mailbox.user.mailbox, id).await;
         return Err(match parent {
-            Ok(_) => here(),
+            Ok(_) => wrong_location(),
             Err(Error::NotFound) => Fail::new(409, "", "There is no such address book."),
             Err(error) => error.into(),
         });

@@ -54,7 +54,7 @@ pub(crate) fn body(status: u16, element: &str, message: &str) -> Result<Answer, 
 }
 
 /// The status and the precondition of an error.
-fn words(error: &Error) -> (u16, &'static str) {
+fn status_and_precondition(error: &Error) -> (u16, &'static str) {
     match error {
         Error::Invalid(_) | Error::MalformedId | Error::KeyReused | Error::Dependency | Error::Cycle => (400, ""),
         Error::Unauthorized => (401, ""),
@@ -94,7 +94,7 @@ fn message(error: &Error) -> String {
 
 /// The answer an error becomes.
 pub(crate) fn answer(error: &Error, ids: &RequestIds) -> Answer {
-    let (status, element) = words(error);
+    let (status, element) = status_and_precondition(error);
     ids.log(error);
     let built = body(status, element, &message(error)).and_then(|answer| match error {
         Error::Unauthorized => answer
@@ -114,7 +114,7 @@ pub(crate) fn answer(error: &Error, ids: &RequestIds) -> Answer {
 
 /// The code of an error, for the log.
 pub(crate) fn code(error: &Error) -> &'static str {
-    match words(error).0 {
+    match status_and_precondition(error).0 {
         400 => "badRequest",
         401 => "unauthorized",
         403 => "forbidden",

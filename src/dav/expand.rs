@@ -8,7 +8,7 @@ use super::multistatus::Multistatus;
 use super::properties::{PropertyOwner, PropertyValue, Surroundings};
 use super::propfind::{multistatus, surroundings};
 use super::routes::Request;
-use super::xml::write::{around, empty};
+use super::xml::write::{element, empty};
 use super::xml::{CARDDAV, DAV, XmlElement, XmlName};
 use crate::domain::user::User;
 use crate::http::answer::Answer;
@@ -48,8 +48,8 @@ impl ExpandedResource<'_> {
             let inside = property.children().any(|child| child.is(DAV, "property"));
             let target = self.target(&name, surroundings).filter(|_| inside && level < MAX_LEVELS);
             match (target, subject.value(&name, surroundings)) {
-                (Some(target), _) => around(&mut found, &name, &target.response(property, surroundings, level + 1)),
-                (None, Some(PropertyValue::Content(content))) => around(&mut found, &name, &content),
+                (Some(target), _) => element(&mut found, &name, &target.response(property, surroundings, level + 1)),
+                (None, Some(PropertyValue::Content(content))) => element(&mut found, &name, &content),
                 (None, Some(PropertyValue::Whole(whole))) => found.push_str(&whole),
                 (None, None) => empty(&mut missing, &name),
             }

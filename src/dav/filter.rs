@@ -100,16 +100,16 @@ impl CardFilter {
     }
 
     /// Whether a card matches.
-    pub(crate) fn fits(&self, card: &str) -> bool {
+    pub(crate) fn matches(&self, card: &str) -> bool {
         if self.properties.is_empty() {
             return true;
         }
         let texts = unfolded(card);
         let lines: Vec<_> = texts.iter().filter_map(|line| Line::parse(line)).collect();
         if self.all_of {
-            self.properties.iter().all(|filter| filter.fits(&lines))
+            self.properties.iter().all(|filter| filter.matches(&lines))
         } else {
-            self.properties.iter().any(|filter| filter.fits(&lines))
+            self.properties.iter().any(|filter| filter.matches(&lines))
         }
     }
 }
@@ -160,7 +160,7 @@ impl PropertyFilter {
         1 + if let Tests::Line(tests) = &self.tests { tests.len() } else { 0 }
     }
 
-    fn fits(&self, lines: &[Line<'_>]) -> bool {
+    fn matches(&self, lines: &[Line<'_>]) -> bool {
         let is_meant = |line: &&Line<'_>| {
             line.is(&self.name)
                 && self.group.as_ref().is_none_or(|group| line.group.is_some_and(|own| own.eq_ignore_ascii_case(group)))
@@ -169,8 +169,8 @@ impl PropertyFilter {
         match &self.tests {
             Tests::NotDefined => lines.next().is_none(),
             Tests::Line(tests) if tests.is_empty() => lines.next().is_some(),
-            Tests::Line(tests) if self.all_of => lines.any(|line| tests.iter().all(|test| test.fits(line))),
-            Tests::Line(tests) => lines.any(|line| tests.iter().any(|test| test.fits(line))),
+            Tests::Line(tests) if self.all_of => lines.any(|line| tests.iter().all(|test| test.matches(line))),
+            Tests::Line(tests) => lines.any(|line| tests.iter().any(|test| test.matches(line))),
         }
     }
 }
@@ -187,11 +187,11 @@ fn parameter(element: &XmlElement) -> Result<Test, Fail> {
 }
 
 impl Test {
-    fn fits(&self, line: &Line<'_>) -> bool {
+    fn matches(&self, line: &Line<'_>) -> bool {
         match self {
-            Self::Text(text) => text.fits(&unescape(line.value)),
+            Self::Text(text) => text.matches(&unescape(line.value)),
             Self::Parameter(name, is_there) => values(line, name).is_empty() != *is_there,
-            Self::ParameterText(name, text) => values(line, name).iter().any(|value| text.fits(value)),
+            Self::ParameterText(name, text) => values(line, name).iter().any(|value| text.matches(value)),
         }
     }
 }
@@ -232,7 +232,7 @@ impl TextMatch {
         Ok(Self { collation, kind, negated, text: collation.compared(&element.text()) })
     }
 
-    fn fits(&self, value: &str) -> bool {
+    fn matches(&self, value: &str) -> bool {
         let value = self.collation.compared(value);
         let fits = match self.kind {
             MatchType::Equals => value == self.text,
@@ -305,11 +305,11 @@ EMAIL;HOME:home@example.org\r\nNICKNAME:A\r\n n\r\nEND:VCARD\r\n";
             ("<prop-filter name='EMAIL' test='allof'><text-match>ann</text-match><param-filter name='TYPE'><text-match>home</text-match></param-filter></prop-filter>".to_owned(), false),
             ("<prop-filter name='EMAIL' test='anyof'><text-match>nobody</text-match><param-filter name='TYPE'><text-match>home</text-match></param-filter></prop-filter>".to_owned(), true),
         ] {
-            assert_eq!(filter(&inside, "anyof").unwrap().fits(CARD), expected, "{inside}");
+            assert_eq!(filter(&inside, "anyof").unwrap().matches(CARD), expected, "{inside}");
         }
         let both = text("FN", "", "änne") + &text("TEL", "", "1");
         assert_eq!(
-            (filter(&both, "allof").unwrap().fits(CARD), filter(&both, "anyof").unwrap().fits(CARD)),
+            (filter(&both, "allof").unwrap().matches(CARD), filter(&both, "anyof").unwrap().matches(CARD)),
             (false, true)
         );
     }

@@ -66,7 +66,7 @@ impl FrontEnd for Dav {
     const SCHEMES: &'static [Scheme] = &[Scheme::Basic, Scheme::Bearer];
     const HEADERS: &'static [(&'static str, &'static str)] = &[];
 
-    fn knows(&self, path: &str) -> bool {
+    fn has_path(&self, path: &str) -> bool {
         matches!(DavPlace::parse(path), Ok(Some(_)))
     }
 
@@ -102,7 +102,7 @@ impl FrontEnd for Dav {
         RequestClass::Request
     }
 
-    fn reads(routed: &RoutedDavCall<'_>, _: &Method) -> bool {
+    fn is_read(routed: &RoutedDavCall<'_>, _: &Method) -> bool {
         routed.row.as_ref().is_ok_and(|row| row.need != Need::Write)
     }
 
@@ -110,7 +110,7 @@ impl FrontEnd for Dav {
         routed.row.clone().map(|row| row.body)
     }
 
-    fn open(routed: &RoutedDavCall<'_>) -> Option<Result<Answer, Error>> {
+    fn answer_without_caller(routed: &RoutedDavCall<'_>) -> Option<Result<Answer, Error>> {
         if routed.call.place != DavPlace::WellKnown {
             return None;
         }
@@ -119,11 +119,11 @@ impl FrontEnd for Dav {
         Some(Answer::empty(301).and_then(|answer| answer.header("Location", &to)))
     }
 
-    fn admit(&self, _: &RoutedDavCall<'_>, _: &Caller, _: &Permit) -> Result<Counted, Error> {
+    fn count_call(&self, _: &RoutedDavCall<'_>, _: &Caller, _: &Permit) -> Result<Counted, Error> {
         Ok(None)
     }
 
-    fn received(&self, _: &RoutedDavCall<'_>, _: &Caller, _: &Permit, _: usize) -> Result<(), Error> {
+    fn count_body(&self, _: &RoutedDavCall<'_>, _: &Caller, _: &Permit, _: usize) -> Result<(), Error> {
         Ok(())
     }
 

@@ -253,8 +253,8 @@ fn conditions(mut rest: &str) -> Option<(Vec<IfCondition>, &str)> {
         if let Some(after) = rest.strip_prefix(')') {
             return (!conditions.is_empty()).then_some((conditions, after));
         }
-        let not = rest.get(..3).is_some_and(|not| not.eq_ignore_ascii_case("not"));
-        if not {
+        let is_negated = rest.get(..3).is_some_and(|not| not.eq_ignore_ascii_case("not"));
+        if is_negated {
             rest = rest[3..].trim_start();
         }
         let state = if let Some(after) = rest.strip_prefix('<') {
@@ -266,7 +266,7 @@ fn conditions(mut rest: &str) -> Option<(Vec<IfCondition>, &str)> {
             rest = after;
             ConditionState::Tag(inner(tag))
         };
-        conditions.push(IfCondition { not, state });
+        conditions.push(IfCondition { not: is_negated, state });
     }
 }
 

@@ -48,7 +48,7 @@ impl DavPlace {
         }
         let mut segments = Vec::new();
         for segment in path.split('/') {
-            let decoded = percent_decode(segment, false).filter(|segment| !segment.is_empty());
+            let decoded = percent_decode(segment).filter(|segment| !segment.is_empty());
             segments.push(decoded.ok_or_else(|| {
                 Error::invalid(Kind::Request, "", "The path has a broken escape, an empty segment, or is not UTF-8.")
             })?);

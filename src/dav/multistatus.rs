@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::properties::{PropertyOwner, PropertyValue, Surroundings, escaped};
-use super::xml::write::{DECLARATION, SPACES, around as element, empty};
+use super::xml::write::{DECLARATION, SPACES, element, empty};
 use super::xml::{CARDDAV, DAV, XmlElement, XmlName};
 use crate::domain::error::{Error, Kind};
 
@@ -108,12 +108,12 @@ impl Multistatus {
         &mut self,
         href: &str,
         subject: &PropertyOwner<'_>,
-        asked: &RequestedProperties,
+        requested: &RequestedProperties,
         surroundings: &Surroundings<'_>,
         data: Option<&str>,
     ) {
         let (mut found, mut missing) = (String::new(), String::new());
-        let names = match asked {
+        let names = match requested {
             RequestedProperties::Names => {
                 for name in subject.names(true) {
                     empty(&mut found, &name);

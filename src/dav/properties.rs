@@ -30,7 +30,7 @@ pub(crate) enum PropertyOwner<'a> {
     Card(&'a ListedCard, Option<&'a str>),
 }
 
-/// What property values depend on besides the resource.
+/// The context of property values, besides the resource.
 pub(crate) struct Surroundings<'a> {
     pub(crate) hrefs: &'a Hrefs,
     /// The caller.
@@ -101,7 +101,7 @@ impl PropertyOwner<'_> {
         }
     }
 
-    fn kept(&self) -> &[DavProperty] {
+    fn stored(&self) -> &[DavProperty] {
         match self {
             Self::Home(kept) | Self::Book(_, kept) => kept,
             _ => &[],
@@ -112,7 +112,7 @@ impl PropertyOwner<'_> {
     pub(crate) fn names(&self, all: bool) -> Vec<XmlName> {
         let live = LIVE.iter().filter(|(_, _, on, in_all)| on & self.bit() != 0 && (all || *in_all));
         let live = live.map(|(space, local, ..)| XmlName { space: (*space).into(), local: (*local).to_owned() });
-        let kept = self.kept().iter().filter(|kept| kept.namespace != CARDDAV);
+        let kept = self.stored().iter().filter(|kept| kept.namespace != CARDDAV);
         let kept = kept.map(|kept| XmlName { space: kept.namespace.as_str().into(), local: kept.name.clone() });
         live.chain(kept).collect()
     }
@@ -121,7 +121,7 @@ impl PropertyOwner<'_> {
     pub(crate) fn value(&self, name: &XmlName, around: &Surroundings<'_>) -> Option<PropertyValue> {
         let live = LIVE.iter().find(|(space, local, on, _)| on & self.bit() != 0 && name.is(space, local));
         let Some((space, local, ..)) = live else {
-            let kept = self.kept().iter().find(|kept| kept.name == name.local && kept.namespace == *name.space);
+            let kept = self.stored().iter().find(|kept| kept.name == name.local && kept.namespace == *name.space);
             return kept.map(|kept| PropertyValue::Whole(kept.value.clone()));
         };
         let content = match *space {

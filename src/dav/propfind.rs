@@ -15,7 +15,7 @@ use super::xml::DAV;
 use crate::domain::error::Error;
 use crate::domain::user::User;
 use crate::http::answer::{Answer, Body};
-use crate::http::aside::{SHORT, aside};
+use crate::http::blocking::{SHORT, run_blocking};
 use crate::store::{Book, ListedCard, Store};
 
 /// The supported classes, for OPTIONS and PROPFIND. Locks (class 2) are not supported.
@@ -32,7 +32,7 @@ pub(crate) async fn options(request: &Request<'_>) -> Result<Answer, Fail> {
 
 /// The request of a PROPFIND.
 pub(crate) struct Propfind {
-    asked: RequestedProperties,
+    requested: RequestedProperties,
     depth: Depth,
     prefer: DavPrefer,
 }
@@ -47,7 +47,7 @@ impl Propfind {
                 return Err(Fail::new(403, "<D:propfind-finite-depth/>", message));
             }
         };
-        Ok(Self { asked: asked(request).await?, depth, prefer: DavPrefer::read(headers) })
+        Ok(Self { requested: requested_properties(request).await?, depth, prefer: DavPrefer::read(headers) })
     }
 
     fn document(&self) -> Multistatus {
@@ -56,7 +56,7 @@ impl Propfind {
 }
 
 /// The properties that the body of a PROPFIND asks for.
-async fn asked(request: &Request<'_>) -> Result<RequestedProperties, Fail> {
+async fn requested_properties(request: &Request<'_>) -> Result<RequestedProperties, Fail> {
     if request.body.iter().all(u8::is_ascii_whitespace) {
         return Ok(RequestedProperties::All(Vec::new()));
     }
@@ -87,7 +87,13 @@ pub(crate) async fn start(request: &Request<'_>) -> Result<Answer, Fail> {
     let find = Propfind::read(request).await?;
     let mut document = find.document();
     let around = surroundings(request, request.mailbox.user.mailbox, request.user, &request.mailbox.user, false);
-    document.properties(&request.call.hrefs.of(&request.call.place), &PropertyOwner::Start, &find.asked, &around, None);
+    document.properties(
+        &request.call.hrefs.of(&request.call.place),
+        &PropertyOwner::Start,
+        &find.requested,
+        &around,
+        None,
+    );
     multistatus(document.end(None), find.prefer)
 }
 
@@ -98,7 +104,7 @@ pub(crate) async fn principal(request: &Request<'_>) -> Result<Answer, Fail> {
     let around = surroundings(request, owner.mailbox, request.user, owner, false);
     let mut document = find.document();
     let href = request.call.hrefs.of(&DavPlace::Principal(owner.id.clone()));
-    document.properties(&href, &PropertyOwner::Principal, &find.asked, &around, None);
+    document.properties(&href, &PropertyOwner::Principal, &find.requested, &around, None);
     multistatus(document.end(None), find.prefer)
 }
 
@@ -107,17 +113,25 @@ pub(crate) async fn home(request: &Request<'_>) -> Result<Answer, Fail> {
     let find = Propfind::read(request).await?;
     let mailbox = request.mailbox;
     let mut document = find.document();
-    let kept = books::kept(&mailbox.store, mailbox.user.mailbox, "", &find.asked).await?;
+    let kept = books::stored_properties(&mailbox.store, mailbox.user.mailbox, "", &find.requested).await?;
     let around = surroundings(request, mailbox.user.mailbox, request.user, &mailbox.user, mailbox.may_write);
     if find.depth == Depth::Zero || !find.prefer.no_root {
         let href = request.call.hrefs.of(&DavPlace::Home(mailbox.user.id.clone()));
-        document.properties(&href, &PropertyOwner::Home(&kept), &find.asked, &around, None);
+        document.properties(&href, &PropertyOwner::Home(&kept), &find.requested, &around, None);
     }
     if find.depth == Depth::One {
         for listed in books::list(request).await? {
-            let kept = books::kept(&listed.store, listed.owner.mailbox, &listed.book.folder.id, &find.asked).await?;
+            let kept =
+                books::stored_properties(&listed.store, listed.owner.mailbox, &listed.book.folder.id, &find.requested)
+                    .await?;
             let around = surroundings(request, listed.owner.mailbox, request.user, &listed.owner, listed.may_write);
-            document.properties(&listed.href, &PropertyOwner::Book(&listed.book, &kept), &find.asked, &around, None);
+            document.properties(
+                &listed.href,
+                &PropertyOwner::Book(&listed.book, &kept),
+                &find.requested,
+                &around,
+                None,
+            );
         }
     }
     multistatus(document.end(None), find.prefer)
@@ -130,14 +144,16 @@ pub(crate) async fn book(request: &Request<'_>) -> Result<Answer, Fail> {
     let mailbox = request.mailbox;
     let mut document = find.document();
     if find.depth == Depth::Zero || !find.prefer.no_root {
-        let kept = books::kept(&mailbox.store, mailbox.user.mailbox, &target.book.folder.id, &find.asked).await?;
+        let kept =
+            books::stored_properties(&mailbox.store, mailbox.user.mailbox, &target.book.folder.id, &find.requested)
+                .await?;
         let around = surroundings(request, mailbox.user.mailbox, request.user, &mailbox.user, mailbox.may_write);
-        document.properties(&target.href, &PropertyOwner::Book(&target.book, &kept), &find.asked, &around, None);
+        document.properties(&target.href, &PropertyOwner::Book(&target.book, &kept), &find.requested, &around, None);
     }
     if find.depth == Depth::Zero {
         return multistatus(document.end(None), find.prefer);
     }
-    let lister = Lister::new(request, &target.book, find.asked.clone(), find.prefer.minimal);
+    let lister = Lister::new(request, &target.book, find.requested.clone(), find.prefer.minimal);
     let pages = lister.pages(document.out, |_| Multistatus::piece(false).end(None));
     answer(Body::Stream(pages), find.prefer)
 }
@@ -148,23 +164,23 @@ pub(crate) async fn card(request: &Request<'_>) -> Result<Answer, Fail> {
     let target = CardTarget::find(request).await?;
     let mailbox = request.mailbox;
     let member = mailbox.store.member(mailbox.user.mailbox, &target.book.folder.id, &target.name).await?;
-    let lister = Lister::new(request, &target.book, find.asked.clone(), find.prefer.minimal);
+    let lister = Lister::new(request, &target.book, find.requested.clone(), find.prefer.minimal);
     let mut document = find.document();
     document.out.push_str(&lister.write(&[member]).await?);
     multistatus(document.end(None), find.prefer)
 }
 
 /// Runs `work` on a blocking thread if the cards are many or large.
-pub(crate) async fn beside<T: Send + 'static>(
+pub(crate) async fn run_blocking_if_large<T: Send + 'static>(
     members: &[ListedCard],
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Error> {
     let bytes: i64 = members.iter().map(|member| member.size).sum();
     let is_short = usize::try_from(bytes).is_ok_and(|bytes| bytes <= SHORT);
-    if is_short { Ok(work()) } else { aside(work).await }
+    if is_short { Ok(work()) } else { run_blocking(work).await }
 }
 
-/// What property values depend on besides the resource.
+/// The context of property values, besides the resource.
 pub(crate) fn surroundings<'a>(
     request: &'a Request<'_>,
     mailbox: i64,
@@ -188,16 +204,16 @@ pub(crate) struct Lister {
     /// The home and the folder in the addresses.
     home: String,
     folder: String,
-    asked: RequestedProperties,
+    requested: RequestedProperties,
     /// The version and the properties of `address-data`.
     data: Option<super::data::AddressData>,
     minimal: bool,
 }
 
 impl Lister {
-    pub(crate) fn new(request: &Request<'_>, book: &Book, asked: RequestedProperties, minimal: bool) -> Self {
+    pub(crate) fn new(request: &Request<'_>, book: &Book, requested: RequestedProperties, minimal: bool) -> Self {
         let mailbox = request.mailbox;
-        let (home, folder) = books::shown(request, &book.folder.id);
+        let (home, folder) = books::address_ids(request, &book.folder.id);
         Self {
             store: mailbox.store.clone(),
             caller: request.user.clone(),
@@ -207,7 +223,7 @@ impl Lister {
             book: book.clone(),
             home,
             folder,
-            asked,
+            requested,
             data: None,
             minimal,
         }
@@ -249,13 +265,13 @@ impl Lister {
     /// The responses of some cards. Only what the request asks for is read.
     pub(crate) async fn write(&self, members: &[ListedCard]) -> Result<String, Error> {
         let mut piece = Multistatus::piece(self.minimal);
-        let wants_text = self.asked.names(DAV, "getcontentlength");
+        let wants_text = self.requested.names(DAV, "getcontentlength");
         if !wants_text && self.data.is_none() {
             for member in members {
                 piece.properties(
                     &self.href(&member.name),
                     &PropertyOwner::Card(member, None),
-                    &self.asked,
+                    &self.requested,
                     &self.around(),
                     None,
                 );
@@ -276,10 +292,10 @@ impl Lister {
                 });
                 rendered.collect::<Vec<_>>()
             };
-            for (member, text, data) in beside(shown, render).await? {
+            for (member, text, data) in run_blocking_if_large(shown, render).await? {
                 let subject = PropertyOwner::Card(&member, text.as_deref());
                 let href = self.href(&member.name);
-                piece.properties(&href, &subject, &self.asked, &self.around(), data.as_deref());
+                piece.properties(&href, &subject, &self.requested, &self.around(), data.as_deref());
             }
         }
         Ok(piece.out)

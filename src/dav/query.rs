@@ -10,7 +10,7 @@ use super::error::Fail;
 use super::filter::CardFilter;
 use super::headers::{DavPrefer, Depth};
 use super::multistatus::{Multistatus, RequestedProperties};
-use super::propfind::{Lister, PAGE, answer, beside};
+use super::propfind::{Lister, PAGE, answer, run_blocking_if_large};
 use super::routes::Request;
 use super::xml::{CARDDAV, XmlElement};
 use crate::domain::error::Error;
@@ -18,7 +18,7 @@ use crate::http::answer::{Answer, Body};
 use crate::store::ListedCard;
 
 /// Maximum number of cards in an answer.
-const MOST: usize = 10_000;
+const MAX_CARDS: usize = 10_000;
 
 /// The remaining part of a query.
 struct AddressBookQuery {
@@ -36,12 +36,12 @@ struct AddressBookQuery {
 /// The cards that match a filter.
 pub(crate) async fn query(request: &Request<'_>, body: &XmlElement) -> Result<Answer, Fail> {
     Depth::read(request.call.head.headers)?;
-    let (data, asked) = (AddressData::read(body)?, RequestedProperties::read(body)?);
+    let (data, requested) = (AddressData::read(body)?, RequestedProperties::read(body)?);
     let filter = CardFilter::read(body)?;
     let limit = body.child(CARDDAV, "limit").and_then(|limit| limit.child(CARDDAV, "nresults"));
     let limit = limit.map(|limit| limit.text().trim().parse::<usize>());
     let limit = limit.transpose().map_err(|_| Fail::bad("The limit's nresults must be a number."))?;
-    let bound = if data.is_some() { MOST } else { usize::MAX };
+    let bound = if data.is_some() { MAX_CARDS } else { usize::MAX };
     let prefer = DavPrefer::read(request.call.head.headers);
     let place = &request.call.place;
     let books = if place.folder().is_some() {
@@ -49,7 +49,7 @@ pub(crate) async fn query(request: &Request<'_>, body: &XmlElement) -> Result<An
     } else {
         request.mailbox.store.books(request.mailbox.user.mailbox).await?
     };
-    let new = |book| Lister::new(request, &book, asked.clone(), prefer.minimal).with_data(data.clone());
+    let new = |book| Lister::new(request, &book, requested.clone(), prefer.minimal).with_data(data.clone());
     let listers: Vec<_> = books.into_iter().map(new).collect();
     let begun = Multistatus::new(prefer.minimal).out;
     if let (Some(name), Some(lister)) = (place.name(), listers.first()) {
@@ -126,10 +126,10 @@ async fn fitting(
         rest = behind;
         let filter = filter.clone();
         let test = move || {
-            let fits = wholes.into_iter().filter(|whole| filter.fits(&card::render(whole, None)));
+            let fits = wholes.into_iter().filter(|whole| filter.matches(&card::render(whole, None)));
             fits.map(|whole| whole.member).collect::<Vec<_>>()
         };
-        fits.extend(beside(tested, test).await?);
+        fits.extend(run_blocking_if_large(tested, test).await?);
     }
     let found = fits.len().min(room.saturating_add(1));
     fits.truncate(room);

@@ -20,7 +20,7 @@ use super::xml::{CARDDAV, DAV, XmlElement};
 use crate::domain::contact::{DEFAULT_FOLDER, is_default_otherwise};
 use crate::domain::error::Error;
 use crate::http::answer::{Answer, Body};
-use crate::http::aside::aside;
+use crate::http::blocking::run_blocking;
 use crate::store::Book;
 
 /// Number of cards that are read at once.
@@ -62,7 +62,7 @@ enum ListedHref {
 /// The cards at a list of addresses, each once, in the order of the list.
 async fn multiget(request: &Request<'_>, body: &XmlElement) -> Result<Answer, Fail> {
     let data = AddressData::read(body)?;
-    let asked = RequestedProperties::read(body)?;
+    let requested = RequestedProperties::read(body)?;
     let prefer = DavPrefer::read(request.call.head.headers);
     let mut hrefs = Vec::new();
     let mut seen = HashSet::new();
@@ -75,7 +75,7 @@ async fn multiget(request: &Request<'_>, body: &XmlElement) -> Result<Answer, Fa
     if hrefs.is_empty() {
         return Err(Fail::bad("A multiget must list the addresses of cards in DAV: href elements."));
     }
-    let (listers, listed) = sorted(request, &hrefs, &asked, prefer.minimal).await?;
+    let (listers, listed) = resolve_hrefs(request, &hrefs, &requested, prefer.minimal).await?;
     let listers: Rc<[_]> = listers.into_iter().map(|lister| lister.with_data(data.clone())).collect();
     let minimal = prefer.minimal;
     let items: Vec<_> = hrefs.into_iter().zip(listed).collect();
@@ -96,10 +96,10 @@ async fn multiget(request: &Request<'_>, body: &XmlElement) -> Result<Answer, Fa
 }
 
 /// The meaning of each address, and a lister for each book that is named.
-async fn sorted(
+async fn resolve_hrefs(
     request: &Request<'_>,
     hrefs: &[String],
-    asked: &RequestedProperties,
+    requested: &RequestedProperties,
     minimal: bool,
 ) -> Result<(Vec<Lister>, Vec<ListedHref>), Fail> {
     let own = &request.call.place;
@@ -134,7 +134,7 @@ async fn sorted(
             continue;
         };
         let at = *numbers.entry(book.folder.id.as_str()).or_insert_with(|| {
-            listers.push(Lister::new(request, book, asked.clone(), minimal));
+            listers.push(Lister::new(request, book, requested.clone(), minimal));
             listers.len() - 1
         });
         listed.push(ListedHref::Card(at, name.to_owned()));
@@ -149,7 +149,7 @@ async fn places(request: &Request<'_>, hrefs: &[String]) -> Result<Vec<Option<Da
         return Ok(hrefs.iter().map(|href| reader.read(href)).collect());
     }
     let hrefs = hrefs.to_vec();
-    aside(move || hrefs.iter().map(|href| reader.read(href)).collect()).await
+    run_blocking(move || hrefs.iter().map(|href| reader.read(href)).collect()).await
 }
 
 /// The responses of a block of addresses.

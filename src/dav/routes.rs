@@ -47,7 +47,7 @@ pub(crate) struct DavRoute {
     pub(crate) need: Need,
     /// The WebDAV privilege that a write needs.
     pub(crate) privilege: &'static str,
-    /// What it does with a body.
+    /// How it uses a body.
     pub(crate) body: BodyUse,
     pub(crate) handler: for<'r> fn(&'r Request<'r>) -> DavAnswering<'r>,
 }

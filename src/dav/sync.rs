@@ -16,7 +16,7 @@ use crate::http::answer::{Answer, Body};
 use crate::store::ListedCard;
 
 /// Maximum number of responses in an answer without a limit.
-const MOST: i64 = 100_000;
+const MAX_CHANGES: i64 = 100_000;
 /// Maximum number of cards, and of their bytes, with content in the answer. Clients fetch others by multiget.
 const MAX_WHOLE: usize = 1_000;
 const MAX_WHOLE_BYTES: i64 = 4 << 20;
@@ -27,7 +27,7 @@ const BLOCK: usize = 500;
 struct Round {
     since: Option<String>,
     limit: Option<i64>,
-    asked: RequestedProperties,
+    requested: RequestedProperties,
     data: Option<AddressData>,
 }
 
@@ -47,7 +47,7 @@ impl Round {
         let limit = limit.transpose().ok().filter(|limit| limit.is_none_or(|limit| limit > 0));
         let Some(limit) = limit else { return Err(Fail::bad("The limit's nresults must be a number above 0.")) };
         let since = since.filter(|token| !token.is_empty());
-        Ok(Self { since, limit, asked: RequestedProperties::read(body)?, data: AddressData::read(body)? })
+        Ok(Self { since, limit, requested: RequestedProperties::read(body)?, data: AddressData::read(body)? })
     }
 }
 
@@ -64,7 +64,7 @@ pub(crate) async fn collection(request: &Request<'_>, body: &XmlElement) -> Resu
             None => return Err(bad_token(request)),
         },
     };
-    let lister = Lister::new(request, &book, round.asked, prefer.minimal);
+    let lister = Lister::new(request, &book, round.requested, prefer.minimal);
     if since.is_none() && round.limit.is_none() && round.data.is_none() {
         // Changes during the answer come again in the next round.
         let begun = Multistatus::new(prefer.minimal).out;
@@ -72,7 +72,7 @@ pub(crate) async fn collection(request: &Request<'_>, body: &XmlElement) -> Resu
         let pages = lister.pages(begun, move |_| Multistatus::piece(false).end(Some(&token)));
         return answer(Body::Stream(pages), prefer);
     }
-    let limit = round.limit.unwrap_or(MOST).min(MOST);
+    let limit = round.limit.unwrap_or(MAX_CHANGES).min(MAX_CHANGES);
     let kept_since = request.call.api.settings.kept_since();
     let store = &request.mailbox.store;
     let changes = match store.book_changes(mailbox, &book.folder.id, since, limit, kept_since).await {
@@ -82,7 +82,7 @@ pub(crate) async fn collection(request: &Request<'_>, body: &XmlElement) -> Resu
     // This is not in the RFC, but some clients ask for it.
     let lister = lister.with_data(round.data.filter(|_| is_small(&changes.changed)));
     let mut document = Multistatus::new(prefer.minimal);
-    for name in &changes.gone {
+    for name in &changes.removed {
         document.status(&lister.href(name), 404, "Not Found", "");
     }
     if changes.more {

@@ -66,7 +66,7 @@ pub struct NewCard {
     pub text: Option<String>,
 }
 
-/// Where the base64 of a photo stood in a text.
+/// The position of a photo's base64 in a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PhotoPlace {
     /// In bytes from the beginning.
@@ -99,7 +99,7 @@ pub struct Card {
     pub vcard: CardVersion,
     /// The text without the photo; `None` where only name and UID are kept.
     pub text: Option<String>,
-    /// Where the photo was cut out.
+    /// The position of the removed photo.
     pub photo: Option<PhotoPlace>,
     /// The version of the contact that the text shows.
     pub contact_version: i64,
@@ -188,7 +188,7 @@ impl PhotoPlace {
     }
 }
 
-/// Where the content line that begins at `start` ends, its continuations and its line break included.
+/// The end of the content line that begins at `start`, after its continuations and its line break.
 fn end_of_line(text: &str, start: usize) -> usize {
     let mut end = start;
     while let Some(found) = text[end..].find('\n') {
@@ -200,7 +200,7 @@ fn end_of_line(text: &str, start: usize) -> usize {
     text.len()
 }
 
-/// Where the base64 of a `PHOTO` line begins.
+/// The start of the base64 in a `PHOTO` line.
 fn begins_at(line: &str) -> Option<usize> {
     let name_end = line.find([';', ':'])?;
     let name = &line[..name_end];

@@ -42,7 +42,7 @@ impl Category {
     }
 }
 
-/// What a request changes.
+/// The changes of a request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CategoryPatch {
     /// Never blank.

@@ -100,7 +100,7 @@ impl PropertyId {
     }
 
     /// The accepted values of the type, for a message.
-    pub(crate) fn taken(&self) -> &'static str {
+    pub(crate) fn accepted_values(&self) -> &'static str {
         match self.value_type {
             "ApplicationTime" => "a number, or a time like 2026-01-31T00:00:00Z",
             "Binary" => "bytes in base64",

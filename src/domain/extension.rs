@@ -67,7 +67,7 @@ impl Extension {
     }
 }
 
-/// What a request changes.
+/// The changes of a request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ExtensionPatch {
     /// `extensionName`, without the prefix of the id.

@@ -49,7 +49,7 @@ impl Folder {
     }
 }
 
-/// What a request changes.
+/// The changes of a request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FolderPatch {
     /// Never empty.

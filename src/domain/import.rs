@@ -94,7 +94,7 @@ pub struct EffectCounts {
     pub updated: u64,
     /// Contacts that were the same.
     pub unchanged: u64,
-    /// Records that are no contact.
+    /// Records that are not contacts.
     pub refused: u64,
 }
 

@@ -69,14 +69,14 @@ impl Scopes {
 
     /// The permissions of a token without explicit ones. A user may read and write the own mailbox and those shared by
     /// others; an application may read and write any.
-    pub fn usual(application: bool) -> Self {
+    pub fn default_for(application: bool) -> Self {
         let all = [Scope::ContactsReadWrite, Scope::ContactsReadWriteShared];
         all.into_iter().filter(|scope| scope.is_of(application)).collect()
     }
 
     /// The known permissions among `names` that apply to an application, or to a user. Others belong to other services or
     /// to the other kind of token, and are ignored.
-    pub fn known<'a>(names: impl IntoIterator<Item = &'a str>, application: bool) -> Self {
+    pub fn from_known_names<'a>(names: impl IntoIterator<Item = &'a str>, application: bool) -> Self {
         names.into_iter().filter_map(Scope::of).filter(|scope| scope.is_of(application)).collect()
     }
 
@@ -175,7 +175,7 @@ mod tests {
             [("Mail.Read", false), ("User.Read.All", false), ("Contacts.Read.Shared", true), ("", false), (" , ", true)]
         {
             assert!(Scopes::parse(text, application).is_err(), "{text}");
-            assert_eq!(Scopes::known(text.split(' '), application), Scopes::default(), "{text}");
+            assert_eq!(Scopes::from_known_names(text.split(' '), application), Scopes::default(), "{text}");
         }
     }
 

@@ -25,13 +25,11 @@ pub fn digest(secret: &str) -> Digest {
     Sha256::digest(secret).into()
 }
 
-/// As stored: 64 lower-case hexadecimal digits.
-pub fn hex(digest: &Digest) -> String {
-    digest
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 15])
-        .filter_map(|digit| char::from_digit(digit.into(), 16))
-        .collect()
+/// Bytes in lower-case hexadecimal, as digests are stored.
+pub fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |digit: u8| char::from(DIGITS[usize::from(digit)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 #[cfg(test)]

@@ -46,7 +46,7 @@ impl ChangeType {
     }
 }
 
-/// What is subscribed to.
+/// The subject of the subscription.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Subject {
     /// All contacts, in any folder.
@@ -68,13 +68,13 @@ pub struct Subscription {
     pub creator: String,
     /// The stored token it was created or last authorized with. The subscription ends with the token.
     pub token: Option<Uuid>,
-    /// What is subscribed to.
+    /// The subject of the subscription.
     pub subject: Subject,
-    /// What the client sent.
+    /// The terms as the client sent them.
     pub terms: Terms,
 }
 
-/// What a client sends.
+/// The terms that a client sends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Terms {
     /// As written; `subject` is the parsed form.
@@ -93,7 +93,7 @@ pub struct Terms {
     pub expiration_date_time: i64,
 }
 
-/// What a PATCH changes.
+/// The changes of a PATCH.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Renewal {
     /// The new end, in UTC microseconds.

@@ -76,7 +76,7 @@ pub struct Identity {
     /// The display name.
     pub display_name: Option<String>,
     /// When the provider issued this, in UTC microseconds.
-    pub said: i64,
+    pub issued: i64,
 }
 
 /// A name that the provider vouches for.
@@ -99,7 +99,7 @@ pub fn is_name(text: &str) -> bool {
 }
 
 /// Whether a provider's user may be given this name: it must not be the lookup key of another user.
-pub fn can_be_given(name: &str) -> bool {
+pub fn is_assignable(name: &str) -> bool {
     let id = UserName::of_address(name).map(|name| name.0);
     let id = id.as_deref().unwrap_or(name);
     let id = id.len().checked_sub(NAMELESS.len()).filter(|at| id.is_char_boundary(*at)).map_or(id, |at| {
@@ -117,7 +117,7 @@ pub fn nameless(id: &str) -> String {
 }
 
 /// A name as shown in `userPrincipalName`.
-pub fn shown(text: &str) -> String {
+pub fn displayable(text: &str) -> String {
     UserName::parse(text).map_or_else(|| text.to_owned(), |name| name.principal_name())
 }
 

@@ -7,11 +7,11 @@ use encoding_rs::{
     WINDOWS_1252,
 };
 
-use crate::vcard::charset::{Fallback, Survey, known};
+use crate::vcard::charset::{Fallback, Survey, encoding_for_label};
 
-/// The encoding with this name, as web pages name them, in any case. UTF-16 is none: a file tells it by its first bytes.
+/// The encoding with this name, as web pages name them, in any case. UTF-16 is none: a file is detected by its first bytes.
 pub fn encoding_named(name: &str) -> Option<&'static Encoding> {
-    known(name).filter(|encoding| ![UTF_16LE, UTF_16BE, REPLACEMENT].contains(encoding))
+    encoding_for_label(name).filter(|encoding| ![UTF_16LE, UTF_16BE, REPLACEMENT].contains(encoding))
 }
 
 /// The encoding of the values of a file: UTF-8, and a code page for values that are not valid UTF-8.
@@ -28,7 +28,7 @@ impl Charset {
     ];
 
     /// As the user says.
-    pub(crate) fn given(encoding: &'static Encoding) -> Self {
+    pub(crate) fn explicit(encoding: &'static Encoding) -> Self {
         Self(Fallback { encoding, everywhere: true })
     }
 

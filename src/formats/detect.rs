@@ -140,7 +140,7 @@ pub struct Detected {
     pub why: Vec<String>,
 }
 
-/// What was found in a file that is not recognised.
+/// A file that is not recognised.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Unrecognised {
     /// The encoding.
@@ -151,18 +151,18 @@ pub struct Unrecognised {
     pub headers: Vec<String>,
     /// The program with the most similar columns.
     pub nearest: Option<FileFormat>,
-    /// What the file is, if that is known.
+    /// The kind of file, if it is known.
     pub sentence: Option<&'static str>,
 }
 
 impl Unrecognised {
     /// A known kind of file that cannot be read.
-    pub(crate) fn known(sentence: &'static str) -> Self {
+    pub(crate) fn unsupported(sentence: &'static str) -> Self {
         Self { encoding: "utf-8", sentence: Some(sentence), ..Self::default() }
     }
 
     /// For a person: what was found, and what to do.
-    pub fn told(&self) -> String {
+    pub fn message(&self) -> String {
         if let Some(sentence) = self.sentence {
             return sentence.to_owned();
         }
@@ -182,7 +182,7 @@ pub(crate) fn family(sample: &[u8]) -> Result<FileFormat, Unrecognised> {
     Ok(match start.first() {
         _ if begins(b"BEGIN:VCARD") => FileFormat::VCard,
         Some(b'[' | b'{') => json(start)?,
-        Some(b'<') => return Err(Unrecognised::known(XML)),
+        Some(b'<') => return Err(Unrecognised::unsupported(XML)),
         _ if is_ldif(start) => FileFormat::Ldif,
         _ if has_card(start) => FileFormat::VCard,
         _ => FileFormat::Csv,
@@ -217,7 +217,7 @@ fn json(start: &[u8]) -> Result<FileFormat, Unrecognised> {
     let text: Vec<u8> = start.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).take(64 << 10).collect();
     let has = |word: &[u8]| text.windows(word.len()).any(|part| part == word);
     if text.starts_with(b"[\"vcard\"") || text.starts_with(b"[[\"vcard\"") {
-        return Err(Unrecognised::known(JCARD));
+        return Err(Unrecognised::unsupported(JCARD));
     }
     Ok(if has(b"\"@type\":\"Card\"") { FileFormat::JsContact } else { FileFormat::Graph })
 }
@@ -244,8 +244,8 @@ mod tests {
         for (text, format) in cases {
             assert_eq!(family(text.as_bytes()), Ok(format), "{text}");
         }
-        assert!(family(b"[\"vcard\",[]]").unwrap_err().told().contains("jCard"));
-        assert!(family(b"<?xml version='1.0'?>").unwrap_err().told().contains("XML"));
+        assert!(family(b"[\"vcard\",[]]").unwrap_err().message().contains("jCard"));
+        assert!(family(b"<?xml version='1.0'?>").unwrap_err().message().contains("XML"));
     }
 
     #[test]

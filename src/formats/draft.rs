@@ -66,7 +66,7 @@ impl Draft {
     }
 
     /// Records the outcome of a value, and keeps the value if it was not mapped.
-    pub(crate) fn took(&mut self, name: &str, value: &str, fate: Fate) {
+    pub(crate) fn record(&mut self, name: &str, value: &str, fate: Fate) {
         match fate {
             Fate::Aside(why) => self.keep(name, value, why),
             other => self.note(name, other),
@@ -75,9 +75,9 @@ impl Draft {
 
     /// The same for one of several values of a name, which has a single outcome: mapped in part if some values were not
     /// mapped.
-    pub(crate) fn took_value(&mut self, name: &str, value: &str, fate: Fate) {
+    pub(crate) fn record_one_of(&mut self, name: &str, value: &str, fate: Fate) {
         let Some(at) = self.outcomes.iter().rposition(|outcome| outcome.name == name) else {
-            return self.took(name, value, fate);
+            return self.record(name, value, fate);
         };
         if let Fate::Aside(_) = fate {
             let aside =
@@ -200,7 +200,7 @@ impl Draft {
     /// The contact, or a refusal if the record has no data.
     pub(crate) fn finish(mut self) -> RecordContent {
         self.empty_collections();
-        let Some(properties) = settle(&mut self.patch) else {
+        let Some(properties) = unset_derived_name(&mut self.patch) else {
             return RecordContent::Refused(Refusal { reason: "empty", detail: None });
         };
         let card = self.card(&properties);
@@ -246,7 +246,7 @@ impl Draft {
 
 /// Unsets `displayName` if it equals the derived one, so that it follows the other names. Returns the properties of the
 /// new contact; `None` if it has none.
-pub(crate) fn settle(patch: &mut ContactPatch) -> Option<Properties> {
+pub(crate) fn unset_derived_name(patch: &mut ContactPatch) -> Option<Properties> {
     let name = patch.texts[Text::DisplayName as usize].take();
     let mut properties = patch.clone().into_properties();
     if let Some(Some(name)) = name

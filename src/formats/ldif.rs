@@ -239,7 +239,7 @@ fn read(raw: &[u8], charset: Charset) -> RecordContent {
     draft.uid = texts("entryuuid").first().map(|id| (*id).to_owned());
     let mut parts = CollectedAttributes::default();
     for attribute in &attributes {
-        take(&mut draft, &mut parts, attribute);
+        map_attribute(&mut draft, &mut parts, attribute);
     }
     parts.finish(&mut draft);
     draft.finish()
@@ -348,7 +348,7 @@ fn meaning(name: &str) -> AttributeMeaning {
 }
 
 /// Maps an attribute.
-fn take(draft: &mut Draft, parts: &mut CollectedAttributes, attribute: &LdifAttribute) {
+fn map_attribute(draft: &mut Draft, parts: &mut CollectedAttributes, attribute: &LdifAttribute) {
     let name = attribute.name.as_str();
     let text = match &attribute.value {
         AttributeValue::Junk(line) => return parts.junk.push(line.clone()),
@@ -363,20 +363,20 @@ fn take(draft: &mut Draft, parts: &mut CollectedAttributes, attribute: &LdifAttr
     match meaning {
         AttributeMeaning::Text(property) => {
             let fate = draft.text(property, &text);
-            draft.took(name, &text, fate);
+            draft.record(name, &text, fate);
         }
         AttributeMeaning::Email(place) => parts.emails[place].extend(cell()),
         AttributeMeaning::Phone(kind) => {
             let fate = draft.phone(kind, &text);
-            draft.took(name, &text, fate);
+            draft.record(name, &text, fate);
         }
         AttributeMeaning::Website(kind) => {
             let fate = draft.website(kind, &text, None);
-            draft.took(name, &text, fate);
+            draft.record(name, &text, fate);
         }
         AttributeMeaning::Im(scheme) => {
             let fate = draft.im(scheme, &text);
-            draft.took(name, &text, fate);
+            draft.record(name, &text, fate);
         }
         AttributeMeaning::Work(at) if parts.work.0[at].is_none() => parts.work.0[at] = cell(),
         AttributeMeaning::Home(at) if parts.home.0[at].is_none() => parts.home.0[at] = cell(),
@@ -402,7 +402,7 @@ impl CollectedAttributes {
     fn finish(self, draft: &mut Draft) {
         for (name, address) in self.emails.into_iter().flatten() {
             let fate = draft.email(Email { address: Some(clean(&address, false)), ..Email::default() });
-            draft.took(&name, &address, fate);
+            draft.record(&name, &address, fate);
         }
         self.work.finish(draft, "business");
         self.home.finish(draft, "home");
@@ -414,7 +414,7 @@ impl CollectedAttributes {
         };
         let fate = day.map_or(Fate::Aside(None), |day| draft.birthday(&day));
         for (name, text) in self.birthday.into_iter().flatten() {
-            draft.took(&name, &text, fate);
+            draft.record(&name, &text, fate);
         }
         if !self.junk.is_empty() {
             draft.keep_rest(JUNK, &self.junk.join("\n"), "");
@@ -440,7 +440,7 @@ impl LdifAddress {
             country_or_region: line(6),
         });
         for (name, text) in self.0.into_iter().flatten() {
-            draft.took(&name, &text, fate);
+            draft.record(&name, &text, fate);
         }
     }
 }

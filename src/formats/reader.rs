@@ -161,7 +161,7 @@ impl FileReader {
         let ReaderState::Sampling(sample) = &mut self.state else { return };
         let sample = mem::take(sample);
         if sample.trim_ascii().is_empty() {
-            let empty = refused(&Unrecognised::known("The file is empty."));
+            let empty = refused(&Unrecognised::unsupported("The file is empty."));
             self.state = ReaderState::Unrecognised(Some(empty));
             return;
         }
@@ -169,7 +169,7 @@ impl FileReader {
         let state = match format {
             Ok(format) if !format.is_csv() && self.options.encoding.is_some() => {
                 let message = "An encoding can be given for CSV only: files of the other formats state it.";
-                Err(Unrecognised::known(message))
+                Err(Unrecognised::unsupported(message))
             }
             Ok(format) if format.is_csv() => CsvLayout::find(&sample, &self.options).map(|layout| {
                 let mut reader = CsvReader::new(layout);
@@ -195,7 +195,7 @@ impl FileReader {
 
 /// The refusal of a whole file.
 fn refused(unrecognised: &Unrecognised) -> FileRecord {
-    let refusal = Refusal { reason: "not recognised", detail: Some(unrecognised.told()) };
+    let refusal = Refusal { reason: "not recognised", detail: Some(unrecognised.message()) };
     FileRecord {
         position: Position { unit: "line", number: 1, line: 1 },
         raw: Vec::new(),

@@ -3,7 +3,7 @@
 use crate::domain::error::Error;
 use crate::graph::call::Call;
 use crate::http::authenticate::{Caller, Who};
-use crate::http::authorize::May;
+use crate::http::authorize::AccessRights;
 pub(crate) use crate::http::authorize::{Mailbox, Need};
 use crate::odata::address::Owner;
 use crate::store::Actor;
@@ -16,7 +16,7 @@ pub(crate) fn check(caller: &Caller, need: Need) -> Result<(), Error> {
     match (need, &caller.who) {
         (Need::Users, Who::App(_)) if caller.scopes.may_list_users() => Ok(()),
         (Need::Users, Who::User(_)) => Err(Error::Denied("Only an application may list users; a user is at /me.")),
-        _ => May::as_owner(caller.scopes).check(need),
+        _ => AccessRights::as_owner(caller.scopes).check(need),
     }
 }
 

@@ -23,18 +23,18 @@ use crate::clock::{self, IdOwner};
 use crate::domain::error::Error;
 use crate::domain::plain::shorten;
 use crate::graph::authorize::Need;
+use crate::graph::batch_steps::{self, BatchStep, refused, sendable};
 use crate::graph::call::Call;
 use crate::graph::dispatch;
 use crate::graph::front_end::subject;
 use crate::graph::keys::own_path;
 use crate::graph::routes::{self, Route};
-use crate::graph::steps::{self, BatchStep, refused, sendable};
 use crate::graph::throttle::{MailboxPermit, mailbox};
 use crate::graph::{error, service};
 use crate::http::RequestIds;
 use crate::http::answer::{Answer, Body};
-use crate::http::aside::{SHORT, aside};
 use crate::http::authenticate::Caller;
+use crate::http::blocking::{SHORT, run_blocking};
 use crate::http::front_end::{RequestHead, RequestSource};
 use crate::http::inspect::{self, InspectedRequest};
 use crate::http::limits::Permit;
@@ -73,8 +73,8 @@ pub(crate) async fn perform(
 ) -> Result<Answer, Error> {
     Query::none(call.query)?;
     // So that an empty batch is refused too.
-    call.api.unguarded.acting(call.actor(caller)).permits().await?;
-    let (steps, before) = steps::read(body, call.graph.settings.batch_limit).await?;
+    call.api.unguarded.with_actor(call.actor(caller)).check_access().await?;
+    let (steps, before) = batch_steps::read(body, call.graph.settings.batch_limit).await?;
     let creates = steps.iter().map(|step| create(call, step)).collect();
     let batch = Batch { call, caller, permit, creates, steps, before, slots: RefCell::default() };
     let answered = batch.perform().await?;
@@ -139,7 +139,7 @@ impl Batch<'_> {
             }
             let is_full = bytes > MAX_ANSWER;
             if run.len() > 1 {
-                self.meet_owners(&run).await;
+                self.load_owners(&run).await;
             }
             let answers = {
                 let failed = |i: &usize| answered[*i].as_ref().is_some_and(|answered| answered.status >= 400);
@@ -166,10 +166,10 @@ impl Batch<'_> {
                 if sent.method().is_ok_and(|method| method == Method::HEAD) {
                     answer.body = None;
                 }
-                let mut shown = shown(&sent.id, answer).await?;
+                let mut shown = step_answer(&sent.id, answer).await?;
                 let size = |shown: &StepAnswer<'_>| shown.body.as_ref().map_or(0, |body| body.get().len());
                 if let Err(full) = self.hold(sent, size(&shown)) {
-                    shown = self::shown(&sent.id, error::answer(&full, &ids())).await?;
+                    shown = self::step_answer(&sent.id, error::answer(&full, &ids())).await?;
                 }
                 self.count(sent, shown.status);
                 bytes += size(&shown);
@@ -184,18 +184,18 @@ impl Batch<'_> {
         let is_ready = |i: &usize| self.before[*i].iter().all(|before| answered[*before].is_some());
         let mut left = (0..self.steps.len()).filter(|i| answered[*i].is_none());
         let Some(first) = left.by_ref().find(is_ready) else { return Vec::new() };
-        let way = self.creates[first];
+        let create_kind = self.creates[first];
         // They are parsed in one poll, to keep their order, so that must not take long.
         let mut room = SHORT.checked_sub(self.steps[first].length());
         let also = left.take_while(|i| {
             room = room.and_then(|room| room.checked_sub(self.steps[*i].length()));
-            way.is_some() && self.creates[*i] == way && is_ready(i) && room.is_some()
+            create_kind.is_some() && self.creates[*i] == create_kind && is_ready(i) && room.is_some()
         });
         std::iter::once(first).chain(also).collect()
     }
 
     /// Loads the owners of the steps into the cache, so that all of them reach the writer in the first poll, in their order.
-    async fn meet_owners(&self, run: &[usize]) {
+    async fn load_owners(&self, run: &[usize]) {
         for i in run {
             let address = address(self.call, &self.steps[*i].url).and_then(|(path, _)| Address::parse(&path));
             if let Ok(Address { resource: Resource::Owned(owner, _), .. }) = address {
@@ -209,7 +209,7 @@ impl Batch<'_> {
         if has_failed_before {
             return Err(Error::Dependency);
         }
-        self.permit.step()?;
+        self.permit.count_step()?;
         let (outer, sent) = (self.call, &self.steps[i]);
         let (method, headers, (path, query)) = (sent.method()?, sent.headers()?, address(outer, &sent.url)?);
         let query = sendable(query);
@@ -248,7 +248,7 @@ impl Batch<'_> {
         if is_full && matches!(method, Method::GET | Method::HEAD) {
             return Err(Error::TooMuch);
         }
-        self.meets_graph(&call, body.len())?;
+        self.count_graph_limits(&call, body.len())?;
         let work = dispatch::perform(&call, route, self.caller, &body);
         let Some(inspector) = outer.api.inspector.as_deref() else { return work.await };
         let (subject, token, begun) = (subject(&call.address, self.caller), self.caller.name(), Instant::now());
@@ -283,7 +283,7 @@ impl Batch<'_> {
 
     /// The ids of a step, which has no credential of its own.
     fn ids(&self, headers: &HeaderMap) -> RequestIds {
-        RequestIds::again(clock::new_id(IdOwner::Caller(&self.caller.name())), headers)
+        RequestIds::of_request(clock::new_id(IdOwner::Caller(&self.caller.name())), headers)
     }
 
     /// Logs a refused step: the log line of the batch does not say so.
@@ -300,15 +300,15 @@ impl Batch<'_> {
     /// Counts the answer of a step while it is in memory. The answer of a read can still be refused.
     fn hold(&self, sent: &BatchStep, bytes: usize) -> Result<(), Error> {
         if sent.method().is_ok_and(|method| method == Method::GET) {
-            return self.permit.hold(bytes);
+            return self.permit.count_memory(bytes);
         }
-        self.permit.hold_anyway(bytes);
+        self.permit.count_memory_of_write(bytes);
         Ok(())
     }
 
     /// Counts a step as Graph does, where its limits apply.
-    fn meets_graph(&self, call: &Call<'_>, bytes: usize) -> Result<(), Error> {
-        let Some((throttle, app)) = self.call.graph.throttle.as_ref().zip(self.permit.counts_as()) else {
+    fn count_graph_limits(&self, call: &Call<'_>, bytes: usize) -> Result<(), Error> {
+        let Some((throttle, app)) = self.call.graph.throttle.as_ref().zip(self.permit.limit_key()) else {
             return Ok(());
         };
         let (now, mailbox) = (clock::now(), mailbox(self.caller, &call.address.resource));
@@ -338,7 +338,7 @@ fn address<'u>(call: &Call<'_>, url: &'u str) -> Result<(String, &'u str), Error
     Ok((sendable(&format!("{prefix}{path}")), query))
 }
 
-async fn shown(id: &str, answer: Answer) -> Result<StepAnswer<'_>, Error> {
+async fn step_answer(id: &str, answer: Answer) -> Result<StepAnswer<'_>, Error> {
     let mut headers: BTreeMap<_, _> = BTreeMap::new();
     for (name, value) in &answer.headers {
         headers.insert(named(name).to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned());
@@ -360,7 +360,7 @@ async fn shown(id: &str, answer: Answer) -> Result<StepAnswer<'_>, Error> {
             let is_short = json.len() <= SHORT;
             headers.entry("Content-Type".to_owned()).or_insert(media);
             let read = move || RawValue::from_string(json).map_err(Error::internal);
-            Some(if is_short { read()? } else { aside(read).await?? })
+            Some(if is_short { read()? } else { run_blocking(read).await?? })
         }
     };
     Ok(StepAnswer { id, status: answer.status.as_u16(), headers, body })

@@ -1,7 +1,7 @@
 //! JSON bodies.
 
 use crate::domain::error::{Error, Kind};
-use crate::http::aside::{BlockingPermit, SHORT};
+use crate::http::blocking::{BlockingPermit, SHORT};
 use crate::json::Json;
 
 /// Reads the body of a call as JSON and passes it to `read`, on a blocking thread if it is long.
@@ -16,9 +16,9 @@ pub(crate) async fn json<T: Send + 'static>(
         return parse(body).and_then(read);
     }
     // The turn first, so that a waiting request has no copy of its body.
-    let turn = BlockingPermit::wait().await?;
+    let turn = BlockingPermit::acquire().await?;
     let body = body.to_vec();
-    turn.work(move || parse(&body).and_then(read)).await?
+    turn.run(move || parse(&body).and_then(read)).await?
 }
 
 /// A JSON body.

@@ -209,7 +209,7 @@ impl<'a> Call<'a> {
     }
 
     /// The nextLink after the first `shown` entries of a page, if there are more.
-    pub(crate) fn behind<T>(&self, query: &Query, page: &SortedPage<T>, shown: usize, size: u16) -> Option<String> {
+    pub(crate) fn next_link<T>(&self, query: &Query, page: &SortedPage<T>, shown: usize, size: u16) -> Option<String> {
         (page.more || shown < page.value.len()).then(|| {
             let token = PageToken { after: page.after(shown), size };
             format!("{}?{}", self.own_link(), query.with_token(&token.print()))

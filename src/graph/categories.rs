@@ -9,7 +9,7 @@ use crate::graph::call::Call;
 use crate::graph::json::category::{self, CategoryJson, PROPERTIES};
 use crate::graph::keys::{parse_id, quoted};
 use crate::graph::list::List;
-use crate::graph::written;
+use crate::graph::write_answers;
 use crate::http::answer::Answer;
 use crate::odata::entity;
 use crate::odata::expand::{self, ExpandSource};
@@ -24,7 +24,7 @@ pub(crate) async fn list(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, E
     let (condition, order) = options(call, &query)?;
     let by = call.sorting(&query, order)?;
     let page = mailbox.store.categories(mailbox.user.mailbox, condition.as_ref(), &by).await?;
-    let next = call.behind(&query, &page, page.value.len(), by.size);
+    let next = call.next_link(&query, &page, page.value.len(), by.size);
     let select = select.as_deref();
     let context = call.annotated.then(|| context(call, mailbox, select, ""));
     let shown = |category| CategoryJson { category, select, context: None, annotated: call.annotated };
@@ -51,21 +51,21 @@ pub(crate) async fn create(call: &Call<'_>, mailbox: &Mailbox, body: &[u8]) -> R
         Error::invalid(Kind::Body, "displayName", "'displayName' is missing: a category must have a name.")
     })?;
     let category = mailbox.store.create_category(mailbox.user.mailbox, name, sent.color).await?;
-    let (user, id) = (quoted(&mailbox.asked), category.id);
+    let (user, id) = (quoted(&mailbox.requested_owner), category.id);
     let location = format!("/users('{user}')/outlook/masterCategories('{id}')");
-    written::created(call, &category, &location, || shown(call, mailbox, &category, None))
+    write_answers::created(call, &category, &location, || to_answer(call, mailbox, &category, None))
 }
 
 /// `GET …/masterCategories/{id}`.
 pub(crate) async fn get(call: &Call<'_>, mailbox: &Mailbox, id: &str) -> Result<Answer, Error> {
-    let query = Query::of_one(call.query)?;
+    let query = Query::parse_for_entity(call.query)?;
     let select = selection(&query)?;
     expand::none(&query, ExpandSource::Category)?;
     let category = mailbox.store.category(mailbox.user.mailbox, parse_id(id)?).await?;
     if call.expected.unchanged(&category.version_token()) {
         return Answer::empty(304)?.header("ETag", &category.etag());
     }
-    shown(call, mailbox, &category, select.as_deref())
+    to_answer(call, mailbox, &category, select.as_deref())
 }
 
 /// `PATCH …/masterCategories/{id}`: another colour.
@@ -73,21 +73,21 @@ pub(crate) async fn update(call: &Call<'_>, mailbox: &Mailbox, id: &str, body: &
     let id = parse_id(id)?;
     let sent = body::json(body, category::read).await?;
     let category = mailbox.store.update_category(mailbox.user.mailbox, id, sent, call.expected.clone()).await?;
-    written::updated(call, &category, || shown(call, mailbox, &category, None))
+    write_answers::updated(call, &category, || to_answer(call, mailbox, &category, None))
 }
 
 /// `DELETE …/masterCategories/{id}`.
 pub(crate) async fn delete(call: &Call<'_>, mailbox: &Mailbox, id: &str) -> Result<Answer, Error> {
     let id = parse_id(id)?;
     let position = mailbox.store.delete_category(mailbox.user.mailbox, id, call.expected.clone()).await?;
-    written::deleted(position)
+    write_answers::deleted(position)
 }
 
 fn selection(query: &Query) -> Result<Option<Vec<&'static str>>, Error> {
     query.select.as_deref().map_or(Ok(None), |text| entity::select(text, "outlookCategory", &PROPERTIES))
 }
 
-fn shown(
+fn to_answer(
     call: &Call<'_>,
     mailbox: &Mailbox,
     category: &Category,
@@ -99,6 +99,6 @@ fn shown(
 }
 
 fn context(call: &Call<'_>, mailbox: &Mailbox, select: Option<&[&'static str]>, end: &str) -> String {
-    let (user, select) = (quoted(&mailbox.asked), entity::printed(select));
+    let (user, select) = (quoted(&mailbox.requested_owner), entity::printed(select));
     call.link(&format!("/$metadata#users('{user}')/outlook/masterCategories{select}{end}"))
 }

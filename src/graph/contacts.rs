@@ -16,7 +16,7 @@ use crate::graph::json::contact::write::ContactJson;
 use crate::graph::json::extended;
 use crate::graph::keys::{parse_id, quoted};
 use crate::graph::list::List;
-use crate::graph::written;
+use crate::graph::write_answers;
 use crate::http::answer::Answer;
 use crate::odata::expand;
 use crate::odata::filter::{self, Model};
@@ -34,9 +34,16 @@ pub(crate) async fn list(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) ->
     let listing = Listing { expand, ..listing(call, path, &query)? };
     let (page, next) = page_of(call, mailbox, &query, listing).await?;
     let context_of = |options| context(call, mailbox, path, options, "");
-    let (context, within) = (call.annotated.then(|| context_of(&options)), context(call, mailbox, &[], "", ""));
+    let (context, context_prefix) = (call.annotated.then(|| context_of(&options)), context(call, mailbox, &[], "", ""));
     let (shape, select, annotated) = (call.shape(), select.as_ref(), call.annotated);
-    let shown = |contact| ContactJson { contact, shape, select, context: None, within: Some(&within), annotated };
+    let shown = |contact| ContactJson {
+        contact,
+        shape,
+        select,
+        context: None,
+        context_prefix: Some(&context_prefix),
+        annotated,
+    };
     let value = page.contacts.iter().map(shown).collect();
     Answer::json(200, &List { context, count: page.count, next, value })
 }
@@ -101,8 +108,8 @@ pub(crate) fn listing(call: &Call<'_>, path: &[String], query: &Query) -> Result
         path => path.last().cloned(),
     };
     let search = search(call, query, path.is_empty())?;
-    let (within, order) = (path.to_vec(), order.unwrap_or_default());
-    Ok(Listing { folder, within, filter, search, order, ..Listing::default() })
+    let (path, order) = (path.to_vec(), order.unwrap_or_default());
+    Ok(Listing { folder, path, filter, search, order, ..Listing::default() })
 }
 
 /// `$search`. Graph has it only for the contacts of a mailbox, and without `$filter` and `$orderby`.
@@ -121,84 +128,79 @@ pub(crate) fn search(call: &Call<'_>, query: &Query, known: bool) -> Result<Opti
 }
 
 /// `POST …/contacts`.
-pub(crate) async fn create(
-    call: &Call<'_>,
-    mailbox: &Mailbox,
-    folder: &[String],
-    body: &[u8],
-) -> Result<Answer, Error> {
+pub(crate) async fn create(call: &Call<'_>, mailbox: &Mailbox, path: &[String], body: &[u8]) -> Result<Answer, Error> {
     let (shape, handling) = (call.shape(), call.handling());
     let new = body::json(body, move |body| read::read(shape, body, handling, Purpose::Create)).await?;
-    create_from(call, mailbox, folder, new, idempotency::of(call, body)?).await
+    create_from(call, mailbox, path, new, idempotency::of(call, body)?).await
 }
 
 /// Creates a contact, for `POST …/contacts` and `POST …/contacts/$ref`.
 pub(crate) async fn create_from(
     call: &Call<'_>,
     mailbox: &Mailbox,
-    folder: &[String],
+    path: &[String],
     new: ContactPatch,
     once: Option<IdempotencyKey>,
 ) -> Result<Answer, Error> {
     let (store, number) = (&mailbox.store, mailbox.user.mailbox);
-    let contact = match (folder, once) {
-        (folder, Some(once)) => store.insert_once(number, folder, new, once).await?,
+    let contact = match (path, once) {
+        (path, Some(once)) => store.insert_once(number, path, new, once).await?,
         ([], None) => store.insert(number, new).await?,
-        (folder, None) => store.insert_in(number, folder, new).await?,
+        (path, None) => store.insert_in(number, path, new).await?,
     };
-    let location = format!("/users('{}')/contacts('{}')", quoted(&mailbox.asked), contact.id);
-    written::created(call, &contact, &location, || shown(call, mailbox, &contact, None))
+    let location = format!("/users('{}')/contacts('{}')", quoted(&mailbox.requested_owner), contact.id);
+    write_answers::created(call, &contact, &location, || to_answer(call, mailbox, &contact, None))
 }
 
 /// `GET …/contacts/{id}`.
-pub(crate) async fn get(call: &Call<'_>, mailbox: &Mailbox, folder: &[String], id: &str) -> Result<Answer, Error> {
-    let query = Query::of_one(call.query)?;
+pub(crate) async fn get(call: &Call<'_>, mailbox: &Mailbox, path: &[String], id: &str) -> Result<Answer, Error> {
+    let query = Query::parse_for_entity(call.query)?;
     let (select, expand) = (selection(call, &query)?, expand::of_contacts(&query, call.handling())?);
     let (store, number) = (&mailbox.store, mailbox.user.mailbox);
-    let contact = store.contact_with(number, folder, parse_id(id)?, &expand).await?;
+    let contact = store.contact_with(number, path, parse_id(id)?, &expand).await?;
     // The contact's version does not cover its extensions.
     if expand.is_empty() && call.expected.unchanged(&contact.version_token()) {
         return Answer::empty(304)?.header("ETag", &contact.etag());
     }
-    if let Some(file) = exports::of_one(call, mailbox, &contact).await? {
+    if let Some(file) = exports::contact_as_file(call, mailbox, &contact).await? {
         return Ok(file);
     }
-    shown(call, mailbox, &contact, select.as_ref())
+    to_answer(call, mailbox, &contact, select.as_ref())
 }
 
 /// `PATCH …/contacts/{id}`.
 pub(crate) async fn update(
     call: &Call<'_>,
     mailbox: &Mailbox,
-    folder: &[String],
+    folder_path: &[String],
     id: &str,
     body: &[u8],
 ) -> Result<Answer, Error> {
     let id = parse_id(id)?;
     let (shape, handling) = (call.shape(), call.handling());
     let patch = body::json(body, move |body| read::read(shape, body, handling, Purpose::Update)).await?;
-    let contact = mailbox.store.update(mailbox.user.mailbox, folder, id, patch, call.expected.clone()).await?;
-    written::updated(call, &contact, || shown(call, mailbox, &contact, None))
+    let contact = mailbox.store.update(mailbox.user.mailbox, folder_path, id, patch, call.expected.clone()).await?;
+    write_answers::updated(call, &contact, || to_answer(call, mailbox, &contact, None))
 }
 
 /// `DELETE …/contacts/{id}`.
-pub(crate) async fn delete(call: &Call<'_>, mailbox: &Mailbox, folder: &[String], id: &str) -> Result<Answer, Error> {
+pub(crate) async fn delete(call: &Call<'_>, mailbox: &Mailbox, path: &[String], id: &str) -> Result<Answer, Error> {
     let id = parse_id(id)?;
-    let position = mailbox.store.delete(mailbox.user.mailbox, folder, id, call.expected.clone()).await?;
-    written::deleted(position)
+    let position = mailbox.store.delete(mailbox.user.mailbox, path, id, call.expected.clone()).await?;
+    write_answers::deleted(position)
 }
 
-pub(crate) fn shown(
+pub(crate) fn to_answer(
     call: &Call<'_>,
     mailbox: &Mailbox,
     contact: &Contact,
     select: Option<&Selection>,
 ) -> Result<Answer, Error> {
     let expanded = contact.expanded.as_ref().map(|expanded| extended::expanded_names(expanded)).unwrap_or_default();
-    let within = context(call, mailbox, &[], "", "");
+    let context_prefix = context(call, mailbox, &[], "", "");
     let context = context(call, mailbox, &[], &printed(select, &expanded), "/$entity");
-    let (shape, within, annotated) = (call.shape(), Some(within.as_str()), call.annotated);
-    let shown = ContactJson { contact, shape, select, context: Some(&context), within, annotated };
+    let (shape, context_prefix, annotated) = (call.shape(), Some(context_prefix.as_str()), call.annotated);
+    let shown = ContactJson { contact, shape, select, context: Some(&context), context_prefix, annotated };
     Answer::json(200, &shown)?.header("ETag", &contact.etag())
 }
 
@@ -217,5 +219,5 @@ pub(crate) fn printed(select: Option<&Selection>, expanded: &[String]) -> String
 /// The context of a list names its folder, that of a contact only its mailbox.
 fn context(call: &Call<'_>, mailbox: &Mailbox, path: &[String], select: &str, end: &str) -> String {
     let folder = path.last().map(|id| format!("/contactFolders('{}')", quoted(id))).unwrap_or_default();
-    call.link(&format!("/$metadata#users('{}'){folder}/contacts{select}{end}", quoted(&mailbox.asked)))
+    call.link(&format!("/$metadata#users('{}'){folder}/contacts{select}{end}", quoted(&mailbox.requested_owner)))
 }

@@ -30,7 +30,7 @@ pub(crate) async fn list(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) ->
         }
     }
     let (page, next) = contacts::page(call, mailbox, path, &query).await?;
-    let owner = quoted(&mailbox.asked);
+    let owner = quoted(&mailbox.requested_owner);
     let reference =
         |contact: &Contact| Reference { id: call.link(&format!("/users('{owner}')/contacts('{}')", contact.id)) };
     let value = page.contacts.iter().map(reference).collect();
@@ -56,7 +56,7 @@ pub(crate) async fn add(
     call: &Call<'_>,
     mailbox: &Mailbox,
     caller: &Caller,
-    folder: &[String],
+    path: &[String],
     body: &[u8],
 ) -> Result<Answer, Error> {
     let (once, shape, handling) = (idempotency::of(call, body)?, call.shape(), call.handling());
@@ -66,7 +66,7 @@ pub(crate) async fn add(
     });
     let reference = match sent.await? {
         Added::Reference(reference) => reference,
-        Added::Contact(new) => return contacts::create_from(call, mailbox, folder, *new, once).await,
+        Added::Contact(new) => return contacts::create_from(call, mailbox, path, *new, once).await,
     };
     let refused = || {
         let message =

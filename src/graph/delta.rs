@@ -35,9 +35,9 @@ pub(crate) async fn contacts(call: &Call<'_>, mailbox: &Mailbox, path: &[String]
     let value = delta.changes.iter().filter_map(|change| match change {
         Change::Contact(contact) => Some(DeltaEntry::There {
             kind,
-            shown: ContactJson { contact, shape, select, context: None, within: None, annotated },
+            shown: ContactJson { contact, shape, select, context: None, context_prefix: None, annotated },
         }),
-        change => gone(change, annotated.then_some("#microsoft.graph.contact")),
+        change => removed_entry(change, annotated.then_some("#microsoft.graph.contact")),
     });
     request.answer(call, &delta, "contact", value.collect::<Vec<_>>())
 }
@@ -57,7 +57,7 @@ pub(crate) async fn folders(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer
             let shown = FolderJson { folder, shape, select, inside: &[], context: None, annotated };
             Some(DeltaEntry::There { kind, shown })
         }
-        change => gone(change, kind),
+        change => removed_entry(change, kind),
     });
     request.answer(call, &delta, "contactFolder", value.collect::<Vec<_>>())
 }
@@ -92,7 +92,7 @@ impl DeltaRequest {
         path: &[String],
         followed: DeltaScope,
     ) -> Result<(Self, Delta), Error> {
-        let query = Query::of_delta(call.query)?;
+        let query = Query::parse_for_delta(call.query)?;
         let selected = query.select.as_deref().map_or(Ok(None), |text| shortest(call, &followed, text))?;
         let page = async {
             let request = Self::read(call, mailbox, followed, query, selected.clone())?;
@@ -173,7 +173,7 @@ impl DeltaRequest {
             DeltaStart::Start => None,
             DeltaStart::Before(progress) => Some(progress),
             DeltaStart::Latest => {
-                let progress = SyncState::Knows(store.moment(mailbox, path).await?);
+                let progress = SyncState::Knows(store.watermark(mailbox, path).await?);
                 return Ok(Delta { changes: Vec::new(), progress, more: false });
             }
         };
@@ -189,7 +189,7 @@ impl DeltaRequest {
         let issued = if is_new { clock::now() } else { issued };
         let progress = delta.progress.clone();
         let token = DeltaToken { of, epoch, issued, size, select, progress }.print(key);
-        let kept = kept(call);
+        let kept = kept_options(call);
         let link = |option: &str| format!("{}?{kept}{option}={token}", call.own_link());
         Answer::json(
             200,
@@ -215,12 +215,12 @@ fn shortest(call: &Call<'_>, followed: &DeltaScope, text: &str) -> Result<Option
 
 fn start(call: &Call<'_>, selected: Option<String>) -> String {
     let select = selected.map_or(String::new(), |select| format!("&$select={}", percent_encode(&select)));
-    format!("{}?{}$deltatoken={select}", call.own_link(), kept(call))
+    format!("{}?{}$deltatoken={select}", call.own_link(), kept_options(call))
 }
 
 /// The option that no token holds (`$format`), for a link.
-fn kept(call: &Call<'_>) -> String {
-    let format = Query::of_delta(call.query).ok().and_then(|query| query.format);
+fn kept_options(call: &Call<'_>) -> String {
+    let format = Query::parse_for_delta(call.query).ok().and_then(|query| query.format);
     format.map_or(String::new(), |format| format!("$format={}&", percent_encode(&format)))
 }
 
@@ -258,7 +258,7 @@ struct Removed {
     reason: &'static str,
 }
 
-fn gone<'a, T>(change: &'a Change, kind: Option<&'static str>) -> Option<DeltaEntry<'a, T>> {
+fn removed_entry<'a, T>(change: &'a Change, kind: Option<&'static str>) -> Option<DeltaEntry<'a, T>> {
     let Change::Gone(id, reason) = change else { return None };
     let reason = match reason {
         RemovalReason::Moved => "changed",

@@ -29,7 +29,7 @@ pub(crate) async fn perform(call: &Call<'_>, route: &Route, caller: &Caller, bod
             let answer = handler(&request, &mailbox).await;
             match (&answer, owner) {
                 (Err(Error::UnknownUser(_)), Owner::User(asked)) => {
-                    match replaced(&request, route, asked, &mailbox).await? {
+                    match recreated_mailbox(&request, route, asked, &mailbox).await? {
                         Some(mailbox) => handler(&request, &mailbox).await?,
                         None => answer?,
                     }
@@ -48,7 +48,7 @@ pub(crate) async fn perform(call: &Call<'_>, route: &Route, caller: &Caller, bod
 
 /// The mailbox as in the database, if the cached user was removed and added again. Nothing was done for the cached
 /// user.
-async fn replaced(
+async fn recreated_mailbox(
     request: &RouteRequest<'_>,
     route: &Route,
     asked: &str,

@@ -30,7 +30,7 @@ struct Translated<'a> {
 
 /// `POST …/translateExchangeIds`. It does not check whether the ids exist.
 pub(crate) async fn translate(call: &Call<'_>, mailbox: &Mailbox, body: &[u8]) -> Result<Answer, Error> {
-    mailbox.store.permits().await?;
+    mailbox.store.check_access().await?;
     let ids = body::json(body, read).await?;
     let context = call.annotated.then(|| call.link("/$metadata#Collection(microsoft.graph.convertIdResult)"));
     let value = ids.iter().map(|id| Translated { source_id: id, target_id: id }).collect();

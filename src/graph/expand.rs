@@ -18,7 +18,7 @@ use crate::store::{FolderListing, Listing, Sorting, Store};
 
 /// A navigation to expand in folders.
 pub(crate) struct Expansion {
-    what: Navigation,
+    navigation: Navigation,
     options: Query,
     of: ExpansionKind,
 }
@@ -38,9 +38,10 @@ impl Expansion {
     pub(crate) fn read(call: &Call<'_>, query: &Query) -> Result<Vec<Self>, Error> {
         let mut expansions = Vec::new();
         let Some(text) = &query.expand else { return Ok(expansions) };
-        for ExpandItem { what, options } in expand::parse(text, &query.aliases, ExpandSource::Folder)? {
-            let of = ExpansionKind::read(call, what, &options).map_err(|error| expand::within(what.name(), error))?;
-            expansions.push(Self { what, options, of });
+        for ExpandItem { navigation, options } in expand::parse(text, &query.aliases, ExpandSource::Folder)? {
+            let of = ExpansionKind::read(call, navigation, &options)
+                .map_err(|error| expand::within(navigation.name(), error))?;
+            expansions.push(Self { navigation, options, of });
         }
         Ok(expansions)
     }
@@ -57,7 +58,7 @@ impl Expansion {
         folder: &Folder,
     ) -> Result<FolderExpansion<'_>, Error> {
         let number = mailbox.user.mailbox;
-        let (owner, id, name) = (quoted(&mailbox.asked), quoted(&folder.id), self.what.name());
+        let (owner, id, name) = (quoted(&mailbox.requested_owner), quoted(&folder.id), self.navigation.name());
         let (entries, count, next) = match &self.of {
             ExpansionKind::Contacts(listing, select) => {
                 let listing = Listing { folder: Some(folder.id.clone()), ..listing.clone() };
@@ -96,21 +97,21 @@ impl Expansion {
             ExpansionKind::Folders(_, select) => entity::printed(select.as_deref()),
             ExpansionKind::SingleValues(_) | ExpansionKind::MultiValues(_) => String::new(),
         };
-        format!("{}{select}", self.what.name())
+        format!("{}{select}", self.navigation.name())
     }
 }
 
 impl ExpansionKind {
-    fn read(call: &Call<'_>, what: Navigation, options: &Query) -> Result<Self, Error> {
+    fn read(call: &Call<'_>, navigation: Navigation, options: &Query) -> Result<Self, Error> {
         let (size, skip) = (call.page_size(None, options), options.skip.unwrap_or(0));
-        Ok(match what {
+        Ok(match navigation {
             Navigation::Contacts => {
                 let listing = contacts::listing(call, &[], options)?;
                 let count = options.count.unwrap_or(false);
                 Self::Contacts(Listing { size, skip, count, ..listing }, contacts::selection(call, options)?)
             }
-            Navigation::SingleValues => Self::SingleValues(expand::ids(what, options)?),
-            Navigation::MultiValues => Self::MultiValues(expand::ids(what, options)?),
+            Navigation::SingleValues => Self::SingleValues(expand::ids(navigation, options)?),
+            Navigation::MultiValues => Self::MultiValues(expand::ids(navigation, options)?),
             // Extensions cannot occur: folders have none, and parsing refuses them.
             Navigation::ChildFolders | Navigation::Extensions => {
                 let mut listing = folder_list::listing(call, options)?;

@@ -16,7 +16,7 @@ use crate::graph::call::Call;
 use crate::graph::contacts;
 use crate::graph::json::contact::file::GraphFile;
 use crate::http::answer::{Answer, Body};
-use crate::http::packed;
+use crate::http::compression;
 use crate::odata::query::{self, Query};
 use crate::store::Listing;
 use crate::transfer::encode::ExportFormat;
@@ -26,7 +26,7 @@ use crate::transfer::export::{self, Export, ExportOutput, Photos};
 const WAITING: usize = 4;
 /// How long a client may keep the snapshot waiting: this time, plus the time that the bytes it has read take at the
 /// least rate, in bytes per second.
-const PATIENCE: Duration = Duration::from_secs(30);
+const SEND_TIMEOUT: Duration = Duration::from_secs(30);
 const LEAST_RATE: u64 = 128 << 10;
 
 /// `GET …/contacts/$export`, also of a folder.
@@ -52,7 +52,7 @@ pub(crate) async fn export(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) 
         None => accepted(call)?.unwrap_or(ExportFormat::VCard3),
     };
     let listing = contacts::listing(call, path, &query)?;
-    let export = asked(call, mailbox, format, listing)?;
+    let export = export_options(call, mailbox, format, listing)?;
     let (pieces, answer) = mpsc::channel(WAITING);
     let (begun, begins) = oneshot::channel();
     let store = mailbox.store.clone();
@@ -69,20 +69,24 @@ pub(crate) async fn export(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) 
     begins.await.unwrap_or_else(|_| Err(Error::internal("the export ended without an answer")))?;
     let pieces = stream::unfold(answer, |mut answer| async { answer.recv().await.map(|piece| (piece, answer)) });
     let answer = headed(Answer { body: Some(Body::Stream(pieces.boxed_local())), ..Answer::empty(200)? }, format)?;
-    packed::pack_stream(call.headers, answer)
+    compression::compress_stream(call.headers, answer)
 }
 
 /// A contact as a file, if the request's `Accept` prefers that.
-pub(crate) async fn of_one(call: &Call<'_>, mailbox: &Mailbox, contact: &Contact) -> Result<Option<Answer>, Error> {
+pub(crate) async fn contact_as_file(
+    call: &Call<'_>,
+    mailbox: &Mailbox,
+    contact: &Contact,
+) -> Result<Option<Answer>, Error> {
     let Some(format) = preferred(call) else { return Ok(None) };
-    let export = asked(call, mailbox, format, Listing::default())?;
-    let body = export::one(&mailbox.store, &export, contact.clone()).await?;
+    let export = export_options(call, mailbox, format, Listing::default())?;
+    let body = export::export_one(&mailbox.store, &export, contact.clone()).await?;
     let answer = Answer { body: Some(Body::Bytes(body)), ..Answer::empty(200)? };
     headed(answer.header("ETag", &contact.etag())?, format).map(Some)
 }
 
 /// The options of the file in the query string.
-fn asked(call: &Call<'_>, mailbox: &Mailbox, format: ExportFormat, listing: Listing) -> Result<Export, Error> {
+fn export_options(call: &Call<'_>, mailbox: &Mailbox, format: ExportFormat, listing: Listing) -> Result<Export, Error> {
     let refused = |name: &str, message: &str| Error::invalid(Kind::Query, name, message);
     let photos = match query::value_of(call.query, "photos").as_deref() {
         None | Some("all") => Photos::All,
@@ -121,11 +125,11 @@ struct Sending {
 impl Sending {
     /// Begins the answer, once.
     fn begin(&mut self) -> Result<(), Error> {
-        self.begun.take().map_or(Ok(()), |begun| begun.send(Ok(())).map_err(|_| gone()))
+        self.begun.take().map_or(Ok(()), |begun| begun.send(Ok(())).map_err(|_| client_gone()))
     }
 }
 
-fn gone() -> Error {
+fn client_gone() -> Error {
     Error::unavailable("the client has gone")
 }
 
@@ -137,12 +141,12 @@ impl ExportOutput for Sending {
     async fn put(&mut self, bytes: Vec<u8>) -> Result<(), Error> {
         self.begin()?;
         let size = bytes.len() as u64;
-        let patience = PATIENCE + Duration::from_millis(self.given.saturating_mul(1_000) / LEAST_RATE);
+        let allowed = SEND_TIMEOUT + Duration::from_millis(self.given.saturating_mul(1_000) / LEAST_RATE);
         let started = Instant::now();
-        let sent = tokio::time::timeout(patience.saturating_sub(self.waited), self.pieces.send(Ok(bytes))).await;
+        let sent = tokio::time::timeout(allowed.saturating_sub(self.waited), self.pieces.send(Ok(bytes))).await;
         self.waited += started.elapsed();
         self.given += size;
-        sent.map_err(|_| Error::unavailable("the client reads too slowly"))?.map_err(|_| gone())
+        sent.map_err(|_| Error::unavailable("the client reads too slowly"))?.map_err(|_| client_gone())
     }
 
     async fn next_file(&mut self) -> Result<(), Error> {

@@ -12,7 +12,7 @@ use crate::graph::call::Call;
 use crate::graph::json::extension::{self, ExtensionJson};
 use crate::graph::keys::{parse_id, quoted};
 use crate::graph::list::List;
-use crate::graph::written;
+use crate::graph::write_answers;
 use crate::http::answer::Answer;
 use crate::odata::expand::{self, Navigation};
 use crate::odata::query::Query;
@@ -21,63 +21,71 @@ use crate::odata::query::Query;
 pub(crate) async fn create(
     call: &Call<'_>,
     mailbox: &Mailbox,
-    folder: &[String],
+    folder_path: &[String],
     id: &str,
     body: &[u8],
 ) -> Result<Answer, Error> {
     let id = parse_id(id)?;
     let new = extension::into_new(read(call, body).await?, "")?;
-    let extension = mailbox.store.create_extension(mailbox.user.mailbox, folder, id, new).await?;
-    let location = format!("/users('{}')/contacts('{id}')/extensions('{}')", quoted(&mailbox.asked), extension.id());
-    written::created(call, &extension, &location, || shown(call, mailbox, id, &extension))
+    let extension = mailbox.store.create_extension(mailbox.user.mailbox, folder_path, id, new).await?;
+    let location =
+        format!("/users('{}')/contacts('{id}')/extensions('{}')", quoted(&mailbox.requested_owner), extension.id());
+    write_answers::created(call, &extension, &location, || to_answer(call, mailbox, id, &extension))
 }
 
 /// `GET …/extensions/{name}`
 pub(crate) async fn get(
     call: &Call<'_>,
     mailbox: &Mailbox,
-    folder: &[String],
+    folder_path: &[String],
     id: &str,
     name: &str,
 ) -> Result<Answer, Error> {
     let (id, ids) = (parse_id(id)?, ExpandSelection::These(vec![name_of(name).to_owned()]));
-    let mut found = mailbox.store.extensions(mailbox.user.mailbox, folder, id, &ids).await?;
+    let mut found = mailbox.store.extensions(mailbox.user.mailbox, folder_path, id, &ids).await?;
     let extension = found.pop().ok_or(Error::NotFound)?;
     if call.expected.unchanged(&extension.version_token()) {
         return Answer::empty(304)?.header("ETag", &extension.etag());
     }
-    shown(call, mailbox, id, &extension)
+    to_answer(call, mailbox, id, &extension)
 }
 
 /// `PATCH …/extensions/{name}`
 pub(crate) async fn update(
     call: &Call<'_>,
     mailbox: &Mailbox,
-    folder: &[String],
+    folder_path: &[String],
     id: &str,
     name: &str,
     body: &[u8],
 ) -> Result<Answer, Error> {
     let id = parse_id(id)?;
     let (patch, expected, named) = (read(call, body).await?, call.expected.clone(), (id, name_of(name).to_owned()));
-    let extension = mailbox.store.update_extension(mailbox.user.mailbox, folder, named, patch, expected).await?;
-    written::updated(call, &extension, || shown(call, mailbox, id, &extension))
+    let extension = mailbox.store.update_extension(mailbox.user.mailbox, folder_path, named, patch, expected).await?;
+    write_answers::updated(call, &extension, || to_answer(call, mailbox, id, &extension))
 }
 
 /// `DELETE …/extensions/{name}`
 pub(crate) async fn delete(
     call: &Call<'_>,
     mailbox: &Mailbox,
-    folder: &[String],
+    folder_path: &[String],
     id: &str,
     name: &str,
 ) -> Result<Answer, Error> {
     let named = (parse_id(id)?, name_of(name).to_owned());
-    written::deleted(mailbox.store.delete_extension(mailbox.user.mailbox, folder, named, call.expected.clone()).await?)
+    write_answers::deleted(
+        mailbox.store.delete_extension(mailbox.user.mailbox, folder_path, named, call.expected.clone()).await?,
+    )
 }
 
 /// `GET …/extensions`: all, or those that `$filter` names. They are too few to need pages.
-pub(crate) async fn list(call: &Call<'_>, mailbox: &Mailbox, folder: &[String], id: &str) -> Result<Answer, Error> {
+pub(crate) async fn list(
+    call: &Call<'_>,
+    mailbox: &Mailbox,
+    folder_path: &[String],
+    id: &str,
+) -> Result<Answer, Error> {
     let id = parse_id(id)?;
     let query = Query::parse(call.query)?;
     let given = [
@@ -94,7 +102,7 @@ pub(crate) async fn list(call: &Call<'_>, mailbox: &Mailbox, folder: &[String], 
         return Err(Error::invalid(Kind::Query, name, message));
     }
     let ids = expand::ids(Navigation::Extensions, &query)?;
-    let extensions = mailbox.store.extensions(mailbox.user.mailbox, folder, id, &ids).await?;
+    let extensions = mailbox.store.extensions(mailbox.user.mailbox, folder_path, id, &ids).await?;
     let count = query.count.unwrap_or(false).then(|| i64::try_from(extensions.len()).unwrap_or(i64::MAX));
     let context = call.annotated.then(|| context(call, mailbox, id, ""));
     let shown = |extension| ExtensionJson { extension, context: None, annotated: call.annotated };
@@ -112,12 +120,12 @@ async fn read(call: &Call<'_>, body: &[u8]) -> Result<ExtensionPatch, Error> {
     body::json(body, read).await
 }
 
-fn shown(call: &Call<'_>, mailbox: &Mailbox, id: Uuid, extension: &Extension) -> Result<Answer, Error> {
+fn to_answer(call: &Call<'_>, mailbox: &Mailbox, id: Uuid, extension: &Extension) -> Result<Answer, Error> {
     let context = context(call, mailbox, id, "/$entity");
     let shown = ExtensionJson { extension, context: Some(&context), annotated: call.annotated };
     Answer::json(200, &shown)?.header("ETag", &extension.etag())
 }
 
 fn context(call: &Call<'_>, mailbox: &Mailbox, id: Uuid, end: &str) -> String {
-    call.link(&format!("/$metadata#users('{}')/contacts('{id}')/extensions{end}", quoted(&mailbox.asked)))
+    call.link(&format!("/$metadata#users('{}')/contacts('{id}')/extensions{end}", quoted(&mailbox.requested_owner)))
 }

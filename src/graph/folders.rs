@@ -14,7 +14,7 @@ use crate::graph::idempotency;
 use crate::graph::json::folder::{self, FolderExpansion, FolderJson};
 use crate::graph::keys::quoted;
 use crate::graph::list::List;
-use crate::graph::written;
+use crate::graph::write_answers;
 use crate::http::answer::Answer;
 use crate::odata::query::Query;
 use crate::odata::shape::Shape;
@@ -35,7 +35,7 @@ pub(crate) async fn list(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) ->
     let size = if view.expansions.is_empty() { by.size } else { by.size.min(MAX_EXPANDED) };
     listing.by = Sorting { size, ..by };
     let read = async |store: &Store| {
-        let page = found(call, mailbox, store, path, &listing).await?;
+        let page = read_page(call, mailbox, store, path, &listing).await?;
         let inside = view.inside_all(call, mailbox, store, &page.value).await?;
         Ok((page, inside))
     };
@@ -43,13 +43,14 @@ pub(crate) async fn list(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) ->
         [] => read(&mailbox.store).await?,
         _ => mailbox.store.in_snapshot(mailbox.user.mailbox, read).await?,
     };
-    let next = call.behind(&query, &page, inside.len(), size);
+    let next = call.next_link(&query, &page, inside.len(), size);
     let context = call.annotated.then(|| {
         let below = path.last().map_or(String::new(), |id| format!("('{}')/childFolders", quoted(id)));
-        let (owner, names) = (quoted(&mailbox.asked), view.print());
+        let (owner, names) = (quoted(&mailbox.requested_owner), view.print());
         call.link(&format!("/$metadata#users('{owner}')/contactFolders{below}{names}"))
     });
-    let value = page.value.iter().zip(&inside).map(|(folder, inside)| view.shown(call, folder, inside, None)).collect();
+    let value =
+        page.value.iter().zip(&inside).map(|(folder, inside)| view.to_json(call, folder, inside, None)).collect();
     Answer::json(200, &List { context, count: page.count, next, value })
 }
 
@@ -57,11 +58,11 @@ pub(crate) async fn list(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) ->
 pub(crate) async fn count(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Answer, Error> {
     let mut listing = listing(call, &Query::parse(call.query)?)?;
     listing.by.count = true;
-    let page = found(call, mailbox, &mailbox.store, path, &listing).await?;
+    let page = read_page(call, mailbox, &mailbox.store, path, &listing).await?;
     Answer::number(page.count.unwrap_or_default())
 }
 
-async fn found(
+async fn read_page(
     call: &Call<'_>,
     mailbox: &Mailbox,
     store: &Store,
@@ -101,7 +102,7 @@ impl FolderView {
             }
             let inside = self.inside(call, mailbox, store, folder).await?;
             if !inside.is_empty() {
-                bytes += serde_json::to_vec(&self.shown(call, folder, &inside, None)).map_err(Error::internal)?.len();
+                bytes += serde_json::to_vec(&self.to_json(call, folder, &inside, None)).map_err(Error::internal)?.len();
             }
             all.push(inside);
         }
@@ -123,7 +124,7 @@ impl FolderView {
         Ok(inside)
     }
 
-    fn shown<'a>(
+    fn to_json<'a>(
         &'a self,
         call: &Call<'_>,
         folder: &'a Folder,
@@ -158,13 +159,13 @@ pub(crate) async fn create(call: &Call<'_>, mailbox: &Mailbox, path: &[String], 
         None => store.create_folder(number, path, sent).await?,
     };
     let id = quoted(&folder.id);
-    let location = format!("/users('{}')/contactFolders('{id}')", quoted(&mailbox.asked));
-    written::created(call, &folder, &location, || shown(call, mailbox, &folder, &FolderView::default(), &[]))
+    let location = format!("/users('{}')/contactFolders('{id}')", quoted(&mailbox.requested_owner));
+    write_answers::created(call, &folder, &location, || to_answer(call, mailbox, &folder, &FolderView::default(), &[]))
 }
 
 /// `GET …/contactFolders/{id}`.
 pub(crate) async fn get(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Answer, Error> {
-    let view = FolderView::read(call, &Query::of_one(call.query)?)?;
+    let view = FolderView::read(call, &Query::parse_for_entity(call.query)?)?;
     let number = mailbox.user.mailbox;
     if !view.expansions.is_empty() {
         let read = async |store: &Store| {
@@ -173,14 +174,14 @@ pub(crate) async fn get(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> 
             Ok((folder, inside))
         };
         let (folder, inside) = mailbox.store.in_snapshot(number, read).await?;
-        return shown(call, mailbox, &folder, &view, &inside);
+        return to_answer(call, mailbox, &folder, &view, &inside);
     }
     let folder = mailbox.store.folder(number, path).await?;
     // The folder's version does not cover its contents.
     if call.expected.unchanged(&folder.version_token()) {
         return Answer::empty(304)?.header("ETag", &folder.etag());
     }
-    shown(call, mailbox, &folder, &view, &[])
+    to_answer(call, mailbox, &folder, &view, &[])
 }
 
 /// `PATCH …/contactFolders/{id}`: a new name, another place.
@@ -188,23 +189,23 @@ pub(crate) async fn update(call: &Call<'_>, mailbox: &Mailbox, path: &[String], 
     let handling = call.handling();
     let sent = body::json(body, move |body| folder::read(body, handling)).await?;
     let folder = mailbox.store.update_folder(mailbox.user.mailbox, path, sent, call.expected.clone()).await?;
-    written::updated(call, &folder, || shown(call, mailbox, &folder, &FolderView::default(), &[]))
+    write_answers::updated(call, &folder, || to_answer(call, mailbox, &folder, &FolderView::default(), &[]))
 }
 
 /// `DELETE …/contactFolders/{id}`, with everything inside.
 pub(crate) async fn delete(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Answer, Error> {
     let position = mailbox.store.delete_folder(mailbox.user.mailbox, path, call.expected.clone()).await?;
-    written::deleted(position)
+    write_answers::deleted(position)
 }
 
-fn shown(
+fn to_answer(
     call: &Call<'_>,
     mailbox: &Mailbox,
     folder: &Folder,
     view: &FolderView,
     inside: &[FolderExpansion<'_>],
 ) -> Result<Answer, Error> {
-    let (owner, names) = (quoted(&mailbox.asked), view.print());
+    let (owner, names) = (quoted(&mailbox.requested_owner), view.print());
     let context = call.link(&format!("/$metadata#users('{owner}')/contactFolders{names}/$entity"));
-    Answer::json(200, &view.shown(call, folder, inside, Some(&context)))?.header("ETag", &folder.etag())
+    Answer::json(200, &view.to_json(call, folder, inside, Some(&context)))?.header("ETag", &folder.etag())
 }

@@ -35,7 +35,7 @@ pub(crate) fn subject(address: &Address, caller: &Caller) -> CallSubject {
 pub(crate) struct RoutedCall<'a> {
     call: Call<'a>,
     route: Result<&'static Route, Error>,
-    /// What is wrong with its head besides.
+    /// The error of the rest of its head.
     refused: Option<Error>,
 }
 
@@ -45,7 +45,7 @@ impl FrontEnd for Graph {
     const SCHEMES: &'static [Scheme] = &[Scheme::Bearer];
     const HEADERS: &'static [(&'static str, &'static str)] = &[("OData-Version", "4.0")];
 
-    fn knows(&self, path: &str) -> bool {
+    fn has_path(&self, path: &str) -> bool {
         Address::parse(path).is_ok()
     }
 
@@ -84,18 +84,18 @@ impl FrontEnd for Graph {
         }
     }
 
-    fn open(RoutedCall { call, route, .. }: &RoutedCall<'_>) -> Option<Result<Answer, Error>> {
+    fn answer_without_caller(RoutedCall { call, route, .. }: &RoutedCall<'_>) -> Option<Result<Answer, Error>> {
         let Ok(Route { handler: Handler::Public(handler), options, .. }) = route else { return None };
         let checked = if *options == RouteOptions::Plain { Query::none(call.query) } else { Ok(()) };
         Some(checked.and_then(|()| handler(call)))
     }
 
-    fn admit(&self, routed: &RoutedCall<'_>, caller: &Caller, permit: &Permit) -> Result<Counted, Error> {
+    fn count_call(&self, routed: &RoutedCall<'_>, caller: &Caller, permit: &Permit) -> Result<Counted, Error> {
         let RoutedCall { call, refused, .. } = routed;
         refused.clone().map_or(Ok(()), Err)?;
         // Each step of a batch counts for itself.
         let is_batch = call.address.resource == Resource::Batch;
-        let Some((throttle, app)) = self.throttle.as_ref().zip(permit.counts_as()).filter(|_| !is_batch) else {
+        let Some((throttle, app)) = self.throttle.as_ref().zip(permit.limit_key()).filter(|_| !is_batch) else {
             return Ok(None);
         };
         let mailbox = mailbox(caller, &call.address.resource);
@@ -104,12 +104,12 @@ impl FrontEnd for Graph {
         Ok(permit.map(|permit| Box::new(permit) as _))
     }
 
-    fn stream(routed: &RoutedCall<'_>, body: Streamed) {
+    fn set_body(routed: &RoutedCall<'_>, body: Streamed) {
         routed.call.set_stream(body);
     }
 
-    fn received(&self, routed: &RoutedCall<'_>, caller: &Caller, permit: &Permit, bytes: usize) -> Result<(), Error> {
-        let Some((throttle, app)) = self.throttle.as_ref().zip(permit.counts_as()) else { return Ok(()) };
+    fn count_body(&self, routed: &RoutedCall<'_>, caller: &Caller, permit: &Permit, bytes: usize) -> Result<(), Error> {
+        let Some((throttle, app)) = self.throttle.as_ref().zip(permit.limit_key()) else { return Ok(()) };
         let mailbox = mailbox(caller, &routed.call.address.resource);
         mailbox.map_or(Ok(()), |mailbox| throttle.upload(clock::now(), app, &mailbox, bytes))
     }
@@ -175,7 +175,7 @@ mod tests {
         const SCHEMES: &'static [Scheme] = &[Scheme::Bearer];
         const HEADERS: &'static [(&'static str, &'static str)] = &[];
 
-        fn knows(&self, _: &str) -> bool {
+        fn has_path(&self, _: &str) -> bool {
             true
         }
 
@@ -195,15 +195,15 @@ mod tests {
             if head.method == Method::GET { Ok(BodyUse::Not) } else { Err(Error::MethodNotAllowed(vec!["GET"])) }
         }
 
-        fn open(_: &RequestHead<'_>) -> Option<Result<Answer, Error>> {
+        fn answer_without_caller(_: &RequestHead<'_>) -> Option<Result<Answer, Error>> {
             None
         }
 
-        fn admit(&self, _: &RequestHead<'_>, _: &Caller, _: &Permit) -> Result<Counted, Error> {
+        fn count_call(&self, _: &RequestHead<'_>, _: &Caller, _: &Permit) -> Result<Counted, Error> {
             Ok(None)
         }
 
-        fn received(&self, _: &RequestHead<'_>, _: &Caller, _: &Permit, _: usize) -> Result<(), Error> {
+        fn count_body(&self, _: &RequestHead<'_>, _: &Caller, _: &Permit, _: usize) -> Result<(), Error> {
             Ok(())
         }
 

@@ -25,7 +25,7 @@ use crate::http::answer::{Answer, Body};
 use crate::http::streamed::Streamed;
 use crate::odata::query::{self, Query};
 use crate::transfer::import::{self, ImportJob, ImportListener};
-use crate::transfer::reading::{How, ReadRecord};
+use crate::transfer::reading::{ReadRecord, ReadingSettings};
 
 /// Imports that run at once, because each has a thread, and those into one mailbox; others are refused.
 const AT_ONCE: usize = 8;
@@ -76,7 +76,7 @@ pub(crate) async fn import(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) 
     }
     let body = call.take_stream()?;
     let boundary = boundary(&body)?;
-    job.how.is_gzip = body.is_gzip;
+    job.settings.is_gzip = body.is_gzip;
     if body.is_gzip && boundary.is_some() {
         let message = "A form cannot be compressed; the file in it can.";
         return Err(Error::UnsupportedMediaType(message.to_owned()));
@@ -149,10 +149,10 @@ fn job(call: &Call<'_>) -> Result<ImportJob, Error> {
         Some("true") => true,
         Some(_) => return Err(refused("dryRun", "'dryRun' must be true or false.".to_owned())),
     };
-    let most = Some(call.api.settings.max_import);
-    let how = How { match_email, most, ..How::new(options, &GraphFile) };
+    let max = Some(call.api.settings.max_import);
+    let settings = ReadingSettings { match_email, max, ..ReadingSettings::new(options, &GraphFile) };
     let name = format!("request {}", call.source().request);
-    Ok(ImportJob { dry_run, ..ImportJob::new(0, name, how) })
+    Ok(ImportJob { dry_run, ..ImportJob::new(0, name, settings) })
 }
 
 /// The boundary of a form.
@@ -182,7 +182,7 @@ struct Telling {
 
 impl ImportListener for Telling {
     async fn begins(&mut self, _: Option<&Run>, _: Vec<u8>) -> Result<(), Error> {
-        self.begun.take().map_or(Ok(()), |begun| begun.send(Ok(())).map_err(|_| gone()))
+        self.begun.take().map_or(Ok(()), |begun| begun.send(Ok(())).map_err(|_| client_gone()))
     }
 
     async fn settled(&mut self, records: &[ReadRecord], _: ImportProgress) -> Result<(), Error> {
@@ -190,11 +190,11 @@ impl ImportListener for Telling {
         for record in records {
             piece.extend(line(&record.line.json()?)?);
         }
-        self.lines.send(Ok(piece)).await.map_err(|_| gone())
+        self.lines.send(Ok(piece)).await.map_err(|_| client_gone())
     }
 }
 
-fn gone() -> Error {
+fn client_gone() -> Error {
     Error::unavailable("the client has gone")
 }
 
@@ -209,7 +209,7 @@ async fn feed_all(mut body: Streamed, boundary: Option<String>, to: mpsc::Sender
 
 async fn feed_body(body: &mut Streamed, to: &mpsc::Sender<Fed>) -> Result<(), Error> {
     while let Some(piece) = body.next().await? {
-        to.send(Fed::Bytes(piece)).await.map_err(|_| gone())?;
+        to.send(Fed::Bytes(piece)).await.map_err(|_| client_gone())?;
     }
     Ok(())
 }
@@ -240,7 +240,7 @@ async fn feed_form(body: &mut Streamed, boundary: String, to: &mpsc::Sender<Fed>
                 return Err(Error::invalid(Kind::Request, "", "A form can have one file. The first was imported."));
             }
             while let Some(piece) = field.chunk().await.map_err(|error| no_form(&error))? {
-                to.send(Fed::Bytes(piece)).await.map_err(|_| gone())?;
+                to.send(Fed::Bytes(piece)).await.map_err(|_| client_gone())?;
             }
         }
         if files == 0 {
@@ -249,7 +249,7 @@ async fn feed_form(body: &mut Streamed, boundary: String, to: &mpsc::Sender<Fed>
         Ok(())
     };
     let (pumped, taken) = futures_util::join!(pumped, taken);
-    // Where the body breaks off, the form does too.
+    // An aborted body also aborts the form.
     pumped.and(taken)
 }
 
@@ -271,7 +271,7 @@ impl Read for File {
                 Some(Fed::Bytes(piece)) => self.rest = piece,
                 Some(Fed::End) => self.ended = true,
                 Some(Fed::Broken(error)) => return Err(io::Error::other(error)),
-                None => return Err(io::Error::other(gone())),
+                None => return Err(io::Error::other(client_gone())),
             }
         }
         let read = self.rest.len().min(into.len());

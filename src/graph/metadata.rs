@@ -16,8 +16,8 @@ const TAIL: &str = "    </Schema>\n  </edmx:DataServices>\n</edmx:Edmx>\n";
 pub(crate) fn csdl(shape: Shape) -> &'static str {
     static MADE: [OnceLock<String>; 2] = [const { OnceLock::new() }; 2];
     let [beta, v1] = &MADE;
-    let made = if shape == Shape::V1 { v1 } else { beta };
-    made.get_or_init(|| print(shape))
+    let document = if shape == Shape::V1 { v1 } else { beta };
+    document.get_or_init(|| print(shape))
 }
 
 fn print(shape: Shape) -> String {

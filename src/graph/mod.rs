@@ -1,6 +1,7 @@
 //! The Graph facade: the contacts part of the Microsoft Graph API over the store.
 pub(crate) mod authorize;
 pub(crate) mod batch;
+pub(crate) mod batch_steps;
 pub(crate) mod body;
 pub(crate) mod call;
 pub(crate) mod categories;
@@ -23,18 +24,17 @@ pub(crate) mod keys;
 pub(crate) mod list;
 pub(crate) mod metadata;
 pub(crate) mod model;
-#[cfg(test)]
-mod moments;
 pub mod openapi;
 pub(crate) mod permissions;
 pub(crate) mod photos;
 pub(crate) mod routes;
 pub(crate) mod service;
 pub(crate) mod settings;
-pub(crate) mod steps;
+#[cfg(test)]
+mod snapshot_tests;
 pub(crate) mod subscriptions;
 pub(crate) mod throttle;
 pub(crate) mod trash;
 pub(crate) mod users;
 pub(crate) mod viewer;
-pub(crate) mod written;
+pub(crate) mod write_answers;

@@ -10,7 +10,7 @@ use crate::graph::body;
 use crate::graph::call::Call;
 use crate::graph::keys::quoted;
 use crate::graph::list::List;
-use crate::graph::written;
+use crate::graph::write_answers;
 use crate::http::answer::Answer;
 use crate::json::Json;
 use crate::odata::entity;
@@ -73,8 +73,9 @@ pub(crate) async fn create(call: &Call<'_>, mailbox: &Mailbox, body: &[u8]) -> R
         return Err(Error::invalid(Kind::Request, "emailAddress/address", message));
     }
     let share = mailbox.store.share(mailbox.user.mailbox, with, can_write).await?;
-    let location = format!("/users('{}')/contactPermissions('{}')", quoted(&mailbox.asked), quoted(&share.user.id));
-    written::created(call, &share, &location, || shown(call, mailbox, &share))
+    let location =
+        format!("/users('{}')/contactPermissions('{}')", quoted(&mailbox.requested_owner), quoted(&share.user.id));
+    write_answers::created(call, &share, &location, || to_answer(call, mailbox, &share))
 }
 
 /// `GET …/contactPermissions/{id}`
@@ -82,7 +83,7 @@ pub(crate) async fn create(call: &Call<'_>, mailbox: &Mailbox, body: &[u8]) -> R
 /// # Errors
 /// [`Error::NotFound`] for a user with whom the mailbox is not shared.
 pub(crate) async fn get(call: &Call<'_>, mailbox: &Mailbox, id: &str) -> Result<Answer, Error> {
-    shown(call, mailbox, &find(mailbox, id).await?)
+    to_answer(call, mailbox, &find(mailbox, id).await?)
 }
 
 /// `PATCH …/contactPermissions/{id}`: another role.
@@ -100,7 +101,7 @@ pub(crate) async fn update(call: &Call<'_>, mailbox: &Mailbox, id: &str, body: &
         Some(can_write) => mailbox.store.change_share(mailbox.user.mailbox, share.user, can_write).await?,
         None => share,
     };
-    written::updated(call, &share, || shown(call, mailbox, &share))
+    write_answers::updated(call, &share, || to_answer(call, mailbox, &share))
 }
 
 /// `DELETE …/contactPermissions/{id}`
@@ -113,12 +114,12 @@ pub(crate) async fn delete(_: &Call<'_>, mailbox: &Mailbox, id: &str) -> Result<
     Answer::empty(204)
 }
 
-fn shown(call: &Call<'_>, mailbox: &Mailbox, share: &Share) -> Result<Answer, Error> {
+fn to_answer(call: &Call<'_>, mailbox: &Mailbox, share: &Share) -> Result<Answer, Error> {
     Answer::json(200, &PermissionJson::of(share, call.annotated.then(|| context(call, mailbox, "/$entity"))))
 }
 
 fn context(call: &Call<'_>, mailbox: &Mailbox, end: &str) -> String {
-    call.link(&format!("/$metadata#users('{}')/contactPermissions{end}", quoted(&mailbox.asked)))
+    call.link(&format!("/$metadata#users('{}')/contactPermissions{end}", quoted(&mailbox.requested_owner)))
 }
 
 async fn find(mailbox: &Mailbox, id: &str) -> Result<Share, Error> {

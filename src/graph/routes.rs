@@ -32,7 +32,7 @@ pub(crate) struct Route {
     pub(crate) handler: Handler,
 }
 
-/// Which query options and preferences a call reads.
+/// The query options and preferences that a call reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RouteOptions {
     /// No query options.
@@ -218,9 +218,9 @@ pub(crate) fn names() -> impl Iterator<Item = (&'static str, &'static str)> {
 /// [`Error::MethodNotAllowed`], with the methods that are offered at its address.
 pub(crate) fn of(call: &Call<'_>) -> Result<&'static Route, Error> {
     let (address, is_strict) = (call.address.pattern(), call.handling() == Handling::Strict);
-    let here = || CALLS.iter().filter(|row| row.address == address && !(is_strict && row.offered == Lenient));
-    let found = here().find(|row| row.method == call.method().as_str());
-    found.ok_or_else(|| Error::MethodNotAllowed(here().map(|row| row.method).collect()))
+    let at_address = || CALLS.iter().filter(|row| row.address == address && !(is_strict && row.offered == Lenient));
+    let found = at_address().find(|row| row.method == call.method().as_str());
+    found.ok_or_else(|| Error::MethodNotAllowed(at_address().map(|row| row.method).collect()))
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::domain::etag;
 use crate::graph::call::Call;
 use crate::graph::{metadata, openapi};
 use crate::http::answer::Answer;
-use crate::http::packed;
+use crate::http::compression;
 use crate::odata::address::Version;
 use crate::odata::shape::Shape;
 
@@ -35,7 +35,7 @@ pub(crate) fn metadata(call: &Call<'_>) -> Result<Answer, Error> {
     static PACKED: [OnceLock<Vec<u8>>; 2] = [const { OnceLock::new() }; 2];
     let [beta, v1] = &PACKED;
     let packed = if call.shape() == Shape::V1 { v1 } else { beta };
-    packed::of_program(call.headers, metadata::csdl(call.shape()), packed)?
+    compression::constant_answer(call.headers, metadata::csdl(call.shape()), packed)?
         .header("Content-Type", "application/xml")?
         // The same for all callers until the program is updated.
         .header("Cache-Control", "public, max-age=3600")
@@ -52,7 +52,9 @@ pub(crate) fn openapi(call: &Call<'_>) -> Result<Answer, Error> {
     let mount = call.root().split_once("://").and_then(|(_, host)| host.split_once('/')).map(|(_, mount)| mount);
     let answer = match mount {
         _ if call.expected.unchanged(version) => Answer::empty(304)?,
-        None => packed::of_program(call.headers, text, &PACKED[at])?.header("Content-Type", "application/json")?,
+        None => {
+            compression::constant_answer(call.headers, text, &PACKED[at])?.header("Content-Type", "application/json")?
+        }
         Some(mount) => {
             let server = |mount: &str| json!([{"url": format!("{mount}{}", openapi::prefix(shape))}]).to_string();
             let moved = text.replacen(&server(""), &server(&format!("/{mount}")), 1);

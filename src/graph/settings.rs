@@ -25,7 +25,7 @@ impl Default for GraphSettings {
 /// The Graph facade.
 pub(crate) struct Graph {
     pub(crate) settings: GraphSettings,
-    /// What [`GraphSettings::throttle`] counts.
+    /// The counters of [`GraphSettings::throttle`].
     pub(crate) throttle: Option<Arc<Throttle>>,
 }
 

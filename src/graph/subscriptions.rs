@@ -12,7 +12,7 @@ use crate::graph::body;
 use crate::graph::call::Call;
 use crate::graph::json::subscription::{self, About, SubscriptionJson, no_resource};
 use crate::graph::list::List;
-use crate::graph::written;
+use crate::graph::write_answers;
 use crate::http::answer::Answer;
 use crate::http::authenticate::{Caller, Who};
 use crate::notify::Notifier;
@@ -24,7 +24,7 @@ const PAGE: usize = 100;
 
 /// The store with the rights of the caller.
 fn store(call: &Call<'_>, caller: &Caller) -> Store {
-    call.api.unguarded.acting(call.actor(caller))
+    call.api.unguarded.with_actor(call.actor(caller))
 }
 
 fn parse_id(id: &str) -> Result<Uuid, Error> {
@@ -41,7 +41,7 @@ fn notifier<'a>(call: &Call<'a>) -> Result<&'a Notifier, Error> {
 /// # Errors
 /// [`Error::NotFound`] for a subscription of another creator, as in all calls of this file.
 pub(crate) async fn get(call: &Call<'_>, caller: &Caller, id: &str) -> Result<Answer, Error> {
-    shown(call, &store(call, caller).subscription(&caller.name(), parse_id(id)?).await?)
+    to_answer(call, &store(call, caller).subscription(&caller.name(), parse_id(id)?).await?)
 }
 
 /// `PATCH /subscriptions/{id}`: another end, or another address.
@@ -55,7 +55,7 @@ pub(crate) async fn renew(call: &Call<'_>, caller: &Caller, id: &str, body: &[u8
         notifier.confirm("notificationUrl", url, id, creator).await?;
     }
     let renewed = store.renew_subscription(creator, id, renewal).await?;
-    written::updated(call, &renewed, || shown(call, &renewed))
+    write_answers::updated(call, &renewed, || to_answer(call, &renewed))
 }
 
 /// `DELETE /subscriptions/{id}`
@@ -143,10 +143,10 @@ pub(crate) async fn create(call: &Call<'_>, caller: &Caller, body: &[u8]) -> Res
     }
     let subscription = Subscription { mailbox, id, creator, token: caller.token, subject, terms };
     store.insert_subscription(subscription.clone()).await?;
-    written::created(call, &subscription, &format!("/subscriptions/{id}"), || shown(call, &subscription))
+    write_answers::created(call, &subscription, &format!("/subscriptions/{id}"), || to_answer(call, &subscription))
 }
 
-fn shown(call: &Call<'_>, subscription: &Subscription) -> Result<Answer, Error> {
+fn to_answer(call: &Call<'_>, subscription: &Subscription) -> Result<Answer, Error> {
     let context = call.annotated.then(|| call.link("/$metadata#subscriptions/$entity"));
     Answer::json(200, &SubscriptionJson { subscription, context: context.as_deref() })
 }

@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::clock;
 use crate::domain::error::{Error, Limit};
 use crate::domain::user::UserName;
 use crate::http::authenticate::{Caller, Who};
@@ -42,7 +43,7 @@ impl MailboxLimits {
 }
 
 /// Apps, and mailboxes of apps, that are remembered at most.
-const MOST: usize = 20_000;
+const MAX_REMEMBERED: usize = 20_000;
 
 /// An app: the bearer of a token.
 type App = [u8; 32];
@@ -67,8 +68,8 @@ impl FixedWindow {
     ///
     /// # Errors
     /// How long until the next window begins, if this one is exhausted.
-    fn take(&mut self, now: i64, length: Duration, most: u64, wanted: u64) -> Result<(), Duration> {
-        let micros = i64::try_from(length.as_micros()).unwrap_or(i64::MAX);
+    fn take(&mut self, now: i64, length: Duration, max: u64, wanted: u64) -> Result<(), Duration> {
+        let micros = clock::micros(length);
         let began = match self.began {
             Some(began) if (0..micros).contains(&now.saturating_sub(began)) => began,
             _ => {
@@ -76,7 +77,7 @@ impl FixedWindow {
                 now
             }
         };
-        if self.used + wanted > most {
+        if self.used + wanted > max {
             let passed = u64::try_from(now.saturating_sub(began)).unwrap_or_default();
             return Err(length.saturating_sub(Duration::from_micros(passed)));
         }
@@ -101,7 +102,7 @@ pub(crate) struct MailboxPermit {
 impl Drop for MailboxPermit {
     fn drop(&mut self) {
         let mut mailboxes = self.throttle.mailboxes.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(used) = mailboxes.known(&self.mailbox) {
+        if let Some(used) = mailboxes.get_mut(&self.mailbox) {
             used.running = used.running.saturating_sub(1);
         }
     }
@@ -119,7 +120,11 @@ pub(crate) fn mailbox(caller: &Caller, resource: &Resource) -> Option<String> {
 
 impl Throttle {
     pub(crate) fn new(limits: MailboxLimits) -> Self {
-        Self { limits, apps: Mutex::new(BoundedMap::new(MOST)), mailboxes: Mutex::new(BoundedMap::new(MOST)) }
+        Self {
+            limits,
+            apps: Mutex::new(BoundedMap::new(MAX_REMEMBERED)),
+            mailboxes: Mutex::new(BoundedMap::new(MAX_REMEMBERED)),
+        }
     }
 
     /// Counts a request of an app, and to its mailbox if there is one.

@@ -14,7 +14,7 @@ use crate::graph::json::contact::write::ContactJson;
 use crate::graph::json::extended;
 use crate::graph::keys::{parse_id, quoted};
 use crate::graph::list::List;
-use crate::graph::written;
+use crate::graph::write_answers;
 use crate::http::answer::Answer;
 use crate::odata::expand;
 use crate::odata::filter::{self, Aliases, Model};
@@ -41,9 +41,10 @@ pub(crate) async fn list(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, E
         listing.order = filter::order(latest, &Aliases::default(), Model::Beta, Handling::Lenient)?;
     }
     let (page, next) = contacts::page_of(call, mailbox, &query, listing).await?;
-    let within = context(call, mailbox, "", "");
+    let context_prefix = context(call, mailbox, "", "");
     let context = call.annotated.then(|| context(call, mailbox, &options, ""));
-    let value = page.contacts.iter().map(|contact| shown(call, contact, select.as_ref(), None, &within)).collect();
+    let value =
+        page.contacts.iter().map(|contact| to_json(call, contact, select.as_ref(), None, &context_prefix)).collect();
     Answer::json(200, &List { context, count: page.count, next, value })
 }
 
@@ -59,39 +60,40 @@ fn listing(call: &Call<'_>, query: &Query) -> Result<Listing, Error> {
 
 /// `GET …/deletedContacts/{id}`
 pub(crate) async fn get(call: &Call<'_>, mailbox: &Mailbox, id: &str) -> Result<Answer, Error> {
-    let query = Query::of_one(call.query)?;
+    let query = Query::parse_for_entity(call.query)?;
     let (select, expand) = (selection(call, &query)?, expand::of_contacts(&query, call.handling())?);
     let (store, number) = (&mailbox.store, mailbox.user.mailbox);
     let contact = store.deleted_contact(number, parse_id(id)?, &expand).await?;
     if expand.is_empty() && call.expected.unchanged(&contact.version_token()) {
         return Answer::empty(304)?.header("ETag", &contact.etag());
     }
-    let within = context(call, mailbox, "", "");
+    let context_prefix = context(call, mailbox, "", "");
     let context = context(call, mailbox, &printed(select.as_ref(), &extended::expand_names(&expand)), "/$entity");
-    Answer::json(200, &shown(call, &contact, select.as_ref(), Some(&context), &within))?.header("ETag", &contact.etag())
+    Answer::json(200, &to_json(call, &contact, select.as_ref(), Some(&context), &context_prefix))?
+        .header("ETag", &contact.etag())
 }
 
 /// `POST …/deletedContacts/{id}/restore`
 pub(crate) async fn restore(call: &Call<'_>, mailbox: &Mailbox, id: &str) -> Result<Answer, Error> {
     let contact = mailbox.store.restore(mailbox.user.mailbox, parse_id(id)?, call.expected.clone()).await?;
-    written::updated(call, &contact, || contacts::shown(call, mailbox, &contact, None))
+    write_answers::updated(call, &contact, || contacts::to_answer(call, mailbox, &contact, None))
 }
 
 /// `DELETE …/deletedContacts/{id}`: permanently.
 pub(crate) async fn delete(call: &Call<'_>, mailbox: &Mailbox, id: &str) -> Result<Answer, Error> {
     let (store, number) = (&mailbox.store, mailbox.user.mailbox);
-    written::deleted(store.delete_from_trash(number, parse_id(id)?, call.expected.clone()).await?)
+    write_answers::deleted(store.delete_from_trash(number, parse_id(id)?, call.expected.clone()).await?)
 }
 
 /// `POST …/contacts/{id}/permanentDelete`
 pub(crate) async fn permanent_delete(
     call: &Call<'_>,
     mailbox: &Mailbox,
-    folder: &[String],
+    path: &[String],
     id: &str,
 ) -> Result<Answer, Error> {
     let (store, number) = (&mailbox.store, mailbox.user.mailbox);
-    written::deleted(store.delete_for_good(number, folder, parse_id(id)?, call.expected.clone()).await?)
+    write_answers::deleted(store.delete_permanently(number, path, parse_id(id)?, call.expected.clone()).await?)
 }
 
 /// `POST …/contactFolders/{id}/permanentDelete`, with everything inside.
@@ -100,21 +102,23 @@ pub(crate) async fn permanent_delete_folder(
     mailbox: &Mailbox,
     path: &[String],
 ) -> Result<Answer, Error> {
-    written::deleted(mailbox.store.delete_folder_for_good(mailbox.user.mailbox, path, call.expected.clone()).await?)
+    write_answers::deleted(
+        mailbox.store.delete_folder_permanently(mailbox.user.mailbox, path, call.expected.clone()).await?,
+    )
 }
 
-fn shown<'a>(
+fn to_json<'a>(
     call: &Call<'_>,
     contact: &'a Contact,
     select: Option<&'a Selection>,
     context: Option<&'a str>,
-    within: &'a str,
+    context_prefix: &'a str,
 ) -> DeletedContact<'a> {
-    let (shape, within, annotated) = (call.shape(), Some(within), call.annotated);
-    let contact_shown = ContactJson { contact, shape, select, context, within, annotated };
+    let (shape, context_prefix, annotated) = (call.shape(), Some(context_prefix), call.annotated);
+    let contact_shown = ContactJson { contact, shape, select, context, context_prefix, annotated };
     DeletedContact { contact: contact_shown, time: date::print(contact.last_modified_date_time) }
 }
 
 fn context(call: &Call<'_>, mailbox: &Mailbox, select: &str, end: &str) -> String {
-    call.link(&format!("/$metadata#users('{}')/deletedContacts{select}{end}", quoted(&mailbox.asked)))
+    call.link(&format!("/$metadata#users('{}')/deletedContacts{select}{end}", quoted(&mailbox.requested_owner)))
 }

@@ -15,10 +15,10 @@ use crate::odata::query::Query;
 
 /// `GET /me`, `GET /users/{id}`.
 pub(crate) async fn get(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, Error> {
-    let query = Query::of_one(call.query)?;
+    let query = Query::parse_for_entity(call.query)?;
     let select = selection(&query)?;
     expand::none(&query, ExpandSource::User)?;
-    mailbox.store.permits().await?;
+    mailbox.store.check_access().await?;
     let select = select.as_deref();
     let context = call.annotated.then(|| call.link(&format!("/$metadata#users{}/$entity", entity::printed(select))));
     Answer::json(200, &UserJson::of(&mailbox.user, select, context))
@@ -30,10 +30,10 @@ pub(crate) async fn list(call: &Call<'_>, caller: &Caller) -> Result<Answer, Err
     let select = selection(&query)?;
     expand::none(&query, ExpandSource::User)?;
     let (condition, order) = options(call, &query)?;
-    let store = call.api.unguarded.acting(call.actor(caller));
+    let store = call.api.unguarded.with_actor(call.actor(caller));
     let by = call.sorting(&query, order)?;
     let page = store.users(condition.as_ref(), &by).await?;
-    let next = call.behind(&query, &page, page.value.len(), by.size);
+    let next = call.next_link(&query, &page, page.value.len(), by.size);
     let select = select.as_deref();
     let context = call.annotated.then(|| call.link(&format!("/$metadata#users{}", entity::printed(select))));
     let value = page.value.iter().map(|user| UserJson::of(user, select, None)).collect();
@@ -49,7 +49,7 @@ fn options(call: &Call<'_>, query: &Query) -> Result<(Option<Condition>, Vec<Ord
 /// `GET /users/$count`
 pub(crate) async fn count(call: &Call<'_>, caller: &Caller) -> Result<Answer, Error> {
     let (condition, _) = options(call, &Query::parse(call.query)?)?;
-    Answer::number(call.api.unguarded.acting(call.actor(caller)).count_users(condition.as_ref()).await?)
+    Answer::number(call.api.unguarded.with_actor(call.actor(caller)).count_users(condition.as_ref()).await?)
 }
 
 fn selection(query: &Query) -> Result<Option<Vec<&'static str>>, Error> {

@@ -43,7 +43,7 @@ impl Scheme {
     }
 }
 
-/// What authenticates a request.
+/// The credential of a request.
 #[derive(Clone, Copy)]
 pub(crate) enum Credential<'a> {
     /// A token.
@@ -82,7 +82,7 @@ fn basic(sent: &str) -> Option<(String, String)> {
 fn is_called(caller: &Caller, name: &str) -> bool {
     let Who::User(user) = &caller.who else { return false };
     let fits = |name: &str| user.is_called(name) || user.mail.eq_ignore_ascii_case(name);
-    fits(name) || percent_decode(name, false).is_some_and(|name| fits(&name))
+    fits(name) || percent_decode(name).is_some_and(|name| fits(&name))
 }
 
 /// A caller and the scopes of their token. The store checks whether both are still valid when it does something
@@ -95,7 +95,7 @@ pub(crate) struct Caller {
     pub(crate) token: Option<Uuid>,
     /// The key by which limits count the caller, if it is not the token: an identity provider issues new tokens to the same
     /// caller all the time.
-    pub(crate) counts_as: Option<Digest>,
+    pub(crate) limit_key: Option<Digest>,
 }
 
 /// The bearer of a token.
@@ -159,10 +159,10 @@ impl Access {
 
     /// The tokens in the store and no others.
     pub fn stored() -> Self {
-        Self::known(HashMap::new(), HashMap::new())
+        Self::with_tokens(HashMap::new(), HashMap::new())
     }
 
-    fn known(principals: HashMap<Digest, Principal>, users: HashMap<String, UserName>) -> Self {
+    fn with_tokens(principals: HashMap<Digest, Principal>, users: HashMap<String, UserName>) -> Self {
         let named = RwLock::new(OperatorTokens { principals, users });
         Self(Arc::new(KnownTokens::Tokens { named, stored: Mutex::default() }), None)
     }
@@ -171,7 +171,7 @@ impl Access {
     ///
     /// # Errors
     /// As [`Access::tokens`]. Nothing is changed then, nor if no token is left: the file may be written just now.
-    pub(crate) fn read_again(&self, text: &str) -> Result<(), String> {
+    pub(crate) fn reload_tokens(&self, text: &str) -> Result<(), String> {
         let KnownTokens::Tokens { named, .. } = &*self.0 else { return Ok(()) };
         let mut named = named.write().unwrap_or_else(PoisonError::into_inner);
         if named.principals.is_empty() && text.trim().is_empty() {
@@ -225,7 +225,7 @@ impl Access {
         if principals.is_empty() {
             return Err("no token is given".to_owned());
         }
-        Ok(Self::known(principals, users))
+        Ok(Self::with_tokens(principals, users))
     }
 
     /// Accepts the tokens of an identity provider too; ignored in development.
@@ -255,7 +255,7 @@ impl Access {
         let found = self.find_caller(store, credential, turn, &mut kind, &mut end).await;
         // Without a credential nothing was checked.
         if credential.is_some() {
-            AUTH.one(
+            AUTH.increment(
                 kind,
                 match &found {
                     Ok(_) => Auth::Ok,
@@ -299,7 +299,7 @@ impl Access {
         let (named_tokens, stored) = match &*self.0 {
             KnownTokens::Names => {
                 *kind = Kind::Dev;
-                return named(store, developer(token).ok_or(Error::Unauthorized)?).await;
+                return caller_of_principal(store, developer(token).ok_or(Error::Unauthorized)?).await;
             }
             KnownTokens::Tokens { named, stored } => (named, stored),
         };
@@ -310,13 +310,13 @@ impl Access {
         };
         if let Some(principal) = principal {
             *kind = Kind::Named;
-            return named(store, principal).await;
+            return caller_of_principal(store, principal).await;
         }
         if let Some(provider) = self.1.as_ref().filter(|_| oidc::is_token(token)) {
             *kind = Kind::Provider;
             return self.of_provider(store, &verified(provider, token, end).await?).await;
         }
-        let remembered = remembered(stored, &digest);
+        let remembered = cached_facts(stored, &digest);
         let facts = if let Some(facts) = remembered {
             facts
         } else {
@@ -324,7 +324,7 @@ impl Access {
                 Some(turn) => turn.acquire().await.ok(),
                 None => None,
             };
-            store.token_of_digest(&secret::hex(&digest)).await?.map_err(|why| {
+            store.token_by_digest(&secret::hex(&digest)).await?.map_err(|why| {
                 *end = why;
                 Error::Unauthorized
             })?
@@ -333,49 +333,49 @@ impl Access {
             *end = Auth::Expired;
             return Err(Error::Unauthorized);
         }
-        if is_to_be_told(stored, digest, &facts) {
+        if is_use_due(stored, digest, &facts) {
             let (store, id) = (store.clone(), facts.id);
             // The request does not wait for it; a lost record does no harm.
-            actix_web::rt::spawn(async move { store.token_is_used(id).await });
+            actix_web::rt::spawn(async move { store.record_token_use(id).await });
         }
         let who = match facts.bearer {
             Bearer::User(user) => Who::User(user),
             Bearer::App(name) => Who::App(name),
         };
-        Ok(Caller { who, scopes: facts.scopes, token: Some(facts.id), counts_as: None })
+        Ok(Caller { who, scopes: facts.scopes, token: Some(facts.id), limit_key: None })
     }
 
     /// The bearer of an identity provider's token. Creates the user if there is none.
     async fn of_provider(&self, store: &Store, verified: &Verified) -> Result<Caller, Error> {
         let names = verified.scopes.iter().map(String::as_str);
-        let scopes = Scopes::known(names, verified.is_application);
+        let scopes = Scopes::from_known_names(names, verified.is_application);
         // Before a user is created: the provider may know many people who have no access here.
         if scopes == Scopes::default() {
             return Err(Error::Denied("The token has no scope that this server knows, such as Contacts.Read."));
         }
-        let counts_as = Some(secret::digest(&format!("{}#{}", verified.issuer, verified.subject)));
+        let limit_key = Some(secret::digest(&format!("{}#{}", verified.issuer, verified.subject)));
         if verified.is_application {
             // The `#` keeps it apart from names that the operator gives to applications.
             let who = Who::App(format!("{}#{}", verified.issuer, verified.subject));
-            return Ok(Caller { who, scopes, token: None, counts_as });
+            return Ok(Caller { who, scopes, token: None, limit_key });
         }
-        let is_reserved = |name: &str| UserName::of_address(name).is_some_and(|name| self.named(&name).is_some());
+        let is_reserved = |name: &str| UserName::of_address(name).is_some_and(|name| self.named_user(&name).is_some());
         // A name that the operator has given, and an id, take precedence.
-        let fits = |trusted: &&Trusted| user::can_be_given(&trusted.name) && !is_reserved(&trusted.name);
+        let fits = |trusted: &&Trusted| user::is_assignable(&trusted.name) && !is_reserved(&trusted.name);
         let identity = Identity {
             issuer: verified.issuer.clone(),
             subject: verified.subject.clone(),
             claimed_name: verified.claimed_name.clone(),
             trusted: verified.trusted.as_ref().filter(fits).cloned(),
             display_name: verified.display_name.clone(),
-            said: verified.issued.saturating_mul(1_000_000),
+            issued: verified.issued.saturating_mul(1_000_000),
         };
         let user = store.user_of_identity(&identity).await?;
-        Ok(Caller { who: Who::User(user), scopes, token: None, counts_as })
+        Ok(Caller { who: Who::User(user), scopes, token: None, limit_key })
     }
 
     /// The user of this name as the operator spells it, if its mailbox is created at first use.
-    pub(crate) fn named(&self, user: &UserName) -> Option<UserName> {
+    pub(crate) fn named_user(&self, user: &UserName) -> Option<UserName> {
         match &*self.0 {
             KnownTokens::Names => Some(user.clone()),
             KnownTokens::Tokens { named, .. } => {
@@ -412,26 +412,26 @@ async fn verified(provider: &Provider, token: &str, end: &mut Auth) -> Result<Ve
 }
 
 /// The caller of a token of the operator's, or of development, which has all scopes.
-async fn named(store: &Store, principal: Principal) -> Result<Caller, Error> {
+async fn caller_of_principal(store: &Store, principal: Principal) -> Result<Caller, Error> {
     Ok(match principal {
         Principal::User(name) => {
             let who = Who::User(store.user(&name).await?);
-            Caller { who, scopes: Scopes::all(false), token: None, counts_as: None }
+            Caller { who, scopes: Scopes::all(false), token: None, limit_key: None }
         }
         Principal::App(name) => {
             let who = Who::App(name.as_str().to_owned());
-            Caller { who, scopes: Scopes::all(true), token: None, counts_as: None }
+            Caller { who, scopes: Scopes::all(true), token: None, limit_key: None }
         }
     })
 }
 
-fn remembered(stored: &Mutex<HashMap<Digest, CachedFacts>>, digest: &Digest) -> Option<TokenFacts> {
+fn cached_facts(stored: &Mutex<HashMap<Digest, CachedFacts>>, digest: &Digest) -> Option<TokenFacts> {
     let stored = stored.lock().unwrap_or_else(PoisonError::into_inner);
     stored.get(digest).map(|stored| stored.facts.clone())
 }
 
 /// Caches a token. Returns whether its use is due to be recorded.
-fn is_to_be_told(stored: &Mutex<HashMap<Digest, CachedFacts>>, digest: Digest, facts: &TokenFacts) -> bool {
+fn is_use_due(stored: &Mutex<HashMap<Digest, CachedFacts>>, digest: Digest, facts: &TokenFacts) -> bool {
     let mut stored = stored.lock().unwrap_or_else(PoisonError::into_inner);
     if stored.len() >= MAX_REMEMBERED && !stored.contains_key(&digest) {
         stored.clear();

@@ -41,7 +41,7 @@ impl Caller {
             token: self.token,
             user,
             mailbox: None,
-            asked: String::new(),
+            requested_owner: String::new(),
             address: source.address.clone(),
             request: Some(source.request),
             action,
@@ -60,34 +60,42 @@ impl Api {
     pub(crate) async fn mailbox(
         &self,
         caller: &Caller,
-        asked: Option<&str>,
+        requested_owner: Option<&str>,
         need: Need,
         actor: Actor,
     ) -> Result<Mailbox, Error> {
         let store = &self.unguarded;
-        let (user, may) = match (&caller.who, asked) {
+        let (user, rights) = match (&caller.who, requested_owner) {
             (Who::App(_), None) => return Err(Error::NoMe),
-            (Who::App(_), Some(asked)) => {
-                let may = May::as_application(caller.scopes);
-                may.check(need)?;
-                (self.user(asked).await?.ok_or_else(|| Error::UnknownUser(asked.to_owned()))?, may)
+            (Who::App(_), Some(requested_owner)) => {
+                let rights = AccessRights::as_application(caller.scopes);
+                rights.check(need)?;
+                (
+                    self.user(requested_owner).await?.ok_or_else(|| Error::UnknownUser(requested_owner.to_owned()))?,
+                    rights,
+                )
             }
-            (Who::User(own), asked) if asked.is_none_or(|asked| own.is_called(asked)) => {
-                (own.clone(), May::as_owner(caller.scopes))
+            (Who::User(own), requested_owner)
+                if requested_owner.is_none_or(|requested_owner| own.is_called(requested_owner)) =>
+            {
+                (own.clone(), AccessRights::as_owner(caller.scopes))
             }
-            (Who::User(own), asked) => {
-                let asked = asked.unwrap_or_default();
+            (Who::User(own), requested_owner) => {
+                let requested_owner = requested_owner.unwrap_or_default();
                 // For a token without shared scopes, other users do not exist.
-                let share =
-                    if caller.scopes.may_read_shared() { store.shared_with(own.mailbox, asked).await? } else { None };
-                let share = share.ok_or_else(|| Error::UnknownUser(asked.to_owned()))?;
-                (share.user, May::as_guest(share.can_write && caller.scopes.may_write_shared()))
+                let share = if caller.scopes.may_read_shared() {
+                    store.shared_with(own.mailbox, requested_owner).await?
+                } else {
+                    None
+                };
+                let share = share.ok_or_else(|| Error::UnknownUser(requested_owner.to_owned()))?;
+                (share.user, AccessRights::as_guest(share.can_write && caller.scopes.may_write_shared()))
             }
         };
-        may.check(need)?;
-        let asked = asked.map_or_else(|| user.id.clone(), str::to_owned);
-        let actor = Actor { mailbox: Some(user.mailbox), asked: asked.clone(), ..actor };
-        Ok(Mailbox { store: store.acting(actor), asked, may_write: may.write, user })
+        rights.check(need)?;
+        let requested_owner = requested_owner.map_or_else(|| user.id.clone(), str::to_owned);
+        let actor = Actor { mailbox: Some(user.mailbox), requested_owner: requested_owner.clone(), ..actor };
+        Ok(Mailbox { store: store.with_actor(actor), requested_owner, may_write: rights.write, user })
     }
 
     /// The user of this name or id. Creates it if the operator has named it and its mailbox is created at first use.
@@ -95,7 +103,7 @@ impl Api {
         if let Some(user) = self.unguarded.find_user_called(called).await? {
             return Ok(Some(user));
         }
-        match UserName::of_address(called).and_then(|name| self.access.named(&name)) {
+        match UserName::of_address(called).and_then(|name| self.access.named_user(&name)) {
             Some(named) => self.unguarded.user(&named).await.map(Some),
             None => Ok(None),
         }
@@ -105,7 +113,7 @@ impl Api {
 /// The rights of a caller on a mailbox.
 #[derive(Clone, Copy)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a right of its own")]
-pub(crate) struct May {
+pub(crate) struct AccessRights {
     read: bool,
     write: bool,
     see_shares: bool,
@@ -113,7 +121,7 @@ pub(crate) struct May {
     unshare: bool,
 }
 
-impl May {
+impl AccessRights {
     fn as_application(scopes: Scopes) -> Self {
         let (read, share) = (scopes.may_read(), scopes.may_share());
         Self { read, write: scopes.may_write(), see_shares: read || share, share, unshare: share }
@@ -132,7 +140,7 @@ impl May {
     /// # Errors
     /// [`Error::Denied`]
     pub(crate) fn check(self, need: Need) -> Result<(), Error> {
-        let (may, why) = match need {
+        let (is_allowed, why) = match need {
             Need::Open | Need::Token => return Ok(()),
             Need::Read => (self.read, "The token does not permit reading contacts, which requires Contacts.Read."),
             Need::Write => {
@@ -143,7 +151,7 @@ impl May {
             Need::Share => (self.share, "Only an application with User.ReadWrite.All may share mailboxes."),
             Need::Unshare => (self.unshare, "Only the owner of a mailbox may end a share, with Contacts.ReadWrite."),
         };
-        if may { Ok(()) } else { Err(Error::Denied(why)) }
+        if is_allowed { Ok(()) } else { Err(Error::Denied(why)) }
     }
 }
 
@@ -155,5 +163,5 @@ pub(crate) struct Mailbox {
     /// Whether the caller may write to it, by token and share.
     pub(crate) may_write: bool,
     /// The user as in the request, or the id for `/me`: for contexts and links.
-    pub(crate) asked: String,
+    pub(crate) requested_owner: String,
 }

@@ -10,7 +10,7 @@ use futures_util::StreamExt as _;
 
 use crate::domain::error::{Error, Kind};
 use crate::http::MAX_BODY;
-use crate::http::aside::{SHORT, aside};
+use crate::http::blocking::{SHORT, run_blocking};
 use crate::http::limits::Permit;
 use crate::metrics::list::REQUEST_BYTES;
 
@@ -45,40 +45,40 @@ pub(crate) enum BodyUse {
 /// [`Error::TooLarge`] (at once if the length is declared), [`Error::UnsupportedMediaType`], [`Error::TooSlow`], 400 if
 /// it breaks off or is not gzip, and [`Error::Throttled`] or [`Error::Busy`] if there is no room for it.
 pub(crate) async fn read(
-    taken: BodyUse,
+    body_use: BodyUse,
     headers: &HeaderMap,
     payload: &mut Payload,
     timeout: Duration,
     permit: &Permit,
 ) -> Result<Vec<u8>, Error> {
-    if matches!(taken, BodyUse::Not | BodyUse::Streamed) {
+    if matches!(body_use, BodyUse::Not | BodyUse::Streamed) {
         return Ok(Vec::new());
     }
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
-    let most = if let BodyUse::UpTo(most) = taken { most } else { MAX_BODY };
+    let max = if let BodyUse::UpTo(max) = body_use { max } else { MAX_BODY };
     let declared = text(header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok()).unwrap_or_default();
-    if declared > most as u64 {
-        return Err(Error::TooLarge(most));
+    if declared > max as u64 {
+        return Err(Error::TooLarge(max));
     }
     let media_type = text(header::CONTENT_TYPE).map(|value| value.split(';').next().unwrap_or_default().trim());
-    if taken == BodyUse::Json && !media_type.is_some_and(|found| found.eq_ignore_ascii_case("application/json")) {
+    if body_use == BodyUse::Json && !media_type.is_some_and(|found| found.eq_ignore_ascii_case("application/json")) {
         return Err(Error::UnsupportedMediaType(
             "The body must be sent with Content-Type: application/json.".to_owned(),
         ));
     }
     let gzip = is_gzip(headers)?;
-    let body = tokio::time::timeout(timeout, receive(payload, most, permit)).await.map_err(|_| Error::TooSlow)??;
+    let body = tokio::time::timeout(timeout, receive(payload, max, permit)).await.map_err(|_| Error::TooSlow)??;
     if gzip || body.len() > SHORT {
-        permit.is_long().await?;
+        permit.acquire_long_turn().await?;
     }
     let body = if gzip {
-        let unpacked = unpacked(body, most).await?;
-        permit.hold(unpacked.len())?;
+        let unpacked = unpacked(body, max).await?;
+        permit.count_memory(unpacked.len())?;
         unpacked
     } else {
         body
     };
-    if taken == BodyUse::Json { utf_8(body) } else { Ok(body) }
+    if body_use == BodyUse::Json { utf_8(body) } else { Ok(body) }
 }
 
 /// Whether a body is compressed.
@@ -111,14 +111,14 @@ fn utf_8(mut body: Vec<u8>) -> Result<Vec<u8>, Error> {
     Err(Error::invalid(Kind::Json, "", message))
 }
 
-async fn receive(payload: &mut Payload, most: usize, permit: &Permit) -> Result<Vec<u8>, Error> {
+async fn receive(payload: &mut Payload, max: usize, permit: &Permit) -> Result<Vec<u8>, Error> {
     let mut body = Vec::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| Error::invalid(Kind::Json, "", "The body ends too early."))?;
-        if body.len() + chunk.len() > most {
-            return Err(Error::TooLarge(most));
+        if body.len() + chunk.len() > max {
+            return Err(Error::TooLarge(max));
         }
-        permit.hold(chunk.len())?;
+        permit.count_memory(chunk.len())?;
         REQUEST_BYTES.add(chunk.len() as u64);
         body.extend_from_slice(&chunk);
     }
@@ -136,17 +136,17 @@ pub(crate) async fn finish(headers: &HeaderMap, payload: &mut Payload) {
 }
 
 /// Decompresses a body, on a blocking thread if it is long in either form.
-async fn unpacked(packed: Vec<u8>, most: usize) -> Result<Vec<u8>, Error> {
+async fn unpacked(packed: Vec<u8>, max: usize) -> Result<Vec<u8>, Error> {
     if packed.len() <= SHORT
         && let Some(body) = unpack(&packed, SHORT)?
     {
         return Ok(body);
     }
-    aside(move || unpack(&packed, most)).await??.ok_or(Error::TooLarge(most))
+    run_blocking(move || unpack(&packed, max)).await??.ok_or(Error::TooLarge(max))
 }
 
-/// `None` if the body is longer than `most` bytes; it never holds more than that.
-fn unpack(packed: &[u8], most: usize) -> Result<Option<Vec<u8>>, Error> {
+/// `None` if the body is longer than `max` bytes; it never holds more than that.
+fn unpack(packed: &[u8], max: usize) -> Result<Option<Vec<u8>>, Error> {
     let refused = |message: &str| Error::invalid(Kind::Json, "", message);
     let (mut body, mut rest, mut members) = (Vec::new(), packed, 0);
     while members == 0 || !rest.is_empty() {
@@ -155,8 +155,8 @@ fn unpack(packed: &[u8], most: usize) -> Result<Option<Vec<u8>>, Error> {
         }
         members += 1;
         let mut member = GzDecoder::new(rest);
-        let read = member.by_ref().take((most - body.len()) as u64 + 1).read_to_end(&mut body);
-        if body.len() > most {
+        let read = member.by_ref().take((max - body.len()) as u64 + 1).read_to_end(&mut body);
+        if body.len() > max {
             return Ok(None);
         }
         read.map_err(|_| refused("The body is not valid gzip."))?;

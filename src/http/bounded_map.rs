@@ -8,18 +8,18 @@ use std::hash::Hash;
 pub(crate) struct BoundedMap<K, V> {
     young: HashMap<K, V>,
     old: HashMap<K, V>,
-    most: usize,
+    max: usize,
 }
 
 impl<K: Eq + Hash, V: Default> BoundedMap<K, V> {
     /// A capacity; entries that must be kept do not count.
-    pub(crate) fn new(most: usize) -> Self {
-        Self { young: HashMap::new(), old: HashMap::new(), most }
+    pub(crate) fn new(max: usize) -> Self {
+        Self { young: HashMap::new(), old: HashMap::new(), max }
     }
 
     /// The value of a key, a new one if there is none. Entries for which `is_kept` is true are not dropped.
     pub(crate) fn entry(&mut self, key: K, is_kept: impl Fn(&V) -> bool) -> &mut V {
-        if !self.young.contains_key(&key) && self.young.len() >= self.most / 2 {
+        if !self.young.contains_key(&key) && self.young.len() >= self.max / 2 {
             let young = std::mem::take(&mut self.young);
             let old = std::mem::replace(&mut self.old, young);
             self.young.extend(old.into_iter().filter(|(_, value)| is_kept(value)));
@@ -40,7 +40,7 @@ impl<K: Eq + Hash, V: Default> BoundedMap<K, V> {
     }
 
     /// The value of a key, if there is one.
-    pub(crate) fn known(&mut self, key: &K) -> Option<&mut V> {
+    pub(crate) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
         self.young.get_mut(key).or_else(|| self.old.get_mut(key))
     }
 }
@@ -63,7 +63,7 @@ mod tests {
             assert!(seen.len() <= 101);
         }
         // Must be kept, and was not used since.
-        assert_eq!(seen.known(&0), Some(&mut 7));
-        assert_eq!(seen.known(&2), None);
+        assert_eq!(seen.get_mut(&0), Some(&mut 7));
+        assert_eq!(seen.get_mut(&2), None);
     }
 }

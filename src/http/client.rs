@@ -28,15 +28,15 @@ impl Client {
 pub(crate) const AT_FILE: &str = "unix";
 
 /// The client as the log shows it: an address, or [`AT_FILE`].
-pub(crate) fn shown(request: &HttpRequest, forwarded: bool) -> Option<String> {
+pub(crate) fn log_address(request: &HttpRequest, forwarded: bool) -> Option<String> {
     let at_file = || request.conn_data::<AtFile>().map(|_| AT_FILE.to_owned());
     address_of(request, forwarded).map(|address| address.to_string()).or_else(at_file)
 }
 
-/// The address behind [`Client::of`].
+/// The address of [`Client::of`].
 fn address_of(request: &HttpRequest, forwarded: bool) -> Option<IpAddr> {
-    let told = if forwarded { told(request.headers()) } else { None };
-    told.or_else(|| request.peer_addr().map(|peer| peer.ip()))
+    let forwarded_client = if forwarded { forwarded_address(request.headers()) } else { None };
+    forwarded_client.or_else(|| request.peer_addr().map(|peer| peer.ip()))
 }
 
 impl From<IpAddr> for Client {
@@ -48,9 +48,9 @@ impl From<IpAddr> for Client {
     }
 }
 
-/// The last hop in the headers, which the proxy itself has seen; earlier hops are what it was told. A proxy writes one of
+/// The last hop in the headers, which the proxy itself has seen; earlier hops are unverified. A proxy writes one of
 /// the two headers and may pass the other one from the client, so if both are present and differ neither counts.
-fn told(headers: &HeaderMap) -> Option<IpAddr> {
+fn forwarded_address(headers: &HeaderMap) -> Option<IpAddr> {
     let last = |name: &str| {
         let line = headers.get_all(name).last()?.to_str().unwrap_or_default();
         Some(line.rsplit(',').next().unwrap_or_default())
@@ -69,13 +69,13 @@ fn told(headers: &HeaderMap) -> Option<IpAddr> {
 }
 
 /// Whether the headers name a client behind the peer.
-pub(crate) fn tells(headers: &HeaderMap) -> bool {
+pub(crate) fn names_client(headers: &HeaderMap) -> bool {
     headers.contains_key("x-forwarded-for") || headers.contains_key("forwarded")
 }
 
 /// Whether both headers do, and differ.
-pub(crate) fn contradicts(headers: &HeaderMap) -> bool {
-    headers.contains_key("x-forwarded-for") && headers.contains_key("forwarded") && told(headers).is_none()
+pub(crate) fn headers_disagree(headers: &HeaderMap) -> bool {
+    headers.contains_key("x-forwarded-for") && headers.contains_key("forwarded") && forwarded_address(headers).is_none()
 }
 
 /// An address, optionally in quotes, with a port, or in brackets (IPv6).
@@ -98,7 +98,7 @@ mod tests {
         for (name, value) in lines {
             headers.append(name.parse().unwrap(), value.parse().unwrap());
         }
-        told(&headers).map(|address| address.to_string())
+        forwarded_address(&headers).map(|address| address.to_string())
     }
 
     #[test]

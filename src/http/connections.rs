@@ -19,16 +19,16 @@ use actix_web::rt::net::{TcpStream, UnixStream};
 use socket2::{SockRef, Socket};
 
 use crate::http::client::{self, Client};
-use crate::http::logged;
+use crate::http::framework_log;
 use crate::metrics::list::{CLOSED, CONNECTIONS, Closed, Conn as Counted, REFUSED, Refused};
 
 /// Limits of connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConnectionLimits {
     /// Concurrent connections.
-    pub most: usize,
-    /// Those of one client address.
-    pub of_address: usize,
+    pub max: usize,
+    /// Concurrent connections of one client address.
+    pub per_address: usize,
     /// How long a client may take to send the head of a request.
     pub head: Duration,
     /// How long a connection is kept without a request.
@@ -41,11 +41,11 @@ pub struct ConnectionLimits {
 const LEAST_RATE: u64 = 16 << 10;
 
 /// Connections that a worker accepts beyond its limit while others are being closed.
-pub const COMING: usize = 32;
+pub const ACCEPT_MARGIN: usize = 32;
 /// The framework's timers may end this much early, because it reads the clock at this interval.
 const CLOCK: Duration = Duration::from_millis(500);
 /// Interval at which late connections are closed.
-const LOOK: Duration = Duration::from_millis(500);
+const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The connections of a server. Cheap to clone.
 #[derive(Clone)]
@@ -129,14 +129,14 @@ impl Connections {
     }
 
     /// The limit of each worker, including connections that arrive while others are being closed.
-    pub fn of_worker(&self, workers: usize) -> usize {
-        self.0.limits.most.div_ceil(workers.max(1)) + COMING
+    pub fn worker_limit(&self, workers: usize) -> usize {
+        self.0.limits.max.div_ceil(workers.max(1)) + ACCEPT_MARGIN
     }
 
     /// Closes late connections; never returns.
     pub async fn watch(&self) {
         loop {
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(CHECK_INTERVAL).await;
             self.0.close_late(Instant::now());
         }
     }
@@ -187,7 +187,7 @@ impl SharedConnections {
 
     fn close_late(&self, now: Instant) {
         let mut table = self.table();
-        while let Some((id, why)) = table.late(now, self.limits) {
+        while let Some((id, why)) = table.find_late(now, self.limits) {
             table.close(id, why);
         }
     }
@@ -205,10 +205,10 @@ impl ConnectionTable {
     fn open(&mut self, limits: ConnectionLimits, socket: Socket, client: Option<Client>, now: Instant) -> Option<u64> {
         // Not `entry`: a refused client must leave nothing behind.
         let own = client.and_then(|client| self.clients.get(&client));
-        if let Some(own) = own.filter(|own| own.open >= limits.of_address) {
+        if let Some(own) = own.filter(|own| own.open >= limits.per_address) {
             let longest = own.idle.first_key_value().map(|(_, id)| *id)?;
             self.close(longest, Closed::Address);
-        } else if self.conns.len() >= limits.most {
+        } else if self.conns.len() >= limits.max {
             let longest = self.idle.first_key_value().map(|(_, id)| *id)?;
             self.close(longest, Closed::TooMany);
         }
@@ -268,7 +268,7 @@ impl ConnectionTable {
     }
 
     /// Records that the client has read `given` bytes of an answer and is given more.
-    fn goes_on(&mut self, id: u64, given: u64, now: Instant, limits: ConnectionLimits) {
+    fn note_progress(&mut self, id: u64, given: u64, now: Instant, limits: ConnectionLimits) {
         let Some(conn) = self.conns.get_mut(&id) else { return };
         if !matches!(conn.state, ConnState::Answering(_)) {
             conn.answering_since = now;
@@ -280,7 +280,7 @@ impl ConnectionTable {
 
     /// Closes a connection. The framework finds it closed, and drops it.
     fn close(&mut self, id: u64, why: Closed) {
-        CLOSED.one(why);
+        CLOSED.increment(why);
         self.shut(id);
     }
 
@@ -292,7 +292,7 @@ impl ConnectionTable {
     }
 
     /// A connection that is late.
-    fn late(&self, now: Instant, limits: ConnectionLimits) -> Option<(u64, Closed)> {
+    fn find_late(&self, now: Instant, limits: ConnectionLimits) -> Option<(u64, Closed)> {
         let idle = || {
             let (_, id) = self.idle.first_key_value()?;
             let conn = self.conns.get(id)?;
@@ -315,7 +315,7 @@ impl ConnectionTable {
     fn drop_conn(&mut self, id: u64, limits: ConnectionLimits) {
         let now = Instant::now();
         if let Some(why) = self.expired(id, now, limits) {
-            CLOSED.one(why);
+            CLOSED.increment(why);
         }
         self.set_state(id, ConnState::Closed, now);
         let Some(conn) = self.conns.remove(&id) else { return };
@@ -339,10 +339,10 @@ impl Drop for Connection {
     fn drop(&mut self) {
         self.shared.table().drop_conn(self.id, self.shared.limits);
         // The framework logs the reason on the same thread right before it drops the connection.
-        if let Some(reason) = logged::reason() {
+        if let Some(reason) = framework_log::take_drop_reason() {
             // A timeout is that of a client that does not close its end.
             if !reason.contains("timeout") {
-                REFUSED.one(Refused::Head);
+                REFUSED.increment(Refused::Head);
             }
             let address = self.peer.as_deref().filter(|_| self.shared.log_addresses);
             tracing::info!(address, reason, "a connection was dropped");
@@ -364,19 +364,19 @@ impl ConnectionExchange {
     }
 
     /// The client has read `given` bytes and is given more.
-    pub(crate) fn goes_on(&self, given: u64) {
+    pub(crate) fn note_progress(&self, given: u64) {
         if let Some(Connection { shared, id, .. }) = self.0.as_deref() {
-            shared.table().goes_on(*id, given, Instant::now(), shared.limits);
+            shared.table().note_progress(*id, given, Instant::now(), shared.limits);
         }
     }
 
     /// The same connection, whose state this does not change.
-    pub(crate) fn again(&self) -> ConnectionExchange {
+    pub(crate) fn share(&self) -> ConnectionExchange {
         Self(self.0.clone())
     }
 
     /// Closes the connection. With `reset` the client sees that it was broken, and not that it ended.
-    pub(crate) fn cut(&self, reset: bool) {
+    pub(crate) fn abort(&self, reset: bool) {
         let Some(Connection { shared, id, .. }) = self.0.as_deref() else { return };
         let mut table = shared.table();
         if let Some(conn) = table.conns.get(id).filter(|_| reset) {
@@ -387,14 +387,14 @@ impl ConnectionExchange {
     }
 
     /// The client waits for the server, which makes the next piece of an answer.
-    pub(crate) fn works(&self) {
+    pub(crate) fn set_working(&self) {
         if let Some(connection) = &self.0 {
             connection.note_state(ConnState::Working);
         }
     }
 
     /// The server waits for the client: the connection may be closed in favour of another.
-    pub(crate) fn waits(&self) {
+    pub(crate) fn set_waiting(&self) {
         if let Some(connection) = &self.0 {
             connection.note_state(ConnState::Idle);
         }
@@ -416,8 +416,8 @@ mod tests {
     use super::*;
 
     const LIMITS: ConnectionLimits = ConnectionLimits {
-        most: 4,
-        of_address: 2,
+        max: 4,
+        per_address: 2,
         head: Duration::from_secs(30),
         keep_alive: Duration::from_secs(70),
         stall: Duration::from_secs(30),
@@ -465,7 +465,7 @@ mod tests {
         assert_eq!(expired(&table, 1_000), None);
         table.note_state(id, ConnState::Idle, start);
         assert_eq!((expired(&table, 69), expired(&table, 70)), (None, Some(Closed::Idle)));
-        let late = |seconds: u64| table.late(start + Duration::from_secs(seconds), LIMITS).map(|(_, why)| why);
+        let late = |seconds: u64| table.find_late(start + Duration::from_secs(seconds), LIMITS).map(|(_, why)| why);
         assert_eq!((late(99), late(100)), (None, Some(Closed::Idle)));
     }
 
@@ -477,20 +477,20 @@ mod tests {
         let at = |seconds: u64| start + Duration::from_secs(seconds);
         // As slow as may be: what was given is taken at the least rate, four seconds a piece.
         for piece in 0..100 {
-            table.goes_on(id, piece * PIECE, at(piece * 4), LIMITS);
-            assert_eq!(table.late(at(piece * 4 + 29), LIMITS).map(|(id, _)| id), None, "{piece}");
+            table.note_progress(id, piece * PIECE, at(piece * 4), LIMITS);
+            assert_eq!(table.find_late(at(piece * 4 + 29), LIMITS).map(|(id, _)| id), None, "{piece}");
         }
         table.note_state(id, ConnState::Working, at(400));
         // Each piece in time, and all together not: 30 seconds and what the rate gives are over.
-        table.goes_on(id, 0, at(1_000), LIMITS);
-        table.goes_on(id, PIECE, at(1_029), LIMITS);
-        assert_eq!(table.late(at(1_033), LIMITS).map(|(id, _)| id), None);
-        assert_eq!(table.late(at(1_034), LIMITS).map(|(id, _)| id), Some(id));
+        table.note_progress(id, 0, at(1_000), LIMITS);
+        table.note_progress(id, PIECE, at(1_029), LIMITS);
+        assert_eq!(table.find_late(at(1_033), LIMITS).map(|(id, _)| id), None);
+        assert_eq!(table.find_late(at(1_034), LIMITS).map(|(id, _)| id), Some(id));
         // The next answer starts from zero, and a single piece that is not read is late.
         table.note_state(id, ConnState::Working, at(1_033));
-        table.goes_on(id, 0, at(1_100), LIMITS);
-        assert_eq!(table.late(at(1_129), LIMITS).map(|(id, _)| id), None);
-        assert_eq!(table.late(at(1_130), LIMITS).map(|(id, _)| id), Some(id));
+        table.note_progress(id, 0, at(1_100), LIMITS);
+        assert_eq!(table.find_late(at(1_129), LIMITS).map(|(id, _)| id), None);
+        assert_eq!(table.find_late(at(1_130), LIMITS).map(|(id, _)| id), Some(id));
         table.drop_conn(id, LIMITS);
         assert!(table.answering.is_empty() && table.idle.is_empty());
     }

@@ -39,7 +39,7 @@ impl FromStr for WebOrigin {
     /// Accepts any letter case, and the default port of the scheme, which browsers omit.
     ///
     /// # Errors
-    /// What is expected. `*` and `null` are refused: both would admit every page.
+    /// The accepted form, for messages. `*` and `null` are refused: both would admit every page.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let expected = "expected an origin as browsers send it, like https://app.example.org or http://localhost:3000, \
                         without a path and no wildcard";
@@ -85,7 +85,7 @@ pub(crate) fn preflight(
             let answer = Answer::empty(204)?
                 .header("Access-Control-Allow-Methods", &offered.join(", "))?
                 .header("Access-Control-Max-Age", REMEMBERED)?;
-            match wanted(headers) {
+            match requested_headers(headers) {
                 wanted if wanted.is_empty() => Ok(answer),
                 wanted => answer.header("Access-Control-Allow-Headers", &wanted.join(", ")),
             }
@@ -95,13 +95,13 @@ pub(crate) fn preflight(
 }
 
 /// The headers that a page wants to send. All are allowed, since SDKs add their own, except those that a proxy sets.
-fn wanted(headers: &HeaderMap) -> Vec<String> {
+fn requested_headers(headers: &HeaderMap) -> Vec<String> {
     let asked = headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS).and_then(|value| value.to_str().ok());
     let names = asked.unwrap_or_default().split(',').map(|name| name.trim().to_ascii_lowercase());
-    let may = |name: &String| {
+    let is_allowed_header = |name: &String| {
         HeaderName::try_from(name.as_str()).is_ok() && name != "forwarded" && !name.starts_with("x-forwarded-")
     };
-    names.filter(may).take(MAX_HEADERS).collect()
+    names.filter(is_allowed_header).take(MAX_HEADERS).collect()
 }
 
 /// The CORS headers of every answer.

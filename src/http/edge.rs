@@ -3,7 +3,7 @@
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use actix_web::body::SizedStream;
 use actix_web::dev::Payload;
@@ -21,15 +21,15 @@ use crate::http::authenticate::{Caller, Credential, Who};
 use crate::http::body::BodyUse;
 use crate::http::client::{self, Client};
 use crate::http::connections::ConnectionExchange;
-use crate::http::counted::{count_refusal, method_of};
 use crate::http::front_end::{FrontEnd, RequestHead, RequestSource};
 use crate::http::held::Held;
 use crate::http::inspect::{CallSubject, Cut, InspectedRequest, Watched};
 use crate::http::limits::{Permit, RequestClass};
 use crate::http::paced::Paced;
-use crate::http::request_log::{LogEntry, answered, log, trace_of};
+use crate::http::request_log::{LogEntry, log, request_outcome, trace_of};
+use crate::http::request_metrics::{count_refusal, method_of};
 use crate::http::streamed::Streamed;
-use crate::http::{Api, Origin, RequestIds, body, cors, host, inspect, origin, packed};
+use crate::http::{Api, Origin, RequestIds, body, compression, cors, host, inspect, origin};
 use crate::metrics::calls;
 use crate::store::Chunks;
 use crate::trace::spans::{self, Since};
@@ -38,17 +38,17 @@ use crate::trace::{self, Current};
 /// Time for the system to send what was written before the connection is ended in the middle of an answer.
 const SENT: Duration = Duration::from_millis(50);
 
-/// What is found of a request on its way.
+/// Facts about a request, collected while it is answered.
 #[derive(Default)]
 struct Found {
     log: LogEntry,
-    /// Where a kit for tests watches, and the caller is known.
-    seen: Seen,
+    /// Set if a kit for tests inspects requests and the caller is known.
+    facts: InspectedFacts,
 }
 
 /// The facts of a request for the kit for tests.
 #[derive(Default)]
-struct Seen {
+struct InspectedFacts {
     subject: Option<CallSubject>,
     token: Option<String>,
     body: Vec<u8>,
@@ -63,7 +63,7 @@ pub(crate) fn dispatch(
     payload: web::Payload,
     api: web::Data<Api>,
 ) -> LocalBoxFuture<'static, HttpResponse> {
-    let path = place(&request, &api).map_or("", |(_, path)| path);
+    let path = mount_and_path(&request, &api).map_or("", |(_, path)| path);
     let front_end = Arc::clone(api.front_ends.of(&request, path));
     front_end.serve(request, payload, api)
 }
@@ -78,7 +78,7 @@ pub(crate) async fn serve<F: FrontEnd>(
     let mut payload = payload.into_inner();
     let started = Instant::now();
     let ids = RequestIds::of(request.headers());
-    let address = client::shown(&request, api.settings.limits.forwarded);
+    let address = client::log_address(&request, api.settings.limits.forwarded);
     let mut found = Found { log: LogEntry { address, ..LogEntry::default() }, ..Found::default() };
     let since = Since::now();
     let current = Current::new(ids.id, spans::begin(ids.id, trace_of(request.headers())));
@@ -96,50 +96,50 @@ pub(crate) async fn serve<F: FrontEnd>(
     if let Some(watched) = watched {
         record(&watched, &request, &api, &found, &answer, started.elapsed());
     }
-    let answer = packed::pack(request.headers(), answer).await;
+    let answer = compression::compress(request.headers(), answer).await;
     let answer = answer.unwrap_or_else(|error| F::error(&error, &ids));
-    if !held.permit.as_ref().is_some_and(Permit::is_of_somebody) {
+    if !held.permit.as_ref().is_some_and(Permit::has_caller) {
         // An unknown client holds no permits while it reads an answer.
         held = Held::default();
     }
     {
         let mut rest = pin!(body::finish(request.headers(), &mut payload));
         if rest.as_mut().now_or_never().is_none() {
-            held.give_back();
+            held.release_permits();
             rest.await;
         }
     }
-    measured.answers(method_of(&request), found.log.route, answer.status.as_u16());
+    measured.set_status(method_of(&request), found.log.route, answer.status.as_u16());
     log(&request, &api.settings, &found.log, &answer, (&ids, &current), started.elapsed());
-    spans::answered(&current, since, &answered(&request, &found.log, &answer));
-    if let Some(cut) = found.seen.cut {
-        return broken(cut, answer, held);
+    spans::export_request(&current, since, &request_outcome(&request, &found.log, &answer));
+    if let Some(cut) = found.facts.cut {
+        return faulty_answer(cut, answer, held);
     }
-    respond::<F>(answer, ids, &request, &api, held.measured_by(measured))
+    respond::<F>(answer, ids, &request, &api, held.with_metrics(measured))
 }
 
 /// Writes a request to the journal.
 fn record(watched: &Watched<'_>, request: &HttpRequest, api: &Api, found: &Found, answer: &Answer, took: Duration) {
-    let path = place(request, api).map_or_else(|_| request.uri().path(), |(_, path)| path);
+    let path = mount_and_path(request, api).map_or_else(|_| request.uri().path(), |(_, path)| path);
     let url = request.uri().query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
     let unknown = CallSubject { path: path.to_owned(), user: None };
-    let asked = InspectedRequest {
+    let inspected_request = InspectedRequest {
         method: request.method().as_str(),
         url: &url,
         route: found.log.route,
-        subject: found.seen.subject.as_ref().unwrap_or(&unknown),
+        subject: found.facts.subject.as_ref().unwrap_or(&unknown),
         headers: request.headers(),
-        body: &found.seen.body,
-        token: found.seen.token.as_deref(),
+        body: &found.facts.body,
+        token: found.facts.token.as_deref(),
         root: "",
         request: watched.request,
         step: None,
     };
-    watched.inspector.record(&asked, took, answer, found.seen.fault.as_deref());
+    watched.inspector.record(&inspected_request, took, answer, found.facts.fault.as_deref());
 }
 
 /// The answer on a connection that fails as a test asks.
-fn broken(cut: Cut, answer: Answer, held: Held) -> HttpResponse {
+fn faulty_answer(cut: Cut, answer: Answer, held: Held) -> HttpResponse {
     let body = match answer.body {
         Some(Body::Bytes(body)) => web::Bytes::from(body),
         Some(Body::Static(body)) => web::Bytes::from_static(body),
@@ -150,21 +150,21 @@ fn broken(cut: Cut, answer: Answer, held: Held) -> HttpResponse {
         response.insert_header((name, value));
     }
     if matches!(cut, Cut::Reset | Cut::Close) {
-        held.exchange.cut(cut == Cut::Reset);
+        held.exchange.abort(cut == Cut::Reset);
         return response.finish();
     }
     let (sent, size) = match cut {
         Cut::Truncate(bytes) => (body.slice(..bytes.min(body.len())), body.len().max(bytes + 1)),
         _ => (web::Bytes::new(), body.len().max(1)),
     };
-    let exchange = held.exchange.again();
+    let exchange = held.exchange.share();
     // The sent bytes must leave before the connection ends.
     let end = async move {
         if cut == Cut::Stall {
             std::future::pending::<()>().await;
         }
         tokio::time::sleep(SENT).await;
-        exchange.cut(false);
+        exchange.abort(false);
         Err(Error::internal("an error ended the response"))
     };
     let chunks = stream::iter([Ok(sent)].into_iter().filter(|sent| !sent.as_ref().is_ok_and(web::Bytes::is_empty)));
@@ -175,13 +175,13 @@ fn broken(cut: Cut, answer: Answer, held: Held) -> HttpResponse {
 /// Warns once that limits and the log see the proxy as the only client.
 fn warn_of_proxy(request: &HttpRequest, api: &Api) {
     let trusted = api.settings.limits.forwarded;
-    let is_told = match (trusted, &api.settings.origin) {
-        (true, _) => client::contradicts(request.headers()),
+    let is_proxied = match (trusted, &api.settings.origin) {
+        (true, _) => client::headers_disagree(request.headers()),
         // That there is a proxy was known and logged at the start.
         (false, Origin::Public(_)) => false,
-        (false, _) => client::tells(request.headers()),
+        (false, _) => client::names_client(request.headers()),
     };
-    if !is_told || api.warned.swap(true, Ordering::Relaxed) {
+    if !is_proxied || api.warned.swap(true, Ordering::Relaxed) {
         return;
     }
     if trusted {
@@ -206,8 +206,8 @@ async fn answer<F: FrontEnd>(
     found: &mut Found,
     held: &mut Held,
 ) -> Result<Answer, Error> {
-    let (mount, path) = place(request, api)?;
-    is_meant(request, api)?;
+    let (mount, path) = mount_and_path(request, api)?;
+    check_host(request, api)?;
     warn_of_proxy(request, api);
     let (method, headers) = (request.method(), request.headers());
     let source = RequestSource {
@@ -220,38 +220,38 @@ async fn answer<F: FrontEnd>(
     let call = front_end.read(api, RequestHead { method, path, query, headers, source })?;
     found.log.route = F::route(&call);
     if let Some(current) = trace::current() {
-        current.goes_to(found.log.route);
+        current.set_route(found.log.route);
     }
     let class = F::class(&call);
     let credential = Credential::read(headers, F::SCHEMES);
     let client = Client::of(request, api.settings.limits.forwarded);
-    let permit = held.permit.insert(api.admission.enter(client, credential, class)?);
-    let taken = F::body(&call)?;
+    let permit = held.permit.insert(api.admission.admit(client, credential, class)?);
+    let body_use = F::body(&call)?;
     if class == RequestClass::Health {
         return health(api).await;
     }
-    if let Some(answer) = F::open(&call) {
+    if let Some(answer) = F::answer_without_caller(&call) {
         return answer;
     }
     // Before the caller is looked up, because a reset may replace the user.
     let _passing = match &api.inspector {
-        Some(inspector) => Some(inspector.gate().read().await),
+        Some(inspector) => Some(inspector.pause_lock().read().await),
         None => None,
     };
-    let caller = who(api, permit, credential).await?;
+    let caller = identify_caller(api, permit, credential).await?;
     found.log.token = caller.token;
-    permit.is_known(caller.counts_as, class)?;
-    held.counted = front_end.admit(&call, &caller, permit)?;
-    let body = read_body(taken, headers, payload, api, permit).await?;
-    if taken == BodyUse::Streamed {
-        F::stream(&call, Streamed::of(headers, payload.take(), &api.settings)?);
+    permit.count_caller(caller.limit_key, class)?;
+    held.counted = front_end.count_call(&call, &caller, permit)?;
+    let body = read_body(body_use, headers, payload, api, permit).await?;
+    if body_use == BodyUse::Streamed {
+        F::set_body(&call, Streamed::of(headers, payload.take(), &api.settings)?);
     }
-    front_end.received(&call, &caller, permit, body.len())?;
+    front_end.count_body(&call, &caller, permit, body.len())?;
     if class == RequestClass::Batch {
-        permit.is_long().await?;
+        permit.acquire_long_turn().await?;
     }
-    let reads = F::reads(&call, method);
-    permit.is_at_work(reads).await?;
+    let reads = F::is_read(&call, method);
+    permit.acquire_turn(reads).await?;
     let work = perform::<F>(api, &call, &caller, credential, permit, &body);
     let answer = match &api.inspector {
         None => work.await,
@@ -260,7 +260,7 @@ async fn answer<F: FrontEnd>(
                 F::subject(&call, &caller).unwrap_or_else(|| CallSubject { path: path.to_owned(), user: None });
             let name = caller.name();
             let url = if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
-            let asked = InspectedRequest {
+            let inspected_request = InspectedRequest {
                 method: method.as_str(),
                 url: &url,
                 route: found.log.route,
@@ -272,31 +272,31 @@ async fn answer<F: FrontEnd>(
                 request: ids.id,
                 step: None,
             };
-            let (answer, struck) = inspect::perform(&**inspector, &asked, work).await;
-            let (fault, cut) = struck.unzip();
-            found.seen = Seen { subject: Some(subject), token: Some(name), body, fault, cut: cut.flatten() };
+            let (answer, fault_effect) = inspect::perform(&**inspector, &inspected_request, work).await;
+            let (fault, cut) = fault_effect.unzip();
+            found.facts = InspectedFacts { subject: Some(subject), token: Some(name), body, fault, cut: cut.flatten() };
             answer
         }
     };
-    permit.is_done();
+    permit.release_turns();
     let answer = answer?;
     if class != RequestClass::Batch {
-        permit.release();
-        hold(permit, &answer, reads)?;
+        permit.release_memory();
+        count_answer(permit, &answer, reads)?;
     }
     Ok(answer)
 }
 
 /// Reads the body, which is a piece of work of its own.
 async fn read_body(
-    taken: BodyUse,
+    body_use: BodyUse,
     headers: &HeaderMap,
     payload: &mut Payload,
     api: &Api,
     permit: &Permit,
 ) -> Result<Vec<u8>, Error> {
-    let _span = (taken != BodyUse::Not).then(|| spans::span("read body"));
-    body::read(taken, headers, payload, api.settings.body_timeout, permit).await
+    let _span = (body_use != BodyUse::Not).then(|| spans::span("read body"));
+    body::read(body_use, headers, payload, api.settings.body_timeout, permit).await
 }
 
 /// Lets the front end perform the call, for the caller as in the database.
@@ -310,7 +310,7 @@ async fn perform<F: FrontEnd>(
 ) -> Result<Answer, Error> {
     let answer = F::perform(call, caller, permit, body).await;
     if matches!(answer, Err(Error::Unauthorized | Error::UnknownUser(_)))
-        && let Some(current) = replaced(api, caller, credential).await?
+        && let Some(current) = recreated_caller(api, caller, credential).await?
     {
         return Box::pin(F::perform(call, &current, permit, body)).await;
     }
@@ -321,8 +321,8 @@ async fn perform<F: FrontEnd>(
 ///
 /// # Errors
 /// [`Error::Denied`]
-pub(crate) fn is_meant(request: &HttpRequest, api: &Api) -> Result<(), Error> {
-    if api.settings.hosts.as_ref().is_some_and(|hosts| !host::is_meant(request, hosts)) {
+pub(crate) fn check_host(request: &HttpRequest, api: &Api) -> Result<(), Error> {
+    if api.settings.hosts.as_ref().is_some_and(|hosts| !host::is_accepted(request, hosts)) {
         return Err(Error::Denied(
             "This server accepts every caller, so it accepts only requests whose Host is this machine (localhost or a \
              loopback address); --dev-allow-remote permits other hosts.",
@@ -332,13 +332,13 @@ pub(crate) fn is_meant(request: &HttpRequest, api: &Api) -> Result<(), Error> {
 }
 
 /// The caller of a credential. For an address that has sent too many unknown tokens, one token is looked up at a time.
-async fn who(api: &Api, permit: &Permit, credential: Option<Credential<'_>>) -> Result<Caller, Error> {
-    let suspected = permit.suspected(Instant::now());
-    let turn = suspected.map(|_| &api.admission.suspects);
+async fn identify_caller(api: &Api, permit: &Permit, credential: Option<Credential<'_>>) -> Result<Caller, Error> {
+    let guess_delay = permit.guess_delay(Instant::now());
+    let turn = guess_delay.map(|_| &api.admission.guess_lookups);
     let caller = api.access.caller(&api.unguarded, credential, turn).await;
     if let Err(Error::Unauthorized) = caller {
-        permit.is_unknown(Instant::now());
-        if let Some(wait) = suspected {
+        permit.record_unknown_token(Instant::now());
+        if let Some(wait) = guess_delay {
             return Err(Error::Throttled(Limit::Guesses, wait));
         }
     }
@@ -346,7 +346,11 @@ async fn who(api: &Api, permit: &Permit, credential: Option<Credential<'_>>) -> 
 }
 
 /// The caller as in the database, if the cached user was removed and added again. Nothing was done for the cached user.
-async fn replaced(api: &Api, caller: &Caller, credential: Option<Credential<'_>>) -> Result<Option<Caller>, Error> {
+async fn recreated_caller(
+    api: &Api,
+    caller: &Caller,
+    credential: Option<Credential<'_>>,
+) -> Result<Option<Caller>, Error> {
     let Who::User(known) = &caller.who else { return Ok(None) };
     api.unguarded.forget_user(&known.user_principal_name);
     api.unguarded.forget_user(&known.id);
@@ -356,25 +360,25 @@ async fn replaced(api: &Api, caller: &Caller, credential: Option<Credential<'_>>
 }
 
 /// Counts an answer for as long as it is in memory. The answer to a read can still be refused.
-fn hold(permit: &Permit, answer: &Answer, reads: bool) -> Result<(), Error> {
+fn count_answer(permit: &Permit, answer: &Answer, reads: bool) -> Result<(), Error> {
     let Some(Body::Bytes(bytes)) = &answer.body else { return Ok(()) };
     if reads {
-        return permit.hold(bytes.len());
+        return permit.count_memory(bytes.len());
     }
-    permit.hold_anyway(bytes.len());
+    permit.count_memory_of_write(bytes.len());
     Ok(())
 }
 
 /// Whether a row can be read.
 async fn health(api: &Api) -> Result<Answer, Error> {
-    api.health.ask(async || api.unguarded.check().await).await?;
+    api.health.check(async || api.unguarded.check().await).await?;
     Answer::json(200, &serde_json::json!({"status": "ok"}))
 }
 
 /// The path of the mount, and the path below it.
-pub(crate) fn place<'a>(request: &'a HttpRequest, api: &Api) -> Result<(&'a str, &'a str), Error> {
+pub(crate) fn mount_and_path<'a>(request: &'a HttpRequest, api: &Api) -> Result<(&'a str, &'a str), Error> {
     let (mount, path) = split_mount(request)?;
-    let knows = |path: &str| api.front_ends.of(request, path).knows(path);
+    let knows = |path: &str| api.front_ends.of(request, path).has_path(path);
     Ok((mount, if mount.is_empty() { origin::below(&api.settings.origin, path, knows) } else { path }))
 }
 
@@ -386,11 +390,6 @@ fn split_mount(request: &HttpRequest) -> Result<(&str, &str), Error> {
     path.strip_prefix(decoded).map(|rest| (&path[..matched], rest)).ok_or_else(|| Error::NoSegment(path.to_owned()))
 }
 
-/// A time in the format of HTTP.
-fn httpdate(now: i64) -> header::HttpDate {
-    (UNIX_EPOCH + Duration::from_micros(now.max(0).unsigned_abs())).into()
-}
-
 fn respond<F: FrontEnd>(answer: Answer, ids: RequestIds, request: &HttpRequest, api: &Api, held: Held) -> HttpResponse {
     let mut response = HttpResponse::build(answer.status);
     for header in F::HEADERS {
@@ -400,7 +399,7 @@ fn respond<F: FrontEnd>(answer: Answer, ids: RequestIds, request: &HttpRequest, 
     // By default no cache may store an answer: it may show somebody's data.
     response.insert_header((header::CACHE_CONTROL, "no-store"));
     if let clock::Mode::Frozen { now, .. } = clock::mode() {
-        response.insert_header((header::DATE, httpdate(now)));
+        response.insert_header((header::DATE, header::HttpDate::from(clock::system_time(now))));
     }
     for (name, value) in cors::headers(request, &api.settings.cors) {
         response.insert_header((name, value));
@@ -422,7 +421,7 @@ fn respond<F: FrontEnd>(answer: Answer, ids: RequestIds, request: &HttpRequest, 
     match answer.body {
         Some(Body::Bytes(body)) => {
             if !typed {
-                let path = place(request, api).map_or("", |(_, path)| path);
+                let path = mount_and_path(request, api).map_or("", |(_, path)| path);
                 let query = request.uri().query().unwrap_or_default();
                 response.content_type(F::media_type(path, query, request.headers()));
             }
@@ -434,21 +433,23 @@ fn respond<F: FrontEnd>(answer: Answer, ids: RequestIds, request: &HttpRequest, 
             response.body(SizedStream::new(size, stream::empty::<Result<_, Error>>()))
         }
         Some(Body::Stream(_)) if request.method() == Method::HEAD => response.finish(),
-        Some(Body::Stream(pieces)) => response.body(Paced::chunks(None, logged(pieces, ids.request), held)),
-        Some(Body::Chunks(size, chunks)) => response.body(Paced::chunks(Some(size), logged(chunks, ids.request), held)),
+        Some(Body::Stream(pieces)) => response.body(Paced::chunks(None, logged_chunks(pieces, ids.request), held)),
+        Some(Body::Chunks(size, chunks)) => {
+            response.body(Paced::chunks(Some(size), logged_chunks(chunks, ids.request), held))
+        }
         None => response.finish(),
     }
 }
 
 /// The pieces of an answer. An error ends them, breaks the connection, and is logged. The pieces before it are sent first:
 /// the last of them may tell the client what is wrong.
-fn logged(pieces: Chunks, request_id: String) -> LocalBoxStream<'static, Result<web::Bytes, Error>> {
+fn logged_chunks(pieces: Chunks, request_id: String) -> LocalBoxStream<'static, Result<web::Bytes, Error>> {
     let broke_off = move |error: &Error| tracing::warn!(request_id, %error, "a response was interrupted");
-    let after_others = |piece: Result<web::Bytes, Error>| async {
+    let delay_error = |piece: Result<web::Bytes, Error>| async {
         if piece.is_err() {
             tokio::time::sleep(SENT).await;
         }
         piece
     };
-    Box::pin(pieces.map_ok(web::Bytes::from).inspect_err(broke_off).then(after_others))
+    Box::pin(pieces.map_ok(web::Bytes::from).inspect_err(broke_off).then(delay_error))
 }

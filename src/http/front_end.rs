@@ -52,7 +52,7 @@ pub(crate) trait FrontEnd: Send + Sync + 'static {
     const HEADERS: &'static [(&'static str, &'static str)];
 
     /// Whether the front end has this path.
-    fn knows(&self, path: &str) -> bool;
+    fn has_path(&self, path: &str) -> bool;
 
     /// Reads a head.
     ///
@@ -77,7 +77,7 @@ pub(crate) trait FrontEnd: Send + Sync + 'static {
     fn class(call: &Self::Routed<'_>) -> RequestClass;
 
     /// Whether it only reads: a read uses one of a few database connections.
-    fn reads(_: &Self::Routed<'_>, method: &Method) -> bool {
+    fn is_read(_: &Self::Routed<'_>, method: &Method) -> bool {
         method == Method::GET || method == Method::HEAD
     }
 
@@ -88,22 +88,22 @@ pub(crate) trait FrontEnd: Send + Sync + 'static {
     fn body(call: &Self::Routed<'_>) -> Result<BodyUse, Error>;
 
     /// The answer of a call that needs no caller; `None` for every other call.
-    fn open(call: &Self::Routed<'_>) -> Option<Result<Answer, Error>>;
+    fn answer_without_caller(call: &Self::Routed<'_>) -> Option<Result<Answer, Error>>;
 
     /// Counts a call against the front end's own limits.
     ///
     /// # Errors
     /// [`Error::Throttled`]
-    fn admit(&self, call: &Self::Routed<'_>, caller: &Caller, permit: &Permit) -> Result<Counted, Error>;
+    fn count_call(&self, call: &Self::Routed<'_>, caller: &Caller, permit: &Permit) -> Result<Counted, Error>;
 
     /// Gives a call the body that its handler reads itself ([`BodyUse::Streamed`]).
-    fn stream(_call: &Self::Routed<'_>, _body: Streamed) {}
+    fn set_body(_call: &Self::Routed<'_>, _body: Streamed) {}
 
     /// Counts a body against the front end's own limits.
     ///
     /// # Errors
     /// [`Error::Throttled`]
-    fn received(&self, call: &Self::Routed<'_>, caller: &Caller, permit: &Permit, bytes: usize) -> Result<(), Error>;
+    fn count_body(&self, call: &Self::Routed<'_>, caller: &Caller, permit: &Permit, bytes: usize) -> Result<(), Error>;
 
     /// Performs the call for an authenticated caller.
     ///

@@ -8,28 +8,28 @@ use crate::domain::error::Error;
 
 /// The last check, and the requests that it answers.
 pub(crate) struct Health {
-    came: AtomicU64,
+    requests: AtomicU64,
     /// The number of the last request that it answers, and its outcome.
     found: Mutex<(u64, Result<(), Error>)>,
 }
 
 impl Default for Health {
     fn default() -> Self {
-        Self { came: AtomicU64::new(0), found: Mutex::new((0, Ok(()))) }
+        Self { requests: AtomicU64::new(0), found: Mutex::new((0, Ok(()))) }
     }
 }
 
 impl Health {
-    /// The outcome of a `look` that began after this request.
+    /// The outcome of a `read` that began after this request.
     ///
     /// # Errors
-    /// Those of `look`.
-    pub(crate) async fn ask(&self, look: impl AsyncFnOnce() -> Result<(), Error>) -> Result<(), Error> {
-        let number = self.came.fetch_add(1, Ordering::Relaxed) + 1;
+    /// Those of `read`.
+    pub(crate) async fn check(&self, read: impl AsyncFnOnce() -> Result<(), Error>) -> Result<(), Error> {
+        let number = self.requests.fetch_add(1, Ordering::Relaxed) + 1;
         let mut found = self.found.lock().await;
         if found.0 < number {
-            let came = self.came.load(Ordering::Relaxed);
-            *found = (came, look().await);
+            let requests = self.requests.load(Ordering::Relaxed);
+            *found = (requests, read().await);
         }
         found.1.clone()
     }
@@ -46,17 +46,17 @@ mod tests {
     #[tokio::test]
     async fn who_comes_during_a_look_shares_the_next_and_is_told_what_that_finds() {
         let (health, looks) = (Health::default(), Cell::new(0));
-        let look = async || {
+        let read = async || {
             looks.set(looks.get() + 1);
             let number = looks.get();
             tokio::task::yield_now().await;
             if number == 2 { Err(Error::unavailable("it is not well")) } else { Ok(()) }
         };
-        let answers = join_all((0..100).map(|_| health.ask(look))).await;
+        let answers = join_all((0..100).map(|_| health.check(read))).await;
         // The first check began before the other requests.
         assert_eq!(looks.get(), 2);
         assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1);
-        assert!(health.ask(look).await.is_ok());
+        assert!(health.check(read).await.is_ok());
         assert_eq!(looks.get(), 3);
     }
 }

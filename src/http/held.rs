@@ -16,16 +16,16 @@ pub(crate) struct Held {
 
 impl Held {
     /// The same, measured until it is dropped.
-    pub(crate) fn measured_by(self, measured: calls::CountedExchange) -> Self {
+    pub(crate) fn with_metrics(self, measured: calls::CountedExchange) -> Self {
         Self { measured: Some(measured), ..self }
     }
 
     /// Releases the permits, except for the memory of the answer.
-    pub(crate) fn give_back(&mut self) {
+    pub(crate) fn release_permits(&mut self) {
         self.counted = None;
         if let Some(permit) = &mut self.permit {
-            permit.leave();
+            permit.finish();
         }
-        self.exchange.waits();
+        self.exchange.set_waiting();
     }
 }

@@ -15,7 +15,7 @@ const GRAPH: &str = "graph.microsoft.com";
 
 /// Whether a request names this machine or one of these hosts. A request without a host is not from a browser, and a browser
 /// cannot reach a Unix socket.
-pub(crate) fn is_meant(request: &HttpRequest, hosts: &[String]) -> bool {
+pub(crate) fn is_accepted(request: &HttpRequest, hosts: &[String]) -> bool {
     let named = match request.headers().get(header::HOST) {
         Some(host) => host.to_str().ok(),
         None => request.uri().authority().map(actix_web::http::uri::Authority::as_str),

@@ -41,7 +41,7 @@ pub(crate) struct CallSubject {
 }
 
 /// A fault that applies to a request.
-pub(crate) struct Strike {
+pub(crate) struct AppliedFault {
     /// Its id.
     pub(crate) fault: String,
     /// The delay before the answer.
@@ -72,13 +72,13 @@ pub(crate) trait Inspector: Send + Sync {
     fn begin<'a>(&'a self, store: &'a Store) -> LocalBoxFuture<'a, Result<(), Error>>;
 
     /// Requests hold it shared; work that replaces the whole store holds it exclusively.
-    fn gate(&self) -> &RwLock<()>;
+    fn pause_lock(&self) -> &RwLock<()>;
 
     /// The fault that applies to a request.
-    fn strike(&self, asked: &InspectedRequest<'_>) -> Option<Strike>;
+    fn fault_for(&self, inspected: &InspectedRequest<'_>) -> Option<AppliedFault>;
 
     /// Records a request in the journal. A step of a batch is recorded with its batch.
-    fn record(&self, asked: &InspectedRequest<'_>, took: Duration, answer: &Answer, fault: Option<&str>);
+    fn record(&self, inspected: &InspectedRequest<'_>, took: Duration, answer: &Answer, fault: Option<&str>);
 
     /// Called when a request has ended, also if the client left.
     fn forget(&self, request: Uuid);
@@ -87,10 +87,10 @@ pub(crate) trait Inspector: Send + Sync {
 /// Performs the call, unless a fault prevents it. Returns the fault's id and its effect on the connection.
 pub(crate) async fn perform(
     inspector: &dyn Inspector,
-    asked: &InspectedRequest<'_>,
+    inspected: &InspectedRequest<'_>,
     work: impl Future<Output = Result<Answer, Error>>,
 ) -> (Result<Answer, Error>, Option<(String, Option<Cut>)>) {
-    let Some(Strike { fault, delay, is_after, answer, cut }) = inspector.strike(asked) else {
+    let Some(AppliedFault { fault, delay, is_after, answer, cut }) = inspector.fault_for(inspected) else {
         return (work.await, None);
     };
     let answered = match (is_after, answer) {
@@ -107,7 +107,7 @@ pub(crate) async fn perform(
     (answered, Some((fault, cut)))
 }
 
-/// Tells the kit when a request ends.
+/// Notifies the kit when a request ends.
 pub(crate) struct Watched<'a> {
     pub(crate) inspector: &'a dyn Inspector,
     pub(crate) request: Uuid,

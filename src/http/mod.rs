@@ -2,15 +2,16 @@
 //! front end: a front end implements `front_end::FrontEnd` and is listed in `src/front_ends.rs`.
 
 pub(crate) mod answer;
-pub(crate) mod aside;
 pub(crate) mod authorize;
+pub(crate) mod blocking;
 pub(crate) mod body;
 pub(crate) mod bounded_map;
 pub(crate) mod client;
+pub(crate) mod compression;
 pub mod conditional;
 pub(crate) mod cors;
-pub(crate) mod counted;
 pub(crate) mod edge;
+pub(crate) mod framework_log;
 pub(crate) mod front_end;
 pub(crate) mod health;
 pub(crate) mod held;
@@ -18,14 +19,13 @@ pub(crate) mod host;
 pub(crate) mod inspect;
 pub(crate) mod limits;
 pub mod listen;
-pub(crate) mod logged;
 pub(crate) mod monitoring;
 pub(crate) mod mount;
 pub(crate) mod origin;
 pub(crate) mod paced;
-pub(crate) mod packed;
 pub mod probes;
 pub(crate) mod request_log;
+pub(crate) mod request_metrics;
 pub(crate) mod streamed;
 pub mod tls;
 mod wire;
@@ -48,11 +48,11 @@ use crate::domain::phone::Region;
 use crate::domain::plain::printed;
 use crate::http::authenticate::Access;
 pub use crate::http::cors::WebOrigin;
+pub use crate::http::framework_log::Strangers;
 use crate::http::health::Health;
 use crate::http::inspect::Inspector;
 use crate::http::limits::Admission;
 pub use crate::http::limits::Limits;
-pub use crate::http::logged::Strangers;
 use crate::http::mount::FrontEnds;
 pub use crate::http::probes::Readiness;
 pub use crate::http::request_log::LogRequests;
@@ -68,7 +68,7 @@ pub const MAX_IMPORT: u64 = 1 << 30;
 /// The API over a store. Cheap to clone.
 #[derive(Clone)]
 pub struct Api {
-    /// For work of the program itself. A call uses [`Store::acting`], which checks the rights of its caller.
+    /// For work of the program itself. A call uses [`Store::with_actor`], which checks the rights of its caller.
     pub(crate) unguarded: Store,
     pub(crate) access: Access,
     pub(crate) settings: Settings,
@@ -104,7 +104,7 @@ pub struct Settings {
     pub cors: Vec<WebOrigin>,
     /// Whether the request log shows the addresses of clients.
     pub log_addresses: bool,
-    /// Which requests are logged.
+    /// The requests that are logged.
     pub log_requests: LogRequests,
     /// Confirms subscriptions and delivers notifications; without it no subscription is offered. Its owner must also run
     /// [`Notifier::deliver`].
@@ -119,7 +119,7 @@ const KEEP_CHANGES: Duration = Duration::from_hours(90 * 24);
 impl Settings {
     /// Changes before this time (UTC microseconds) may have been purged.
     pub(crate) fn kept_since(&self) -> i64 {
-        clock::now().saturating_sub(i64::try_from(self.keep_changes.as_micros()).unwrap_or(i64::MAX))
+        clock::now().saturating_sub(clock::micros(self.keep_changes))
     }
 }
 
@@ -162,7 +162,7 @@ impl Api {
         let admission = Arc::new(Admission::new(settings.limits));
         let (warned, importing, health) = Default::default();
         settings.readiness.watch(&store);
-        front_ends.announce();
+        front_ends.register();
         Self { unguarded: store, access, settings, front_ends, admission, warned, importing, health, inspector: None }
     }
 
@@ -184,7 +184,7 @@ pub(crate) struct RequestIds {
 impl RequestIds {
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let credential = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        Self::again(clock::new_id(IdOwner::Request(credential)), headers)
+        Self::of_request(clock::new_id(IdOwner::Request(credential)), headers)
     }
 
     /// Logs the cause of an error that the operator can do something about.
@@ -202,8 +202,8 @@ impl RequestIds {
         }
     }
 
-    /// Those of a request that has its id already.
-    pub(crate) fn again(id: Uuid, headers: &HeaderMap) -> Self {
+    /// The ids of a request that has its id already.
+    pub(crate) fn of_request(id: Uuid, headers: &HeaderMap) -> Self {
         let request = id.to_string();
         let sent = headers.get("client-request-id").and_then(|value| value.to_str().ok());
         let client = sent.filter(|id| (1..=128).contains(&id.len())).unwrap_or(&request).to_owned();

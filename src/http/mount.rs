@@ -12,7 +12,7 @@ use crate::metrics::calls;
 
 /// A front end of any kind.
 pub(crate) trait Mounted: Send + Sync {
-    fn knows(&self, path: &str) -> bool;
+    fn has_path(&self, path: &str) -> bool;
 
     /// Its calls, for the metrics: method and route.
     fn calls(&self) -> Vec<(&'static str, &'static str)> {
@@ -29,8 +29,8 @@ pub(crate) trait Mounted: Send + Sync {
 }
 
 impl<F: FrontEnd> Mounted for F {
-    fn knows(&self, path: &str) -> bool {
-        FrontEnd::knows(self, path)
+    fn has_path(&self, path: &str) -> bool {
+        FrontEnd::has_path(self, path)
     }
 
     fn calls(&self) -> Vec<(&'static str, &'static str)> {
@@ -56,7 +56,7 @@ pub(crate) enum Mount {
     Segments(&'static [&'static str]),
     /// At `/` itself, for these methods.
     Root(&'static [&'static str]),
-    /// At these paths below any first segment, where this server speaks TLS.
+    /// At these paths below any first segment, where this server uses TLS.
     Tenant(&'static [&'static str]),
 }
 
@@ -74,11 +74,11 @@ impl FrontEnds {
     }
 
     /// Makes the metrics of all calls, so that they exist before the first request.
-    pub(crate) fn announce(&self) {
+    pub(crate) fn register(&self) {
         let all = self.others.iter().map(|(_, front_end)| front_end).chain([&self.root]);
-        all.for_each(|front_end| calls::announce(front_end.calls()));
-        // Requests that are no known call.
-        calls::announce([("GET", "unknown")]);
+        all.for_each(|front_end| calls::register(front_end.calls()));
+        // Requests that are not a known call.
+        calls::register([("GET", "unknown")]);
     }
 
     /// The front end of a path, for requests of this method. The preflight of a browser for `/` goes to the root front

@@ -18,10 +18,10 @@ pub(crate) fn root(request: &HttpRequest, origin: &Origin, mount: &str) -> Strin
         Origin::Public(root) => format!("{root}{mount}"),
         Origin::Host => format!("{scheme}://{host}{mount}"),
         Origin::Forwarded => {
-            let said = Forwarded::read(request.headers());
-            let scheme = said.scheme.unwrap_or(scheme);
-            let host = said.host_with_port(scheme, host);
-            format!("{scheme}://{host}{}{mount}", said.prefix.unwrap_or_default())
+            let forwarded = Forwarded::read(request.headers());
+            let scheme = forwarded.scheme.unwrap_or(scheme);
+            let host = forwarded.host_with_port(scheme, host);
+            format!("{scheme}://{host}{}{mount}", forwarded.prefix.unwrap_or_default())
         }
     }
 }
@@ -134,8 +134,8 @@ mod tests {
 
     fn read(lines: &[(&'static str, &'static str)]) -> [Option<String>; 3] {
         let headers = headers(lines);
-        let said = Forwarded::read(&headers);
-        [said.scheme, said.host, said.prefix].map(|part| part.map(str::to_owned))
+        let forwarded = Forwarded::read(&headers);
+        [forwarded.scheme, forwarded.host, forwarded.prefix].map(|part| part.map(str::to_owned))
     }
 
     #[test]
@@ -178,8 +178,8 @@ mod tests {
             ("", "", "https", "a.example:8080", "a.example:8080"),
         ] {
             let headers = headers(&[("x-forwarded-host", host), ("x-forwarded-port", port)]);
-            let said = Forwarded::read(&headers);
-            assert_eq!(said.host_with_port(scheme, own), expected, "{host} {port} {scheme}");
+            let forwarded = Forwarded::read(&headers);
+            assert_eq!(forwarded.host_with_port(scheme, own), expected, "{host} {port} {scheme}");
         }
     }
 

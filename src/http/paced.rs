@@ -44,7 +44,7 @@ impl MessageBody for Paced {
     }
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
-        self.held.exchange.goes_on(self.given);
+        self.held.exchange.note_progress(self.given);
         while self.rest.is_empty() {
             let Some(chunks) = &mut self.chunks else { return Poll::Ready(None) };
             match chunks.poll_next_unpin(context) {
@@ -54,7 +54,7 @@ impl MessageBody for Paced {
                 Poll::Pending => {
                     if self.size.is_none() {
                         // The client is not the slow one now.
-                        self.held.exchange.works();
+                        self.held.exchange.set_working();
                     }
                     return Poll::Pending;
                 }
@@ -63,7 +63,7 @@ impl MessageBody for Paced {
         let piece = self.rest.len().min(PIECE as usize);
         self.given += piece as u64;
         if let Some(measured) = &mut self.held.measured {
-            measured.gives(piece);
+            measured.count_bytes(piece);
         }
         Poll::Ready(Some(Ok(self.rest.split_to(piece))))
     }

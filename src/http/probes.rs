@@ -19,7 +19,7 @@ use crate::store::{Finding, Store};
 /// Time for which a result is reused, so that probes cost nothing.
 const FRESH: Duration = Duration::from_secs(1);
 /// Time limit for a check.
-const LOOK: Duration = Duration::from_secs(8);
+const TIMEOUT: Duration = Duration::from_secs(8);
 
 /// Whether the server is ready for requests. Clones share it.
 #[derive(Clone, Default)]
@@ -51,12 +51,12 @@ impl Readiness {
     }
 
     /// The findings, at most a second old.
-    pub(crate) async fn look(&self) -> Vec<Finding> {
+    pub(crate) async fn findings(&self) -> Vec<Finding> {
         let mut last = self.0.last.lock().await;
         let found = match &*last {
             Some((when, found)) if when.elapsed() < FRESH => found.clone(),
             _ => {
-                let found = self.ask().await;
+                let found = self.check().await;
                 last.insert((Instant::now(), found)).1.clone()
             }
         };
@@ -64,11 +64,11 @@ impl Readiness {
         drained.into_iter().chain(found).collect()
     }
 
-    async fn ask(&self) -> Vec<Finding> {
+    async fn check(&self) -> Vec<Finding> {
         let Some(store) = self.0.store.get() else {
             return vec![finding("store", Err("is not open yet"))];
         };
-        let found = tokio::time::timeout(LOOK, store.readiness()).await;
+        let found = tokio::time::timeout(TIMEOUT, store.readiness()).await;
         found.unwrap_or_else(|_| vec![finding("store", Err("does not respond"))])
     }
 }
@@ -104,10 +104,10 @@ impl Probe {
         });
         let findings = match self {
             Self::Livez => vec![finding("process", Ok("ok"))],
-            Self::Readyz => readiness.look().await,
+            Self::Readyz => readiness.findings().await,
         };
         let is_well = findings.iter().all(|finding| finding.found.is_ok());
-        let body = if is_well && !verbose { "ok".to_owned() } else { told(self.name(), &findings, is_well) };
+        let body = if is_well && !verbose { "ok".to_owned() } else { verbose_text(self.name(), &findings, is_well) };
         if !is_well {
             tracing::debug!(probe = self.name(), "not ready");
         }
@@ -121,7 +121,7 @@ impl Probe {
 }
 
 /// A line for each check, in the format of Kubernetes.
-fn told(name: &str, findings: &[Finding], is_well: bool) -> String {
+fn verbose_text(name: &str, findings: &[Finding], is_well: bool) -> String {
     let mut text = String::new();
     for Finding { what, found } in findings {
         let (sign, words) = match found {
@@ -136,7 +136,7 @@ fn told(name: &str, findings: &[Finding], is_well: bool) -> String {
 }
 
 impl Mounted for Probe {
-    fn knows(&self, path: &str) -> bool {
+    fn has_path(&self, path: &str) -> bool {
         path.trim_matches('/').eq_ignore_ascii_case(self.name())
     }
 

@@ -8,13 +8,14 @@ use tracing::field::display;
 use uuid::Uuid;
 
 use crate::http::answer::Answer;
-use crate::http::counted::method_of;
+use crate::http::request_metrics::method_of;
 use crate::http::serving::is_secure;
 use crate::http::{RequestIds, Settings};
+use crate::metrics::kinds;
 use crate::trace::spans::RequestOutcome;
 use crate::trace::{Current, Trace, slow};
 
-/// Which requests are logged.
+/// The requests that are logged.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogRequests {
     /// All.
@@ -28,7 +29,7 @@ pub enum LogRequests {
     None,
 }
 
-/// What the log says of a request, besides its answer.
+/// The facts of a request for the log, besides its answer.
 #[derive(Default)]
 pub(crate) struct LogEntry {
     pub(crate) route: &'static str,
@@ -76,7 +77,7 @@ pub(crate) fn log(
     let token = entry.token.map(display);
     let trace = current.trace.as_ref();
     let (trace_id, span_id) = (trace.map(|trace| display(trace.id())), trace.map(|trace| display(trace.span())));
-    let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    let micros = kinds::micros(took);
     if route == "/healthz" && answer.status.is_success() {
         tracing::debug!(request_id, trace_id, span_id, address, token, method, route, status, code, micros, "request");
     } else {
@@ -84,8 +85,8 @@ pub(crate) fn log(
     }
 }
 
-/// What a span says of a request.
-pub(crate) fn answered<'a>(request: &'a HttpRequest, entry: &LogEntry, answer: &Answer) -> RequestOutcome<'a> {
+/// The facts of a request for its span.
+pub(crate) fn request_outcome<'a>(request: &'a HttpRequest, entry: &LogEntry, answer: &Answer) -> RequestOutcome<'a> {
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     RequestOutcome {
         method: method_of(request),

@@ -92,13 +92,13 @@ impl Serving {
             let mut acceptor = Acceptor::new(tls.clone());
             acceptor.set_handshake_timeout(self.handshake_timeout);
             let accept = |stream: TlsStream<TcpStream>| {
-                HANDSHAKES.one(Handshake::Ok);
+                HANDSHAKES.increment(Handshake::Ok);
                 let peer = stream.get_ref().0.peer_addr().ok();
                 (Wire::new(stream), Protocol::Http1, peer)
             };
             let service = self.service(arrival, &stopping).map_err(TlsError::Service);
             let refused = |error: TlsError<_, Infallible>| {
-                HANDSHAKES.one(Handshake::Failed);
+                HANDSHAKES.increment(Handshake::Failed);
                 error.into_service_error()
             };
             acceptor.map_err(refused).map(accept).and_then(service)

@@ -28,7 +28,7 @@ pub(crate) struct Streamed {
     received: u64,
     /// Number of bytes that may still come.
     left: u64,
-    most: u64,
+    max: u64,
 }
 
 impl Streamed {
@@ -39,9 +39,9 @@ impl Streamed {
     pub(crate) fn of(headers: &HeaderMap, payload: Payload, settings: &Settings) -> Result<Self, Error> {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
         let declared = text(header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok()).unwrap_or_default();
-        let most = settings.max_import;
-        if declared > most {
-            return Err(too_large(most));
+        let max = settings.max_import;
+        if declared > max {
+            return Err(too_large(max));
         }
         Ok(Self {
             payload,
@@ -50,8 +50,8 @@ impl Streamed {
             timeout: settings.body_timeout,
             waited: Duration::ZERO,
             received: 0,
-            left: most,
-            most,
+            left: max,
+            max,
         })
     }
 
@@ -62,19 +62,19 @@ impl Streamed {
     /// breaks off.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Error> {
         let earned = Duration::from_millis(self.received.saturating_mul(1_000) / LEAST_RATE);
-        let patience = (self.timeout + earned).saturating_sub(self.waited).min(self.timeout);
+        let allowed = (self.timeout + earned).saturating_sub(self.waited).min(self.timeout);
         let started = Instant::now();
-        let next = tokio::time::timeout(patience, self.payload.next()).await;
+        let next = tokio::time::timeout(allowed, self.payload.next()).await;
         self.waited += started.elapsed();
         let Some(chunk) = next.map_err(|_| Error::TooSlow)? else { return Ok(None) };
         let chunk = chunk.map_err(|_| Error::invalid(Kind::Request, "", "The body ends too early."))?;
         self.received += chunk.len() as u64;
-        self.left = self.left.checked_sub(chunk.len() as u64).ok_or_else(|| too_large(self.most))?;
+        self.left = self.left.checked_sub(chunk.len() as u64).ok_or_else(|| too_large(self.max))?;
         Ok(Some(chunk))
     }
 }
 
 /// The error of a file that is longer than the limit.
-pub(crate) fn too_large(most: u64) -> Error {
-    Error::TooLarge(usize::try_from(most).unwrap_or(usize::MAX))
+pub(crate) fn too_large(max: u64) -> Error {
+    Error::TooLarge(usize::try_from(max).unwrap_or(usize::MAX))
 }

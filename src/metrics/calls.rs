@@ -44,7 +44,7 @@ type CallKey = (&'static str, &'static str);
 static CALLS: LazyLock<RwLock<HashMap<CallKey, &'static Figures>>> = LazyLock::new(RwLock::default);
 
 /// Makes the series of calls, so that they exist before the first request.
-pub(crate) fn announce(calls: impl IntoIterator<Item = CallKey>) {
+pub(crate) fn register(calls: impl IntoIterator<Item = CallKey>) {
     for call in calls {
         figures(call);
     }
@@ -88,15 +88,15 @@ impl CountedExchange {
     }
 
     /// The head of the answer is known.
-    pub(crate) fn answers(&mut self, method: &'static str, route: &'static str, status: u16) {
-        // A request that is no known call.
+    pub(crate) fn set_status(&mut self, method: &'static str, route: &'static str, status: u16) {
+        // A request that is not a known call.
         let figures = figures((method, if route.is_empty() { "unknown" } else { route }));
         figures.count(CallOrigin::Http, status);
         self.figures = Some(figures);
     }
 
     /// Counts bytes of the body.
-    pub(crate) fn gives(&mut self, bytes: usize) {
+    pub(crate) fn count_bytes(&mut self, bytes: usize) {
         self.bytes += bytes as u64;
     }
 

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Maximum number of values of the labels of a metric together.
-const MOST: usize = 32;
+const MAX_VALUES: usize = 32;
 /// Maximum number of bounds of a histogram.
 const BOUNDS: usize = 15;
 
@@ -79,7 +79,7 @@ impl Counter {
         Self { name, help, value: AtomicU64::new(0) }
     }
 
-    pub(crate) fn one(&self) {
+    pub(crate) fn increment(&self) {
         self.add(1);
     }
 
@@ -139,13 +139,13 @@ impl Metric for Gauge {
 pub(crate) struct Gauges<L> {
     name: &'static str,
     help: &'static str,
-    values: [AtomicI64; MOST],
+    values: [AtomicI64; MAX_VALUES],
     label: PhantomData<fn() -> L>,
 }
 
 impl<L: Label> Gauges<L> {
     pub(crate) const fn new(name: &'static str, help: &'static str) -> Self {
-        Self { name, help, values: [const { AtomicI64::new(0) }; MOST], label: PhantomData }
+        Self { name, help, values: [const { AtomicI64::new(0) }; MAX_VALUES], label: PhantomData }
     }
 
     pub(crate) fn add(&self, of: L, more: i64) {
@@ -166,13 +166,13 @@ impl<L: Label> Metric for Gauges<L> {
 pub(crate) struct GaugePairs<A, B> {
     name: &'static str,
     help: &'static str,
-    values: [AtomicI64; MOST],
+    values: [AtomicI64; MAX_VALUES],
     labels: PhantomData<fn() -> (A, B)>,
 }
 
 impl<A: Label, B: Label> GaugePairs<A, B> {
     pub(crate) const fn new(name: &'static str, help: &'static str) -> Self {
-        Self { name, help, values: [const { AtomicI64::new(0) }; MOST], labels: PhantomData }
+        Self { name, help, values: [const { AtomicI64::new(0) }; MAX_VALUES], labels: PhantomData }
     }
 
     pub(crate) fn set(&self, a: A, b: B, value: i64) {
@@ -220,16 +220,16 @@ impl Metric for Age {
 pub(crate) struct Counters<L> {
     name: &'static str,
     help: &'static str,
-    values: [AtomicU64; MOST],
+    values: [AtomicU64; MAX_VALUES],
     label: PhantomData<fn() -> L>,
 }
 
 impl<L: Label> Counters<L> {
     pub(crate) const fn new(name: &'static str, help: &'static str) -> Self {
-        Self { name, help, values: [const { AtomicU64::new(0) }; MOST], label: PhantomData }
+        Self { name, help, values: [const { AtomicU64::new(0) }; MAX_VALUES], label: PhantomData }
     }
 
-    pub(crate) fn one(&self, of: L) {
+    pub(crate) fn increment(&self, of: L) {
         self.add(of, 1);
     }
 
@@ -251,16 +251,16 @@ impl<L: Label> Metric for Counters<L> {
 pub(crate) struct Pairs<A, B> {
     name: &'static str,
     help: &'static str,
-    values: [AtomicU64; MOST],
+    values: [AtomicU64; MAX_VALUES],
     labels: PhantomData<fn() -> (A, B)>,
 }
 
 impl<A: Label, B: Label> Pairs<A, B> {
     pub(crate) const fn new(name: &'static str, help: &'static str) -> Self {
-        Self { name, help, values: [const { AtomicU64::new(0) }; MOST], labels: PhantomData }
+        Self { name, help, values: [const { AtomicU64::new(0) }; MAX_VALUES], labels: PhantomData }
     }
 
-    pub(crate) fn one(&self, a: A, b: B) {
+    pub(crate) fn increment(&self, a: A, b: B) {
         if let Some(counter) = self.values.get(a.index() * B::VALUES.len() + b.index()) {
             counter.fetch_add(1, Ordering::Relaxed);
         }
@@ -328,12 +328,12 @@ pub(crate) struct Histogram {
 
 impl Histogram {
     /// A histogram of periods, with bounds in microseconds. It is written in seconds.
-    pub(crate) const fn of_times(name: &'static str, help: &'static str, bounds: &'static [u64]) -> Self {
+    pub(crate) const fn durations(name: &'static str, help: &'static str, bounds: &'static [u64]) -> Self {
         Self { name, help, buckets: Buckets::new(bounds, 1_000_000) }
     }
 
     /// A histogram of numbers.
-    pub(crate) const fn of_numbers(name: &'static str, help: &'static str, bounds: &'static [u64]) -> Self {
+    pub(crate) const fn numbers(name: &'static str, help: &'static str, bounds: &'static [u64]) -> Self {
         Self { name, help, buckets: Buckets::new(bounds, 1) }
     }
 
@@ -341,7 +341,7 @@ impl Histogram {
         self.buckets.observe(value);
     }
 
-    pub(crate) fn took(&self, period: Duration) {
+    pub(crate) fn observe_time(&self, period: Duration) {
         self.observe(micros(period));
     }
 
@@ -349,7 +349,7 @@ impl Histogram {
     pub(crate) async fn timed<T>(&self, work: impl Future<Output = T>) -> T {
         let begun = Instant::now();
         let done = work.await;
-        self.took(begun.elapsed());
+        self.observe_time(begun.elapsed());
         done
     }
 }
@@ -370,7 +370,7 @@ pub(crate) struct Histograms<L> {
 }
 
 impl<L: Label> Histograms<L> {
-    pub(crate) const fn of_times(name: &'static str, help: &'static str) -> Self {
+    pub(crate) const fn durations(name: &'static str, help: &'static str) -> Self {
         Self { name, help, values: [const { Buckets::new(super::list::TIMES, 1_000_000) }; 8], label: PhantomData }
     }
 
@@ -422,7 +422,7 @@ mod tests {
         let (counters, gauge) = (Counters::<Colour>::new("a_total", "Things."), Gauge::unknown("b", "More."));
         let mut out = String::new();
         counters.add(Colour::Red, 0);
-        counters.one(Colour::Blue);
+        counters.increment(Colour::Blue);
         counters.write(&mut out);
         gauge.write(&mut out);
         assert_eq!(
@@ -437,7 +437,7 @@ mod tests {
 
     #[test]
     fn a_histogram_counts_a_value_at_its_bound_and_all_above() {
-        let histogram = Histogram::of_times("t_seconds", "Times.", &[500, 1_000]);
+        let histogram = Histogram::durations("t_seconds", "Times.", &[500, 1_000]);
         for value in [0, 500, 501, 1_000, 1_001, 2_000_000] {
             histogram.observe(value);
         }

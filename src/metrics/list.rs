@@ -18,7 +18,7 @@ label!(
     BodySize = "body_size", BodyTime = "body_time", Head = "head",
 );
 label!(
-    /// What a connection does.
+    /// The state of a connection.
     Conn, "state": Active = "active", Idle = "idle",
 );
 label!(
@@ -51,11 +51,11 @@ label!(
     Ok = "ok", Refused = "refused", Failed = "failed", Panicked = "panicked", GaveUp = "gave_up",
 );
 label!(
-    /// What was read.
+    /// The kind of a read.
     Query, "kind": Get = "get", Page = "page", Count = "count", Search = "search", Delta = "delta", Expand = "expand",
 );
 label!(
-    /// What a connection for reads does.
+    /// The state of a read connection.
     Reader, "state": Busy = "busy", Idle = "idle",
 );
 label!(
@@ -68,7 +68,7 @@ label!(
     Full = "full", Io = "io", Busy = "busy", Lost = "lost", Corrupt = "corrupt", Other = "other",
 );
 label!(
-    /// What a standby answered.
+    /// The outcome of a read on a standby.
     Standby, "result": Fresh = "fresh", Behind = "behind", Failed = "failed",
 );
 label!(
@@ -80,7 +80,7 @@ label!(
     Notified, "result": Taken = "taken", Refused = "refused", Failed = "failed", Dropped = "dropped",
 );
 label!(
-    /// What a purge removed.
+    /// The kind of row that a purge removed.
     Purged, "what":
     Contacts = "contacts", Folders = "folders", Changes = "changes", Audit = "audit", Keys = "keys",
 );
@@ -112,18 +112,18 @@ metrics! {
 
     QUEUED: Gauge = Gauge::new("contactd_store_write_queue_jobs", "Writes that wait for the writer.");
     WAITED: Histogram =
-        Histogram::of_times("contactd_store_write_wait_seconds", "Time for which a write waited for the writer.", TIMES);
+        Histogram::durations("contactd_store_write_wait_seconds", "Time for which a write waited for the writer.", TIMES);
     COMMIT: Histogram =
-        Histogram::of_times("contactd_store_commit_duration_seconds", "Time of a commit with its sync.", TIMES);
-    COMMIT_JOBS: Histogram = Histogram::of_numbers(
+        Histogram::durations("contactd_store_commit_duration_seconds", "Time of a commit with its sync.", TIMES);
+    COMMIT_JOBS: Histogram = Histogram::numbers(
         "contactd_store_commit_jobs", "Writes that shared a commit.", &[1, 2, 4, 8, 16, 32, 64, 128, 256]);
     WRITES: Counters<Write> = Counters::new("contactd_store_writes_total", "Writes by result.");
     QUERIES: Histograms<Query> =
-        Histograms::of_times("contactd_store_query_duration_seconds", "Time of a read with its wait for a connection.");
+        Histograms::durations("contactd_store_query_duration_seconds", "Time of a read with its wait for a connection.");
     INTERRUPTED: Counter =
         Counter::new("contactd_store_queries_interrupted_total", "Reads that exceeded --query-timeout.");
     READERS: GaugePairs<Reader, Server> = GaugePairs::new("contactd_store_readers", "Open connections for reads.");
-    READER_WAIT: Histogram = Histogram::of_times(
+    READER_WAIT: Histogram = Histogram::durations(
         "contactd_store_reader_wait_seconds", "Time for which a read waited for a connection.", TIMES);
     FAULTS: Counters<Fault> = Counters::new("contactd_store_errors_total", "Errors of the database by kind.");
     DATABASE_BYTES: Gauge = Gauge::unknown("contactd_sqlite_database_bytes", "Size of the database file.");
@@ -149,7 +149,7 @@ metrics! {
     SUBSCRIPTIONS: Gauge = Gauge::unknown("contactd_subscriptions", "Subscriptions to change notifications.");
     NOTIFICATIONS: Counters<Notified> =
         Counters::new("contactd_notifications_total", "Deliveries of change notifications by result.");
-    NOTIFICATION_DELAY: Histogram = Histogram::of_times(
+    NOTIFICATION_DELAY: Histogram = Histogram::durations(
         "contactd_notification_delay_seconds", "Time from a change to the delivery of its notification.",
         &[10_000, 50_000, 100_000, 500_000, 1_000_000, 5_000_000, 30_000_000, 60_000_000, 300_000_000, 3_600_000_000]);
     BACKLOG: Gauge = Gauge::unknown(

@@ -29,17 +29,17 @@ pub(crate) fn render(engine: &str) -> String {
 /// The metrics of a backup that ended at a time (Unix seconds).
 pub(crate) fn of_backup(ended: i64, took: Duration, bytes: u64) -> String {
     let mut out = String::new();
-    let mut one = |name: &str, help: &str, value: String| {
+    let mut write_metric = |name: &str, help: &str, value: String| {
         kinds::head(&mut out, name, help, "gauge");
         let _ = writeln!(out, "{name} {value}");
     };
     let name = "contactd_backup_last_success_timestamp_seconds";
-    one(name, "End of the last backup, as Unix time.", ended.to_string());
-    one(
+    write_metric(name, "End of the last backup, as Unix time.", ended.to_string());
+    write_metric(
         "contactd_backup_duration_seconds",
         "Time that the backup took with its check.",
         took.as_secs_f64().to_string(),
     );
-    one("contactd_backup_bytes", "Size of the backup.", bytes.to_string());
+    write_metric("contactd_backup_bytes", "Size of the backup.", bytes.to_string());
     out
 }

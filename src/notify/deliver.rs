@@ -36,7 +36,7 @@ const SOON: i64 = 15 * 60 * 1_000_000;
 impl Notifier {
     /// Delivers until `stop` is sent or dropped.
     pub async fn deliver(&self, store: &Store, stop: oneshot::Receiver<()>) {
-        let owner = clock::new_id(IdOwner::Nobody);
+        let holder = clock::new_id(IdOwner::Nobody);
         let mut stop = pin!(stop);
         let mut at_work: HashSet<Due> = HashSet::new();
         let mut working = FuturesUnordered::new();
@@ -59,7 +59,7 @@ impl Notifier {
                 } else if at_work.insert(due.clone()) {
                     *of_creator += 1;
                     working.push(async move {
-                        let done = self.work(store, owner, &due).await;
+                        let done = self.deliver_due(store, holder, &due).await;
                         (due, done)
                     });
                 }
@@ -67,7 +67,7 @@ impl Notifier {
             let poll = POLL.min(self.0.times.retry);
             let mut pause = pin!(async {
                 tokio::select! {
-                    () = store.written() => tokio::time::sleep(GATHER).await,
+                    () = store.wait_for_write() => tokio::time::sleep(GATHER).await,
                     () = tokio::time::sleep(poll) => {}
                 }
             });
@@ -93,25 +93,25 @@ impl Notifier {
         }
         // An interrupted delivery is repeated by the next process.
         drop(working);
-        if let Err(error) = store.release_leases(owner).await {
+        if let Err(error) = store.release_leases(holder).await {
             tracing::warn!(%error, "cannot release leases; they will expire");
         }
     }
 
-    async fn work(&self, store: &Store, owner: Uuid, due: &Due) -> Result<(), Error> {
-        while self.step(store, owner, due).await? {}
+    async fn deliver_due(&self, store: &Store, holder: Uuid, due: &Due) -> Result<(), Error> {
+        while self.deliver_once(store, holder, due).await? {}
         Ok(())
     }
 
     /// Makes one delivery. Returns whether there may be more to do.
-    async fn step(&self, store: &Store, owner: Uuid, due: &Due) -> Result<bool, Error> {
-        let lease = micros(self.0.times.lease);
-        let Some(mut held) = store.lease(due, owner, lease).await? else { return Ok(false) };
+    async fn deliver_once(&self, store: &Store, holder: Uuid, due: &Due) -> Result<bool, Error> {
+        let lease = clock::micros(self.0.times.lease);
+        let Some(mut held) = store.lease(due, holder, lease).await? else { return Ok(false) };
         let now = clock::now();
         let end = held.end;
         if end <= now {
-            self.tell_of_life(&held, Lifecycle::SubscriptionRemoved).await?;
-            store.remove_ended(&held, owner).await?;
+            self.post_lifecycle(&held, Lifecycle::SubscriptionRemoved).await?;
+            store.remove_ended(&held, holder).await?;
             return Ok(false);
         }
         let progress = &mut held.progress;
@@ -131,13 +131,13 @@ impl Notifier {
             _ if progress.attempts.next <= now => self.notifications(store, &mut held).await?,
             _ => (false, None),
         };
-        store.end_lease(&held, owner, delivery).await?;
+        store.end_lease(&held, holder, delivery).await?;
         Ok(more)
     }
 
     async fn lifecycle(&self, held: &mut LeasedSubscription, event: Lifecycle) -> Result<Option<Delivery>, Error> {
         let attempted = clock::now();
-        let Some(answer) = self.tell_of_life(held, event).await? else {
+        let Some(answer) = self.post_lifecycle(held, event).await? else {
             held.progress.event = None;
             return Ok(None);
         };
@@ -154,7 +154,7 @@ impl Notifier {
     }
 
     /// `None` if there is no URL for lifecycle events.
-    async fn tell_of_life(
+    async fn post_lifecycle(
         &self,
         held: &LeasedSubscription,
         event: Lifecycle,
@@ -180,7 +180,7 @@ impl Notifier {
         let body = notice::notifications(&held.subscription, &held.user, &notices);
         let cause = store.cause(held.subscription.mailbox, notices.iter().map(|notice| notice.seq));
         let post = self.post(held, &held.subscription.terms.notification_url, body);
-        let answer = trace::within(cause.map(|cause| cause.later()), post).await?;
+        let answer = trace::within(cause.map(|cause| cause.for_later_work()), post).await?;
         let progress = &mut held.progress;
         let delivery = delivery(attempted, "notifications", progress.attempts, &answer, &notices);
         let now = clock::now();
@@ -196,7 +196,7 @@ impl Notifier {
             progress.attempts = next;
         } else {
             // A subscriber that missed changes has to read everything again anyway.
-            NOTIFICATIONS.one(Notified::Dropped);
+            NOTIFICATIONS.increment(Notified::Dropped);
             progress.delivered = batch.last;
             progress.attempts = Attempts { failed: 0, next: now };
             progress.event = Some(Lifecycle::Missed);
@@ -211,23 +211,23 @@ impl Notifier {
     /// Nothing was sent, because the lease could expire before the answer arrives. Deliveries of another process could then
     /// overtake this one.
     async fn post(&self, held: &LeasedSubscription, url: &str, body: String) -> Result<Result<u16, CallError>, Error> {
-        if clock::now() + micros(self.0.times.answer) > held.until {
+        if clock::now() + clock::micros(self.0.times.answer) > held.until {
             return Err(Error::unavailable("the database took too long"));
         }
         let since = Since::now();
         let answer = match self.0.poster.read(url) {
-            Ok(target) => self.0.poster.tell(&target, body).await,
+            Ok(target) => self.0.poster.post_json(&target, body).await,
             Err(refused) => Err(refused),
         };
         if let Some(current) = trace::current() {
-            spans::notified(&current, since, answer.as_ref().ok().copied());
+            spans::export_notification(&current, since, answer.as_ref().ok().copied());
             let trace = current.trace.as_ref();
             let (trace_id, span_id) =
                 (trace.map(|trace| display(trace.id())), trace.map(|trace| display(trace.span())));
             let (request_id, status) = (display(current.request), answer.as_ref().ok());
             tracing::debug!(request_id, trace_id, span_id, status, "a notification was sent");
         }
-        NOTIFICATIONS.one(match &answer {
+        NOTIFICATIONS.increment(match &answer {
             Ok(_) if is_accepted(&answer) => Notified::Taken,
             Ok(_) => Notified::Refused,
             Err(_) => Notified::Failed,
@@ -238,7 +238,7 @@ impl Notifier {
     /// The attempts after one more failure; `None` if it was the last one.
     fn after(&self, attempts: Attempts) -> Option<Attempts> {
         let wait = usize::try_from(attempts.failed).ok().and_then(|failed| WAITS.get(failed))?;
-        Some(Attempts { failed: attempts.failed + 1, next: clock::now() + wait * micros(self.0.times.retry) })
+        Some(Attempts { failed: attempts.failed + 1, next: clock::now() + wait * clock::micros(self.0.times.retry) })
     }
 }
 
@@ -262,8 +262,4 @@ fn delivery(
         status: answer.as_ref().ok().map(|status| i64::from(*status)),
         error: answer.as_ref().err().map(ToString::to_string),
     }
-}
-
-fn micros(duration: Duration) -> i64 {
-    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }

@@ -150,7 +150,7 @@ impl Notifier {
         let token = format!("Validation: contactd asks whether notifications are wanted here, {id}");
         let separator = if target.path.contains('?') { '&' } else { '?' };
         target.path = format!("{}{separator}validationToken={}", target.path, percent_encode(&token));
-        let answer = self.0.poster.ask(&target).await.map_err(|reason| unfit(property, &reason))?;
+        let answer = self.0.poster.post_empty(&target).await.map_err(|reason| unfit(property, &reason))?;
         let media_type = answer.content_type.split(';').next().unwrap_or_default().trim();
         let reason = if answer.status != 200 {
             format!("a host that responds with {} and not 200", answer.status)

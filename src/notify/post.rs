@@ -19,7 +19,7 @@ pub(crate) trait Inside: Send + Sync {
     /// Whether a URL is of it.
     fn has(&self, url: &str) -> bool;
 
-    /// What it answers to a POST; `None` if it is not there any more.
+    /// Its answer to a POST; `None` if it no longer exists.
     fn post<'a>(&'a self, url: &'a str, body: String) -> BoxFuture<'a, Option<HttpAnswer>>;
 }
 
@@ -27,22 +27,22 @@ pub(crate) trait Inside: Send + Sync {
 pub(super) struct Poster {
     targets: Targets,
     client: HttpClient,
-    patience: Duration,
+    timeout: Duration,
     inside: OnceLock<Arc<dyn Inside>>,
 }
 
 impl Poster {
-    /// Trusts the web's certificate authorities and those in the file. `patience` limits the whole exchange, from name
+    /// Trusts the web's certificate authorities and those in the file. `timeout` limits the whole exchange, from name
     /// resolution to the end of the answer.
     ///
     /// # Errors
     /// One line: the file cannot be read.
-    pub(super) fn new(targets: Targets, ca_file: Option<&Path>, patience: Duration) -> Result<Self, String> {
-        let client = HttpClient::new(ca_file, patience, MAX_BODY)?;
-        Ok(Self { targets, client, patience, inside: OnceLock::new() })
+    pub(super) fn new(targets: Targets, ca_file: Option<&Path>, timeout: Duration) -> Result<Self, String> {
+        let client = HttpClient::new(ca_file, timeout, MAX_BODY)?;
+        Ok(Self { targets, client, timeout, inside: OnceLock::new() })
     }
 
-    /// Names the receiver in this process. Another one is not taken any more.
+    /// Names the receiver in this process. A second one is ignored.
     pub(super) fn set_inside(&self, inside: Arc<dyn Inside>) {
         let _ = self.inside.set(inside);
     }
@@ -56,12 +56,12 @@ impl Poster {
     }
 
     /// Posts an empty body and reads the whole answer.
-    pub(super) async fn ask(&self, target: &RequestTarget) -> Result<HttpAnswer, CallError> {
+    pub(super) async fn post_empty(&self, target: &RequestTarget) -> Result<HttpAnswer, CallError> {
         self.post(target, "text/plain; charset=utf-8", String::new(), true).await
     }
 
     /// Posts JSON and returns the status; the rest of the answer is ignored.
-    pub(super) async fn tell(&self, target: &RequestTarget, json: String) -> Result<u16, CallError> {
+    pub(super) async fn post_json(&self, target: &RequestTarget, json: String) -> Result<u16, CallError> {
         Ok(self.post(target, "application/json; charset=utf-8", json, false).await?.status)
     }
 
@@ -70,19 +70,19 @@ impl Poster {
         target: &RequestTarget,
         content_type: &'static str,
         body: String,
-        to_its_end: bool,
+        reads_body: bool,
     ) -> Result<HttpAnswer, CallError> {
         if let Some(inside) = self.inside.get() {
             let scheme = if target.https { "https" } else { "http" };
             let url = format!("{scheme}://{}{}", target.authority, target.path);
             if inside.has(&url) {
-                let answer = tokio::time::timeout(self.patience, inside.post(&url, body)).await;
+                let answer = tokio::time::timeout(self.timeout, inside.post(&url, body)).await;
                 let late =
-                    |_| CallError(format!("a host that does not respond within {} ms", self.patience.as_millis()));
+                    |_| CallError(format!("a host that does not respond within {} ms", self.timeout.as_millis()));
                 return answer.map_err(late)?.ok_or_else(|| "a host that does not accept connections".into());
             }
         }
         let request = Request::builder().method("POST").header(CONTENT_TYPE, content_type);
-        self.client.exchange(target, self.targets.resolve(target), request, body, to_its_end).await
+        self.client.exchange(target, self.targets.resolve(target), request, body, reads_body).await
     }
 }

@@ -81,12 +81,12 @@ impl Navigation {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExpandItem {
     /// The property.
-    pub what: Navigation,
+    pub navigation: Navigation,
     /// Its options. The aliases are those of the whole request.
     pub options: Query,
 }
 
-/// What a name in `$expand` stands for.
+/// The meaning of a name in `$expand`.
 enum Offer {
     Served(Navigation),
     /// Known to Graph, which does not expand it either.
@@ -96,7 +96,7 @@ enum Offer {
 impl Offer {
     fn name(&self) -> &'static str {
         match self {
-            Self::Served(what) => what.name(),
+            Self::Served(navigation) => navigation.name(),
             Self::Never(name) => name,
         }
     }
@@ -146,12 +146,12 @@ pub fn parse(text: &str, aliases: &Aliases, source: ExpandSource) -> Result<Vec<
     for ExpandText { name, options } in (ExpandReader { text, at: 0 }).items()? {
         let offer = offers.iter().find(|offer| offer.name().eq_ignore_ascii_case(name));
         match offer {
-            Some(Offer::Served(what)) if found.iter().all(|other| other.what != *what) => {
-                let options = read_options(*what, &options, aliases)?;
-                found.push(ExpandItem { what: *what, options });
+            Some(Offer::Served(navigation)) if found.iter().all(|other| other.navigation != *navigation) => {
+                let options = read_options(*navigation, &options, aliases)?;
+                found.push(ExpandItem { navigation: *navigation, options });
             }
-            Some(Offer::Served(what)) => {
-                return Err(refused("$expand", format!("'$expand' names '{}' twice.", what.name())));
+            Some(Offer::Served(navigation)) => {
+                return Err(refused("$expand", format!("'$expand' names '{}' twice.", navigation.name())));
             }
             Some(Offer::Never(name)) => {
                 let message = format!("'{name}' of 'microsoft.graph.{type_name}' cannot be expanded.");
@@ -180,14 +180,14 @@ pub fn of_contacts(query: &Query, handling: Handling) -> Result<Expand, Error> {
     if handling == Handling::Strict && found.len() > 1 {
         return Err(refused("$expand", "Only one relationship can be expanded in a request.".to_owned()));
     }
-    for ExpandItem { what, options } in found {
-        let of = |id: PropertyId| if what == Navigation::SingleValues { id.text } else { id.key };
-        let mut wanted = named(what, &options, of).map_err(|error| within(what.name(), error))?;
-        if what == Navigation::SingleValues {
+    for ExpandItem { navigation, options } in found {
+        let of = |id: PropertyId| if navigation == Navigation::SingleValues { id.text } else { id.key };
+        let mut wanted = named(navigation, &options, of).map_err(|error| within(navigation.name(), error))?;
+        if navigation == Navigation::SingleValues {
             expand.views = take_views(&mut wanted);
         }
         let wanted = Some(wanted);
-        match what {
+        match navigation {
             Navigation::Extensions => expand.extensions = wanted,
             Navigation::SingleValues => expand.single = wanted,
             Navigation::MultiValues => expand.multi = wanted,
@@ -220,13 +220,13 @@ fn take_views(wanted: &mut ExpandSelection) -> Vec<RequestedTag> {
 ///
 /// # Errors
 /// 400 for a `$filter` that does more than name ids.
-pub fn ids(what: Navigation, options: &Query) -> Result<ExpandSelection, Error> {
-    named(what, options, |id| id.key)
+pub fn ids(navigation: Navigation, options: &Query) -> Result<ExpandSelection, Error> {
+    named(navigation, options, |id| id.key)
 }
 
-fn named(what: Navigation, options: &Query, of: impl Fn(PropertyId) -> String) -> Result<ExpandSelection, Error> {
+fn named(navigation: Navigation, options: &Query, of: impl Fn(PropertyId) -> String) -> Result<ExpandSelection, Error> {
     let Some(text) = &options.filter else { return Ok(ExpandSelection::All) };
-    let read = |id: &str| match what {
+    let read = |id: &str| match navigation {
         Navigation::SingleValues => PropertyId::parse::<SingleValue>(id).map(&of),
         Navigation::MultiValues => PropertyId::parse::<MultiValue>(id).map(&of),
         _ => Ok(extension::name_of(id).to_owned()),
@@ -243,8 +243,8 @@ pub fn none(query: &Query, source: ExpandSource) -> Result<(), Error> {
 }
 
 /// Parses the options in parentheses like the query of a separate list.
-fn read_options(what: Navigation, options: &[&str], aliases: &Aliases) -> Result<Query, Error> {
-    let of = what.name();
+fn read_options(navigation: Navigation, options: &[&str], aliases: &Aliases) -> Result<Query, Error> {
+    let of = navigation.name();
     let target = |option: &str| format!("$expand/{of}/{}", shorten(option));
     let options: Vec<_> = options.iter().map(|option| option.trim()).filter(|option| !option.is_empty()).collect();
     if options.len() > MAX_OPTIONS {
@@ -254,10 +254,10 @@ fn read_options(what: Navigation, options: &[&str], aliases: &Aliases) -> Result
     for option in options {
         let (name, value) = option.split_once('=').unwrap_or((option, ""));
         let name = name.trim();
-        let is_it = |known: &&str| name.strip_prefix('$').unwrap_or(name).eq_ignore_ascii_case(&known[1..]);
-        let known = what.options().iter().find(|known| is_it(known)).ok_or_else(|| {
+        let is_named = |known: &&str| name.strip_prefix('$').unwrap_or(name).eq_ignore_ascii_case(&known[1..]);
+        let known = navigation.options().iter().find(|known| is_named(known)).ok_or_else(|| {
             let name = shorten(name);
-            let message = match what.options() {
+            let message = match navigation.options() {
                 [one] => format!("The option '{name}' is not supported inside '$expand={of}'; use {one}."),
                 many => {
                     let many = many.join(", ");
@@ -383,8 +383,11 @@ mod tests {
             read(" ChildFolders , contacts( $filter = surname eq 'O''N;e)il' and (title ne @p) ;top=5; $COUNT=true;)")
                 .unwrap();
         let [folders, contacts] = found.as_slice() else { panic!("{found:?}") };
-        assert_eq!((folders.what, &folders.options.aliases), (Navigation::ChildFolders, &contacts.options.aliases));
-        assert_eq!(contacts.what, Navigation::Contacts);
+        assert_eq!(
+            (folders.navigation, &folders.options.aliases),
+            (Navigation::ChildFolders, &contacts.options.aliases)
+        );
+        assert_eq!(contacts.navigation, Navigation::Contacts);
         let options = &contacts.options;
         assert_eq!(options.filter.as_deref(), Some("surname eq 'O''N;e)il' and (title ne @p)"));
         assert_eq!((options.top, options.count, &options.select), (Some(5), Some(true), &None));

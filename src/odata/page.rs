@@ -20,7 +20,7 @@ pub const MAX_TOKEN: usize = 4 << 10;
 const IN_CREATION_ORDER: u8 = 1;
 const SORTED: u8 = 3;
 
-/// Where the next page begins.
+/// The start of the next page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PageToken {
     /// Behind this.

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use crate::domain::error::{Error, Kind};
 use crate::odata::filter::Aliases;
-use crate::percent::percent_decode;
+use crate::percent::form_decode;
 
 /// Most options in one request, and most parameter aliases in addition.
 const MAX_OPTIONS: usize = 100;
@@ -32,7 +32,7 @@ enum ListOption {
     DeltaToken,
 }
 
-fn known(name: &str) -> Option<ListOption> {
+fn parse_name(name: &str) -> Option<ListOption> {
     Some(match name.to_ascii_lowercase().as_str() {
         "top" => ListOption::Top,
         "skip" => ListOption::Skip,
@@ -100,7 +100,7 @@ impl Query {
     ///
     /// # Errors
     /// As [`Query::parse`]; 400 for an option that delta does not support.
-    pub fn of_delta(text: &str) -> Result<Self, Error> {
+    pub fn parse_for_delta(text: &str) -> Result<Self, Error> {
         let query = Self::read(text)?;
         let given = [
             ("$skip", query.skip.is_some()),
@@ -129,7 +129,7 @@ impl Query {
                 continue;
             }
             let (name, value) = piece.split_once('=').unwrap_or((piece, ""));
-            let (Some(name), Some(value)) = (percent_decode(name, true), percent_decode(value, true)) else {
+            let (Some(name), Some(value)) = (form_decode(name), form_decode(value)) else {
                 return Err(invalid("", "The query string is not percent-encoded UTF-8 without NUL."));
             };
             let bare = name.strip_prefix('$');
@@ -151,13 +151,13 @@ impl Query {
                 query.kept.push(piece.to_owned());
                 continue;
             }
-            match known(bare.unwrap_or(&name)) {
+            match parse_name(bare.unwrap_or(&name)) {
                 Some(ListOption::Filter) => once(&mut query.filter, "$filter", value)?,
                 Some(ListOption::OrderBy) => once(&mut query.order_by, "$orderby", value)?,
-                Some(ListOption::Count) => once(&mut query.count, "$count", truth(&value)?)?,
-                Some(ListOption::Top) => once(&mut query.top, "$top", whole("$top", 1, &value)?)?,
+                Some(ListOption::Count) => once(&mut query.count, "$count", boolean(&value)?)?,
+                Some(ListOption::Top) => once(&mut query.top, "$top", integer("$top", 1, &value)?)?,
                 Some(ListOption::Skip) => {
-                    once(&mut query.skip, "$skip", whole("$skip", 0, &value)?)?;
+                    once(&mut query.skip, "$skip", integer("$skip", 0, &value)?)?;
                     continue;
                 }
                 Some(ListOption::SkipToken) => {
@@ -191,7 +191,7 @@ impl Query {
     /// # Errors
     /// As [`Query::parse`]; 400 for any other option.
     pub fn none(text: &str) -> Result<(), Error> {
-        let query = Self::of_one(text)?;
+        let query = Self::parse_for_entity(text)?;
         match [("$select", query.select), ("$expand", query.expand)].into_iter().find(|(_, given)| given.is_some()) {
             Some((name, _)) => Err(invalid(
                 name,
@@ -207,7 +207,7 @@ impl Query {
     ///
     /// # Errors
     /// As [`Query::parse`]; 400 for an option of lists.
-    pub fn of_one(text: &str) -> Result<Self, Error> {
+    pub fn parse_for_entity(text: &str) -> Result<Self, Error> {
         let query = Self::parse(text)?;
         let given = [
             ("$top", query.top.is_some()),
@@ -255,8 +255,11 @@ fn as_in_link(byte: u8) -> impl Iterator<Item = char> {
 /// Length of a link's query that repeats this one with another token.
 pub fn length_in_link(text: &str) -> usize {
     let is_token = |piece: &&str| {
-        let name = percent_decode(piece.split_once('=').map_or(*piece, |(name, _)| name), true).unwrap_or_default();
-        matches!(known(name.strip_prefix('$').unwrap_or(&name)), Some(ListOption::SkipToken | ListOption::DeltaToken))
+        let name = form_decode(piece.split_once('=').map_or(*piece, |(name, _)| name)).unwrap_or_default();
+        matches!(
+            parse_name(name.strip_prefix('$').unwrap_or(&name)),
+            Some(ListOption::SkipToken | ListOption::DeltaToken)
+        )
     };
     let repeated = text.split('&').filter(|piece| !is_token(piece));
     repeated.map(|piece| piece.bytes().map(|byte| if is_kept(byte) { 1 } else { 3 }).sum::<usize>() + 1).sum()
@@ -266,8 +269,8 @@ pub fn length_in_link(text: &str) -> usize {
 pub(crate) fn value_of(text: &str, name: &str) -> Option<String> {
     text.split('&').find_map(|piece| {
         let (own, value) = piece.split_once('=').unwrap_or((piece, ""));
-        let own = percent_decode(own, true)?;
-        own.strip_prefix('$').unwrap_or(&own).eq_ignore_ascii_case(name).then(|| percent_decode(value, true))?
+        let own = form_decode(own)?;
+        own.strip_prefix('$').unwrap_or(&own).eq_ignore_ascii_case(name).then(|| form_decode(value))?
     })
 }
 
@@ -279,17 +282,17 @@ fn once<T>(slot: &mut Option<T>, name: &str, value: T) -> Result<(), Error> {
 }
 
 /// Parses digits only. Numbers beyond i64 become the largest one.
-fn whole(name: &str, least: i64, value: &str) -> Result<i64, Error> {
+fn integer(name: &str, min: i64, value: &str) -> Result<i64, Error> {
     let digits = value.trim_matches(' ');
     let is_number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
-    let number = is_number.then(|| digits.parse().unwrap_or(i64::MAX)).filter(|number| *number >= least);
+    let number = is_number.then(|| digits.parse().unwrap_or(i64::MAX)).filter(|number| *number >= min);
     number.ok_or_else(|| {
         let more = if name == "$top" { "; a page has at most 1,000 in any case" } else { "" };
-        invalid(name, &format!("'{name}' must be a whole number of {least} or more{more}."))
+        invalid(name, &format!("'{name}' must be a whole number of {min} or more{more}."))
     })
 }
 
-fn truth(value: &str) -> Result<bool, Error> {
+fn boolean(value: &str) -> Result<bool, Error> {
     match value.trim_matches(' ') {
         truth if truth.eq_ignore_ascii_case("true") => Ok(true),
         truth if truth.eq_ignore_ascii_case("false") => Ok(false),
@@ -339,13 +342,13 @@ mod tests {
         }
         for text in ["$deltatoken=x", "%24DeltaToken=x"] {
             assert!(matches!(Query::parse(text), Err(Error::Invalid(_))), "{text}");
-            assert_eq!(Query::of_delta(text).unwrap().delta_token.as_deref(), Some("x"));
+            assert_eq!(Query::parse_for_delta(text).unwrap().delta_token.as_deref(), Some("x"));
         }
-        assert!(matches!(Query::of_delta("$filter=true"), Err(Error::Invalid(_))));
+        assert!(matches!(Query::parse_for_delta("$filter=true"), Err(Error::Invalid(_))));
         assert!(matches!(Query::none("$top=1"), Err(Error::Invalid(_))));
         assert!(matches!(Query::none("%24select=id"), Err(Error::Invalid(_))));
         assert!(matches!(Query::none("expand=photo"), Err(Error::Invalid(_))));
-        assert_eq!(Query::of_one("$SELECT=id").unwrap().select.as_deref(), Some("id"));
+        assert_eq!(Query::parse_for_entity("$SELECT=id").unwrap().select.as_deref(), Some("id"));
         assert!(Query::none("mine=1").is_ok());
     }
 

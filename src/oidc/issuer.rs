@@ -16,7 +16,7 @@ use crate::oidc::keys::KeySet;
 /// Largest document and largest key set, in bytes; Entra's key set has about 20 KiB.
 const MAX_BODY: usize = 512 << 10;
 /// Time limit of each request.
-const PATIENCE: Duration = Duration::from_secs(5);
+const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 const DOCUMENT: &str = "/.well-known/openid-configuration";
 
 /// The configured issuer.
@@ -42,7 +42,7 @@ impl Issuer {
             return Err("--oidc-issuer names a URL with a query".to_owned());
         }
         let document = place(&format!("{}{DOCUMENT}", name.trim_end_matches('/'))).map_err(expected)?;
-        let client = HttpClient::new(ca_file, PATIENCE, MAX_BODY).map_err(|error| format!("--ca-file {error}"))?;
+        let client = HttpClient::new(ca_file, FETCH_TIMEOUT, MAX_BODY).map_err(|error| format!("--ca-file {error}"))?;
         Ok(Self { name, document, client })
     }
 
@@ -80,8 +80,8 @@ impl Issuer {
 /// Reads a URL that uses https or is on this machine. Anyone on the path of plain http could substitute keys.
 fn place(url: &str) -> Result<RequestTarget, CallError> {
     let target = RequestTarget::read(url)?;
-    let here = target.host == "localhost" || target.host.parse().is_ok_and(|address: IpAddr| address.is_loopback());
-    if target.https || here { Ok(target) } else { Err("a URL that does not begin with https://".into()) }
+    let is_local = target.host == "localhost" || target.host.parse().is_ok_and(|address: IpAddr| address.is_loopback());
+    if target.https || is_local { Ok(target) } else { Err("a URL that does not begin with https://".into()) }
 }
 
 /// The addresses to connect to. For plain http only those of this machine, also of `localhost`.

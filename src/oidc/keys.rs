@@ -111,9 +111,9 @@ impl PublicKey {
             KeyMaterial::Ed25519(point) => Sha256::new().chain_update("Ed25519").chain_update(point),
         };
         let key = Self { id: text("kid").map(str::to_owned), public, fingerprint: fingerprint.finalize().into() };
-        let meant =
+        let matches_algorithm =
             sent.get("alg").is_none_or(|name| name.as_str().and_then(Algorithm::parse) == Some(key.algorithm()));
-        meant.then_some(key)
+        matches_algorithm.then_some(key)
     }
 
     fn algorithm(&self) -> Algorithm {

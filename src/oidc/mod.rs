@@ -209,7 +209,7 @@ impl Provider {
             return Ok(verified);
         }
         if !keys.knows(&token) {
-            keys = self.newer(keys).await;
+            keys = self.fetch_newer(keys).await;
         }
         let Some(key) = keys.signer(&token) else { return Err(Unverified::Refused("no key of the issuer signed it")) };
         self.0.state().remember(digest, VerifiedToken { verified: claims.clone(), key: key.fingerprint }, now);
@@ -220,34 +220,36 @@ impl Provider {
     async fn keys(&self) -> Result<Arc<KeySet>, Unverified> {
         let asking = {
             let mut state = self.0.state();
-            let had = state.keys.as_ref().filter(|had| had.at.elapsed() < self.0.times.stale).cloned();
-            if let Some(had) = had.as_ref().filter(|had| had.at.elapsed() < self.0.times.fresh) {
-                return Ok(Arc::clone(&had.keys));
+            let cached = state.keys.as_ref().filter(|cached| cached.at.elapsed() < self.0.times.stale).cloned();
+            if let Some(cached) = cached.as_ref().filter(|cached| cached.at.elapsed() < self.0.times.fresh) {
+                return Ok(Arc::clone(&cached.keys));
             }
-            let asking = self.ask(&mut state);
-            match had {
+            let asking = self.start_fetch(&mut state);
+            match cached {
                 // With cached keys, do not wait for a failing issuer.
-                Some(had) if state.failing => return Ok(had.keys),
+                Some(cached) if state.failing => return Ok(cached.keys),
                 _ => asking,
             }
         };
         wait(asking).await;
         let state = self.0.state();
-        let had = state.keys.as_ref().filter(|had| had.at.elapsed() < self.0.times.stale);
-        had.map(|had| Arc::clone(&had.keys)).ok_or(Unverified::Unavailable("the issuer's keys are unavailable"))
+        let cached = state.keys.as_ref().filter(|cached| cached.at.elapsed() < self.0.times.stale);
+        cached
+            .map(|cached| Arc::clone(&cached.keys))
+            .ok_or(Unverified::Unavailable("the issuer's keys are unavailable"))
     }
 
     /// Keys newer than these, if they may be fetched.
-    async fn newer(&self, than: Arc<KeySet>) -> Arc<KeySet> {
+    async fn fetch_newer(&self, than: Arc<KeySet>) -> Arc<KeySet> {
         let current =
-            |state: &KeyCache| state.keys.as_ref().map_or_else(|| Arc::clone(&than), |had| Arc::clone(&had.keys));
+            |state: &KeyCache| state.keys.as_ref().map_or_else(|| Arc::clone(&than), |cached| Arc::clone(&cached.keys));
         let asking = {
             let mut state = self.0.state();
             let current = current(&state);
             if !Arc::ptr_eq(&current, &than) {
                 return current;
             }
-            self.ask(&mut state)
+            self.start_fetch(&mut state)
         };
         wait(asking).await;
         current(&self.0.state())
@@ -255,7 +257,7 @@ impl Provider {
 
     /// Fetches the keys unless that was done just now. It runs in its own task, so that a client that disconnects does not
     /// cancel it. Returns what to wait for.
-    fn ask(&self, state: &mut KeyCache) -> Option<watch::Receiver<()>> {
+    fn start_fetch(&self, state: &mut KeyCache) -> Option<watch::Receiver<()>> {
         // A channel whose task was lost is closed too.
         if let Some(asking) = state.asking.as_ref().filter(|asking| asking.has_changed().is_ok()) {
             return Some(asking.clone());
@@ -301,7 +303,7 @@ impl ProviderState {
 impl KeyCache {
     /// `Some` while its keys are fresh.
     fn fresh(&self, times: KeyTimes) -> Option<&Self> {
-        self.keys.as_ref().is_some_and(|had| had.at.elapsed() < times.fresh).then_some(self)
+        self.keys.as_ref().is_some_and(|cached| cached.at.elapsed() < times.fresh).then_some(self)
     }
 
     fn remembered(&self, digest: &[u8; 32], now: i64) -> Option<Verified> {
@@ -311,7 +313,7 @@ impl KeyCache {
 
     fn remember(&mut self, digest: [u8; 32], new: VerifiedToken, now: i64) {
         // The key may have been revoked during verification.
-        if !self.keys.as_ref().is_some_and(|had| had.keys.has(&new.key)) {
+        if !self.keys.as_ref().is_some_and(|cached| cached.keys.has(&new.key)) {
             return;
         }
         if self.verified.len() >= MAX_REMEMBERED {
@@ -331,7 +333,7 @@ impl KeyCache {
                 self.keys = Some(FetchedKeys { keys: Arc::new(keys), at });
                 self.failing = false;
                 KEYS_AGE.since(at);
-                KEY_FETCHES.one(Done::Ok);
+                KEY_FETCHES.increment(Done::Ok);
             }
             Err(reason) => {
                 // Log once per outage.
@@ -339,7 +341,7 @@ impl KeyCache {
                     tracing::warn!(reason, "cannot fetch the identity provider's keys");
                 }
                 self.failing = true;
-                KEY_FETCHES.one(Done::Failed);
+                KEY_FETCHES.increment(Done::Failed);
             }
         }
     }

@@ -96,8 +96,8 @@ impl<'a> UnverifiedToken<'a> {
         if text("iss")? != Some(issuer) {
             return Err("it is of another issuer");
         }
-        let meant = words(&self.claims, "aud", false)?;
-        if !meant.iter().any(|audience| audiences.iter().any(|ours| ours == audience)) {
+        let claimed = words(&self.claims, "aud", false)?;
+        if !claimed.iter().any(|audience| audiences.iter().any(|ours| ours == audience)) {
             return Err("it is for another audience");
         }
         // Bound to a key that the bearer would have to prove (RFC 7800). Accepting it without the proof would make theft

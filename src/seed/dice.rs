@@ -1,7 +1,7 @@
 //! Numbers by counting: SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014), begun from a
 //! seed, a stream and a number.
 
-/// What the numbers are for. Streams do not depend on each other.
+/// The use of the numbers. Streams do not depend on each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stream {
     Contact = 1,
@@ -40,12 +40,12 @@ impl Dice {
         u64::try_from((u128::from(self.next()) * u128::from(end)) >> 64).unwrap_or_default()
     }
 
-    /// True so many times in a hundred.
+    /// True with this probability, in percent.
     pub(super) fn percent(&mut self, of_hundred: u64) -> bool {
         self.below(100) < of_hundred
     }
 
-    /// True so many times in a thousand.
+    /// True with this probability, in thousandths.
     pub(super) fn permille(&mut self, of_thousand: u64) -> bool {
         self.below(1_000) < of_thousand
     }

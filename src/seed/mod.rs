@@ -13,9 +13,9 @@ use crate::domain::photo::Picture;
 use crate::seed::dice::{Dice, Stream};
 use crate::seed::pools::{POOLS, Pool};
 
-/// What `--locale` means by all languages.
+/// The value of `--locale` for all languages.
 pub const MIXED: &str = "mixed";
-/// One contact of so many is a duplicate of another one.
+/// One contact in this many is a duplicate of another.
 const DUPLICATES: u64 = 100;
 /// How far back that other one may be.
 const BACK: u64 = 50;
@@ -27,7 +27,7 @@ const MAX_LOCALES: usize = 100;
 pub struct Generator {
     seed: u64,
     pools: Vec<&'static Pool>,
-    /// Of a thousand contacts so many have a photo.
+    /// The number of contacts in a thousand that have a photo.
     photos: u64,
     duplicates: bool,
 }
@@ -73,7 +73,7 @@ impl Generator {
             return shape::contact(self, number);
         }
         let other = number - 1 - dice.below(number.min(BACK));
-        shape::again(shape::contact(self, other), &mut dice)
+        shape::duplicate(shape::contact(self, other), &mut dice)
     }
 
     /// The photo of the contact with this number, a PNG of about 5 KB, if it has one.

@@ -6,7 +6,7 @@ use super::*;
 use crate::domain::contact::{Properties, Text};
 
 /// What is made of some numbers, with all of its values.
-fn made(generator: &Generator, numbers: impl Iterator<Item = u64>) -> Vec<Properties> {
+fn generate(generator: &Generator, numbers: impl Iterator<Item = u64>) -> Vec<Properties> {
     numbers.map(|number| generator.contact(number).into_properties()).collect()
 }
 
@@ -37,27 +37,27 @@ fn the_same_numbers_make_the_same_contacts_for_ever() {
     let photos = of(42).with_photos(1_000);
     let photos: Vec<_> = (0..10).map(|number| photos.photo(number).unwrap().1).collect();
     let some = Generator::new(7, "ja,ar").unwrap();
-    let hashes = [hash(&made(&of(42), 0..1_000)), hash(&made(&some, 0..1_000)), number(&photos.concat())];
+    let hashes = [hash(&generate(&of(42), 0..1_000)), hash(&generate(&some, 0..1_000)), number(&photos.concat())];
     assert_eq!(hashes, ["ed27e0c90d5b00f4", "0717d16ed48aa30f", "3fa9246e16ec2731"]);
 }
 
 #[test]
 fn a_contact_depends_on_no_other() {
-    let forward = made(&of(1), 0..300);
-    let mut backward = made(&of(1), (0..300).rev());
+    let forward = generate(&of(1), 0..300);
+    let mut backward = generate(&of(1), (0..300).rev());
     backward.reverse();
     assert_eq!(forward, backward);
-    assert_ne!(made(&of(2), 0..300), forward);
+    assert_ne!(generate(&of(2), 0..300), forward);
     // From any number on, however far.
-    assert_eq!(made(&of(1), 250..300), forward[250..]);
-    made(&of(u64::MAX), u64::MAX - 50..u64::MAX);
+    assert_eq!(generate(&of(1), 250..300), forward[250..]);
+    generate(&of(u64::MAX), u64::MAX - 50..u64::MAX);
 }
 
 #[test]
 fn each_language_is_made_and_no_other_is_known() {
     for pool in POOLS.iter() {
         let code = pool.words.code;
-        let contacts = made(&Generator::new(3, code).unwrap(), 0..300);
+        let contacts = generate(&Generator::new(3, code).unwrap(), 0..300);
         let names = contacts.iter().filter_map(|contact| contact.text(Text::GivenName)).count();
         assert!(names > 250, "{code}");
         for list in [&pool.given[0], &pool.given[1], &pool.surnames[0], &pool.surnames[1], &pool.companies] {
@@ -77,7 +77,7 @@ fn each_language_is_made_and_no_other_is_known() {
 
 #[test]
 fn every_property_is_used_and_every_kind_of_entry() {
-    let contacts = made(&of(5), 0..20_000);
+    let contacts = generate(&of(5), 0..20_000);
     let has = |what: &str, test: &dyn Fn(&Properties) -> bool| {
         assert!(contacts.iter().any(test), "{what}");
     };
@@ -119,7 +119,7 @@ fn every_property_is_used_and_every_kind_of_entry() {
 
 #[test]
 fn scripts_are_many_and_everything_belongs_to_nobody() {
-    let contacts = made(&of(6), 0..5_000);
+    let contacts = generate(&of(6), 0..5_000);
     let text: String = contacts.iter().filter_map(|contact| contact.text(Text::GivenName)).collect();
     for (script, range) in [
         ("Latin with marks", 'À'..='ž'),
@@ -154,7 +154,7 @@ fn scripts_are_many_and_everything_belongs_to_nobody() {
 #[test]
 fn some_contacts_are_there_twice_unless_that_is_not_wanted() {
     let named = |generator: &Generator| {
-        let contacts = made(generator, 0..5_000);
+        let contacts = generate(generator, 0..5_000);
         let addresses =
             contacts.iter().filter_map(|contact| contact.emails.last()?.address.as_ref().map(|a| a.to_lowercase()));
         let addresses: Vec<_> = addresses.filter(|address| !address.starts_with("info@")).collect();

@@ -23,8 +23,8 @@ impl Store {
     pub(crate) async fn totals(&self) -> Result<(i64, i64), Error> {
         let text =
             "select (select count(*) from users), (select count(*) from contacts where deleted_date_time is null)";
-        let count = async |session: &mut Session| session.one(Statement::new(text)).await;
-        let row = self.read_vital(count).await?;
+        let count = async |session: &mut Session| session.single_row(Statement::new(text)).await;
+        let row = self.read_essential(count).await?;
         Ok((row.get(0)?, row.get(1)?))
     }
 
@@ -35,7 +35,7 @@ impl Store {
     pub(crate) async fn has_contacts(&self, mailbox: i64) -> Result<bool, Error> {
         let text = "select count(*) from contacts where mailbox = $1 and deleted_date_time is null";
         let count = async |session: &mut Session| session.count(Statement::new(text).bind(mailbox)).await;
-        Ok(self.read_vital(count).await? > 0)
+        Ok(self.read_essential(count).await? > 0)
     }
 
     /// The items that a change of the clock from `now` to `then` affects.
@@ -47,8 +47,8 @@ impl Store {
 select (select count(*) from contacts where deleted_date_time is not null),
     (select count(*) from tokens where revoked_date_time is null and expiration_date_time > $1 and expiration_date_time <= $2),
     (select count(*) from subscriptions)";
-        let read = async |session: &mut Session| session.one(Statement::new(text).bind(now).bind(then)).await;
-        let row = self.read_vital(read).await?;
+        let read = async |session: &mut Session| session.single_row(Statement::new(text).bind(now).bind(then)).await;
+        let row = self.read_essential(read).await?;
         Ok(Standing { deleted: row.get(0)?, expiring: row.get(1)?, subscriptions: row.get(2)? })
     }
 
@@ -59,7 +59,7 @@ select (select count(*) from contacts where deleted_date_time is not null),
     pub(crate) async fn undelivered(&self) -> Result<i64, Error> {
         let text = "select count(*) from subscriptions where coalesce(lease_until_date_time, 0) > $1";
         let read = async |session: &mut Session| session.count(Statement::new(text).bind(clock::now())).await;
-        let leased = self.read_vital(read).await?;
+        let leased = self.read_essential(read).await?;
         // 0: reminders that are due soon are not included.
         let due = self.due_subscriptions(0).await?.len();
         Ok(leased + i64::try_from(due).unwrap_or(i64::MAX))

@@ -15,7 +15,7 @@ mod write;
 use crate::clock;
 use crate::store::jobs::purge;
 use crate::store::query::{folder_listing, listing};
-use crate::store::tables::{along, contacts, folders, rights, users};
+use crate::store::tables::{contacts, expanded, folders, rights, users};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -47,7 +47,7 @@ use crate::store::db::readers::Readers;
 pub use crate::store::db::restore::restore;
 use crate::store::db::snapshot::Snapshot;
 pub use crate::store::db::upgrade::{Rehearsed, Upgraded, pending, rehearse, upgrade};
-pub(crate) use crate::store::jobs::copy::kept::KeptState;
+pub(crate) use crate::store::jobs::copy::state::KeptState;
 pub use crate::store::jobs::copy::{Copied, CopyProgress, CopyTarget, copy};
 pub(crate) use crate::store::jobs::leases::{Attempts, Due, LeasedSubscription};
 pub use crate::store::query::book_changes::BookChanges;
@@ -105,7 +105,7 @@ struct SharedStore {
     written: Notify,
 }
 
-/// Where a store's data is.
+/// The location of a store's data.
 enum StoreLocation {
     File(Arc<OpenedDatabase>),
     Cluster(Arc<Cluster>),
@@ -158,13 +158,16 @@ impl Store {
         }
         let key = user::key(called);
         let term = self.shared.location.term();
-        if let Some(user) = self.remembered(term, &key) {
+        if let Some(user) = self.cached_user(term, &key) {
             return Ok(Some(user));
         }
-        let user = self.itself().read_vital(async |session: &mut Session| users::find(session, called).await).await?;
+        let user = self
+            .without_actor()
+            .read_essential(async |session: &mut Session| users::find(session, called).await)
+            .await?;
         // The name of an identity provider's user may become another's at any time.
         if let Some(user) = user.as_ref().filter(|user| !user.is_of_provider()) {
-            self.remember(term, key, user);
+            self.cache_user(term, key, user);
         }
         Ok(user)
     }
@@ -179,12 +182,12 @@ impl Store {
         self.shared.users.write().unwrap_or_else(PoisonError::into_inner).users.clear();
     }
 
-    fn remembered(&self, term: usize, key: &str) -> Option<User> {
+    fn cached_user(&self, term: usize, key: &str) -> Option<User> {
         let remembered = self.shared.users.read().unwrap_or_else(PoisonError::into_inner);
         remembered.users.get(key).filter(|_| remembered.term == term).cloned()
     }
 
-    fn remember(&self, term: usize, key: String, user: &User) {
+    fn cache_user(&self, term: usize, key: String, user: &User) {
         clock::introduce(user.mailbox, &user.id);
         let mut remembered = self.shared.users.write().unwrap_or_else(PoisonError::into_inner);
         if remembered.term != term || remembered.users.len() >= MAX_REMEMBERED {
@@ -200,11 +203,11 @@ impl Store {
     /// those of the database.
     pub async fn user(&self, name: &UserName) -> Result<User, Error> {
         if let Some(user) = self.find_user(name).await? {
-            return users::own(user);
+            return users::check_local(user);
         }
         let (term, key, name) = (self.shared.location.term(), name.key(), name.clone());
         let user = self.write(None, async move |tx| users::ensure(tx, &name).await).await?;
-        self.remember(term, key, &user);
+        self.cache_user(term, key, &user);
         Ok(user)
     }
 
@@ -212,8 +215,8 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::NotFound`], also when it is deleted or in another folder.
-    pub async fn contact(&self, mailbox: i64, within: &[String], id: Uuid) -> Result<Contact, Error> {
-        self.contact_with(mailbox, within, id, &Expand::default()).await
+    pub async fn contact(&self, mailbox: i64, path: &[String], id: Uuid) -> Result<Contact, Error> {
+        self.contact_with(mailbox, path, id, &Expand::default()).await
     }
 
     /// The same, with the expanded properties.
@@ -223,7 +226,7 @@ impl Store {
     pub async fn contact_with(
         &self,
         mailbox: i64,
-        within: &[String],
+        path: &[String],
         id: Uuid,
         expand: &Expand,
     ) -> Result<Contact, Error> {
@@ -232,8 +235,8 @@ impl Store {
             if !expand.is_empty() {
                 session.begin_snapshot().await?;
             }
-            let contact = contacts::get(session, mailbox, within, id).await?;
-            along::read_along_one(session, mailbox, contact, expand).await
+            let contact = contacts::get(session, mailbox, path, id).await?;
+            expanded::expand_contact(session, mailbox, contact, expand).await
         };
         self.read(get).await
     }
@@ -312,13 +315,13 @@ impl Store {
     pub async fn update(
         &self,
         mailbox: i64,
-        within: &[String],
+        folder_path: &[String],
         id: Uuid,
         patch: ContactPatch,
         expected: Preconditions,
     ) -> Result<Contact, Error> {
-        let within = within.to_vec();
-        let work = async move |tx: &mut Tx| contacts::update(tx, mailbox, &within, id, patch, &expected).await;
+        let folder_path = folder_path.to_vec();
+        let work = async move |tx: &mut Tx| contacts::update(tx, mailbox, &folder_path, id, patch, &expected).await;
         self.write(Some(mailbox), work).await
     }
 
@@ -326,15 +329,9 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::update`].
-    pub async fn delete(
-        &self,
-        mailbox: i64,
-        within: &[String],
-        id: Uuid,
-        expected: Preconditions,
-    ) -> Result<i64, Error> {
-        let within = within.to_vec();
-        let work = async move |tx: &mut Tx| contacts::delete(tx, mailbox, &within, id, &expected).await;
+    pub async fn delete(&self, mailbox: i64, path: &[String], id: Uuid, expected: Preconditions) -> Result<i64, Error> {
+        let path = path.to_vec();
+        let work = async move |tx: &mut Tx| contacts::delete(tx, mailbox, &path, id, &expected).await;
         self.write(Some(mailbox), work).await
     }
 
@@ -357,7 +354,7 @@ impl Store {
         listing: &FolderListing,
     ) -> Result<SortedPage<Folder>, Error> {
         let page = async |session: &mut Session| folder_listing::page(session, mailbox, path, listing).await;
-        self.read_much(Some(mailbox), page).await
+        self.read_expensive(Some(mailbox), page).await
     }
 
     /// Creates a folder inside the one at the end of a path. A parent that the folder names is ignored.
@@ -413,7 +410,7 @@ impl Store {
             Some(actor) => {
                 let checked = async move |tx: &mut Tx| {
                     let now = tx.now();
-                    rights::check(tx.reading().await?, &actor, To::Write, now).await?;
+                    rights::check(tx.reader().await?, &actor, To::Write, now).await?;
                     let done = work(tx).await?;
                     rights::record(tx, &actor).await?;
                     Ok(done)

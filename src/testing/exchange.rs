@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 /// How long an answer may take.
-const PATIENCE: Duration = Duration::from_mins(1);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// An answer.
 #[derive(Debug, Clone)]
@@ -65,7 +65,7 @@ pub(super) fn send(method: &str, url: &str, headers: &[(&str, &str)], body: Opti
     }
     head.extend(["Content-Length: ", &body.len().to_string(), "\r\n\r\n", &body]);
     let mut stream = TcpStream::connect(host)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
     stream.write_all(head.as_bytes())?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;

@@ -40,7 +40,7 @@ use crate::testkit::RunningServer;
 /// How long a program has to end.
 const END: Duration = Duration::from_secs(10);
 /// Pause between two looks.
-const LOOK: Duration = Duration::from_millis(5);
+const POLL: Duration = Duration::from_millis(5);
 /// Requests of the journal that are asked for at once: as many as it gives.
 const PAGE: usize = 1_000;
 
@@ -377,11 +377,11 @@ impl Program {
 impl Drop for Program {
     fn drop(&mut self) {
         drop(self.0.stdin.take());
-        for _ in 0..END.as_millis() / LOOK.as_millis() {
+        for _ in 0..END.as_millis() / POLL.as_millis() {
             if !matches!(self.0.try_wait(), Ok(None)) {
                 return;
             }
-            thread::sleep(LOOK);
+            thread::sleep(POLL);
         }
         let _ = self.0.kill();
         let _ = self.0.wait();

@@ -50,36 +50,36 @@ const fn call(method: &'static str, path: &'static str, handler: KitHandler) -> 
 
 /// The calls.
 pub(crate) const CALLS: &[KitCall] = &[
-    call("GET", "/", |asking| Box::pin(status(asking))),
-    call("POST", "/reset", |asking| Box::pin(states::reset(asking))),
-    call("GET", "/snapshots", |asking| Box::pin(async move { states::all(&asking) })),
-    call("PUT", "/snapshots/{name}", |asking| Box::pin(states::save(asking))),
-    call("GET", "/snapshots/{name}", |asking| Box::pin(async move { states::one(&asking) })),
-    call("DELETE", "/snapshots/{name}", |asking| Box::pin(async move { states::remove(&asking) })),
-    call("GET", "/snapshots/{name}/$value", |asking| Box::pin(snapshot_files::download(asking))),
-    call("PUT", "/snapshots/{name}/$value", |asking| Box::pin(snapshot_files::upload(asking))),
-    call("POST", "/snapshots/{name}/restore", |asking| Box::pin(states::restore(asking))),
-    call("POST", "/users/{name}/copy", |asking| Box::pin(states::copy(asking))),
-    call("POST", "/seed", |asking| Box::pin(seeding::seed(asking))),
-    call("GET", "/clock", |asking| Box::pin(async move { clock::get(&asking) })),
-    call("PUT", "/clock", |asking| Box::pin(async move { clock::put(&asking) })),
-    call("POST", "/clock/advance", |asking| Box::pin(clock::advance(asking))),
-    call("POST", "/settle", |asking| Box::pin(clock::settle(asking))),
-    call("GET", "/inboxes", |asking| Box::pin(async move { inboxes::list(&asking) })),
-    call("POST", "/inboxes/{name}", |asking| Box::pin(async move { inboxes::make(&asking) })),
-    call("GET", "/inboxes/{name}", |asking| Box::pin(async move { inboxes::get(&asking) })),
-    call("DELETE", "/inboxes/{name}", |asking| Box::pin(async move { inboxes::empty(&asking) })),
-    call("POST", "/inboxes/{name}/wait", |asking| Box::pin(inboxes::wait(asking))),
-    call("POST", "/inboxes/{name}/notifications", |asking| Box::pin(inboxes::receive(asking))),
-    call("POST", "/faults", |asking| Box::pin(async move { add_fault(&asking) })),
-    call("GET", "/faults", |asking| Box::pin(async move { faults(&asking) })),
-    call("DELETE", "/faults", |asking| Box::pin(async move { clear_faults(&asking) })),
-    call("GET", "/faults/{id}", |asking| Box::pin(async move { fault(&asking) })),
-    call("DELETE", "/faults/{id}", |asking| Box::pin(async move { remove_fault(&asking) })),
-    call("GET", "/requests", |asking| Box::pin(async move { requests(&asking) })),
-    call("GET", "/requests/count", |asking| Box::pin(async move { count_requests(&asking) })),
-    call("DELETE", "/requests", |asking| Box::pin(async move { clear_requests(&asking) })),
-    call("POST", "/requests/wait", |asking| Box::pin(wait_for_requests(asking))),
+    call("GET", "/", |request| Box::pin(status(request))),
+    call("POST", "/reset", |request| Box::pin(states::reset(request))),
+    call("GET", "/snapshots", |request| Box::pin(async move { states::list(&request) })),
+    call("PUT", "/snapshots/{name}", |request| Box::pin(states::save(request))),
+    call("GET", "/snapshots/{name}", |request| Box::pin(async move { states::get(&request) })),
+    call("DELETE", "/snapshots/{name}", |request| Box::pin(async move { states::remove(&request) })),
+    call("GET", "/snapshots/{name}/$value", |request| Box::pin(snapshot_files::download(request))),
+    call("PUT", "/snapshots/{name}/$value", |request| Box::pin(snapshot_files::upload(request))),
+    call("POST", "/snapshots/{name}/restore", |request| Box::pin(states::restore(request))),
+    call("POST", "/users/{name}/copy", |request| Box::pin(states::copy(request))),
+    call("POST", "/seed", |request| Box::pin(seeding::seed(request))),
+    call("GET", "/clock", |request| Box::pin(async move { clock::get(&request) })),
+    call("PUT", "/clock", |request| Box::pin(async move { clock::put(&request) })),
+    call("POST", "/clock/advance", |request| Box::pin(clock::advance(request))),
+    call("POST", "/settle", |request| Box::pin(clock::settle(request))),
+    call("GET", "/inboxes", |request| Box::pin(async move { inboxes::list(&request) })),
+    call("POST", "/inboxes/{name}", |request| Box::pin(async move { inboxes::make(&request) })),
+    call("GET", "/inboxes/{name}", |request| Box::pin(async move { inboxes::get(&request) })),
+    call("DELETE", "/inboxes/{name}", |request| Box::pin(async move { inboxes::empty(&request) })),
+    call("POST", "/inboxes/{name}/wait", |request| Box::pin(inboxes::wait(request))),
+    call("POST", "/inboxes/{name}/notifications", |request| Box::pin(inboxes::receive(request))),
+    call("POST", "/faults", |request| Box::pin(async move { add_fault(&request) })),
+    call("GET", "/faults", |request| Box::pin(async move { faults(&request) })),
+    call("DELETE", "/faults", |request| Box::pin(async move { clear_faults(&request) })),
+    call("GET", "/faults/{id}", |request| Box::pin(async move { fault(&request) })),
+    call("DELETE", "/faults/{id}", |request| Box::pin(async move { remove_fault(&request) })),
+    call("GET", "/requests", |request| Box::pin(async move { requests(&request) })),
+    call("GET", "/requests/count", |request| Box::pin(async move { count_requests(&request) })),
+    call("DELETE", "/requests", |request| Box::pin(async move { clear_requests(&request) })),
+    call("POST", "/requests/wait", |request| Box::pin(wait_for_requests(request))),
 ];
 
 /// Default and maximum number of requests of a page.
@@ -112,9 +112,9 @@ impl KitRequest<'_> {
     }
 }
 
-async fn status(asking: KitRequest<'_>) -> Result<Answer, Error> {
-    asking.only(&[])?;
-    let KitRequest { kit, api, .. } = asking;
+async fn status(request: KitRequest<'_>) -> Result<Answer, Error> {
+    request.only(&[])?;
+    let KitRequest { kit, api, .. } = request;
     let (users, contacts) = api.unguarded.totals().await?;
     let (faults, requests) = (kit.faults().all().len(), kit.journal.len());
     let engine = api.unguarded.engine();
@@ -122,48 +122,48 @@ async fn status(asking: KitRequest<'_>) -> Result<Answer, Error> {
     Answer::json(
         200,
         &json!({
-            "version": version, "engine": engine, "deterministic": crate::clock::seeded(), "clock": clock::shown(),
+            "version": version, "engine": engine, "deterministic": crate::clock::seeded(), "clock": clock::to_json(),
             "users": users, "contacts": contacts, "requests": requests, "faults": faults,
             "snapshots": kit.snapshots().keys().collect::<Vec<_>>()
         }),
     )
 }
 
-fn add_fault(asking: &KitRequest<'_>) -> Result<Answer, Error> {
-    asking.only(&[])?;
-    let spec: FaultSpec = read(&asking.body)?;
-    let made = asking.kit.faults().add(spec)?;
-    Answer::json(201, &made)
+fn add_fault(request: &KitRequest<'_>) -> Result<Answer, Error> {
+    request.only(&[])?;
+    let spec: FaultSpec = read(&request.body)?;
+    let created = request.kit.faults().add(spec)?;
+    Answer::json(201, &created)
 }
 
-fn faults(asking: &KitRequest<'_>) -> Result<Answer, Error> {
-    asking.only(&[])?;
-    Answer::json(200, &json!({"value": asking.kit.faults().all()}))
+fn faults(request: &KitRequest<'_>) -> Result<Answer, Error> {
+    request.only(&[])?;
+    Answer::json(200, &json!({"value": request.kit.faults().all()}))
 }
 
-fn clear_faults(asking: &KitRequest<'_>) -> Result<Answer, Error> {
-    asking.only(&["user"])?;
-    asking.kit.faults().clear(&asking.users());
+fn clear_faults(request: &KitRequest<'_>) -> Result<Answer, Error> {
+    request.only(&["user"])?;
+    request.kit.faults().clear(&request.users());
     Answer::empty(204)
 }
 
-fn fault(asking: &KitRequest<'_>) -> Result<Answer, Error> {
-    asking.only(&[])?;
-    let fault = asking.kit.faults().one(asking.key)?;
+fn fault(request: &KitRequest<'_>) -> Result<Answer, Error> {
+    request.only(&[])?;
+    let fault = request.kit.faults().get(request.key)?;
     Answer::json(200, &fault)
 }
 
-fn remove_fault(asking: &KitRequest<'_>) -> Result<Answer, Error> {
-    asking.only(&[])?;
-    asking.kit.faults().remove(asking.key)?;
+fn remove_fault(request: &KitRequest<'_>) -> Result<Answer, Error> {
+    request.only(&[])?;
+    request.kit.faults().remove(request.key)?;
     Answer::empty(204)
 }
 
 /// The filter in the options, and the maximum number of entries.
-fn filter(asking: &KitRequest<'_>) -> Result<(JournalFilter, usize), Error> {
+fn filter(request: &KitRequest<'_>) -> Result<(JournalFilter, usize), Error> {
     let mut members = Map::new();
-    let mut most = PAGE;
-    for (name, value) in &asking.options {
+    let mut max = PAGE;
+    for (name, value) in &request.options {
         let number = || {
             value
                 .parse::<u64>()
@@ -175,35 +175,35 @@ fn filter(asking: &KitRequest<'_>) -> Result<(JournalFilter, usize), Error> {
                 if !(1..=MAX_PAGE).contains(&top) {
                     return Err(Error::invalid(Kind::Query, "top", "'top' must be from 1 to 1000."));
                 }
-                most = top;
+                max = top;
             }
             "since" | "status" => drop(members.insert(name.clone(), number()?.into())),
             _ => drop(members.insert(name.clone(), Value::String(value.clone()))),
         }
     }
-    asking.only(&["user", "method", "path", "route", "status", "since", "top"])?;
+    request.only(&["user", "method", "path", "route", "status", "since", "top"])?;
     let filter = serde_json::from_value(Value::Object(members));
-    Ok((filter.map_err(|error| Error::invalid(Kind::Query, "status", error.to_string()))?, most))
+    Ok((filter.map_err(|error| Error::invalid(Kind::Query, "status", error.to_string()))?, max))
 }
 
-fn requests(asking: &KitRequest<'_>) -> Result<Answer, Error> {
-    let (filter, most) = filter(asking)?;
-    let found = asking.kit.journal.find(&filter, most);
-    if har::is_asked(&asking.accept) {
-        let archive = har::archive(found.value.iter().map(Arc::as_ref), &asking.root);
+fn requests(request: &KitRequest<'_>) -> Result<Answer, Error> {
+    let (filter, max) = filter(request)?;
+    let found = request.kit.journal.find(&filter, max);
+    if har::is_asked(&request.accept) {
+        let archive = har::archive(found.value.iter().map(Arc::as_ref), &request.root);
         return Answer::json(200, &archive)?.header("Content-Type", har::MEDIA_TYPE);
     }
     Answer::json(200, &found)
 }
 
-fn count_requests(asking: &KitRequest<'_>) -> Result<Answer, Error> {
-    let (filter, _) = filter(asking)?;
-    Answer::json(200, &json!({"count": asking.kit.journal.count(&filter)}))
+fn count_requests(request: &KitRequest<'_>) -> Result<Answer, Error> {
+    let (filter, _) = filter(request)?;
+    Answer::json(200, &json!({"count": request.kit.journal.count(&filter)}))
 }
 
-fn clear_requests(asking: &KitRequest<'_>) -> Result<Answer, Error> {
-    let (filter, _) = filter(asking)?;
-    asking.kit.journal.remove(&filter);
+fn clear_requests(request: &KitRequest<'_>) -> Result<Answer, Error> {
+    let (filter, _) = filter(request)?;
+    request.kit.journal.remove(&filter);
     Answer::empty(204)
 }
 
@@ -221,9 +221,9 @@ fn one() -> usize {
     1
 }
 
-async fn wait_for_requests(asking: KitRequest<'_>) -> Result<Answer, Error> {
-    asking.only(&[])?;
-    let JournalWait { filter, count, timeout } = read(&asking.body)?;
+async fn wait_for_requests(request: KitRequest<'_>) -> Result<Answer, Error> {
+    request.only(&[])?;
+    let JournalWait { filter, count, timeout } = read(&request.body)?;
     if count > MAX_PAGE {
         return Err(Error::invalid(Kind::Body, "count", "'count' must be at most 1000."));
     }
@@ -231,7 +231,7 @@ async fn wait_for_requests(asking: KitRequest<'_>) -> Result<Answer, Error> {
     if timeout > MAX_WAIT {
         return Err(Error::invalid(Kind::Body, "timeout", "'timeout' must be at most ten minutes: PT10M."));
     }
-    let journal = &asking.kit.journal;
+    let journal = &request.kit.journal;
     let came = journal.wait(&filter, count, timeout).await;
     let found = journal.find(&filter, MAX_PAGE);
     if came {

@@ -23,7 +23,7 @@ const LAST: i64 = 253_402_300_799_999_999;
 const SETTLE: Duration = Duration::from_secs(30);
 const MAX_SETTLE: Duration = Duration::from_mins(10);
 /// Pause between two checks.
-const LOOK: Duration = Duration::from_millis(10);
+const POLL: Duration = Duration::from_millis(10);
 
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -43,7 +43,7 @@ enum ModeName {
 }
 
 /// The clock as JSON.
-pub(crate) fn shown() -> Value {
+pub(crate) fn to_json() -> Value {
     let now = date::print(clock::now());
     match clock::mode() {
         Mode::System => json!({"mode": "system", "now": now}),
@@ -52,9 +52,9 @@ pub(crate) fn shown() -> Value {
 }
 
 /// `GET /clock`
-pub(crate) fn get(asking: &KitRequest<'_>) -> Result<Answer, Error> {
-    asking.only(&[])?;
-    Answer::json(200, &shown())
+pub(crate) fn get(request: &KitRequest<'_>) -> Result<Answer, Error> {
+    request.only(&[])?;
+    Answer::json(200, &to_json())
 }
 
 fn refused(target: &str, message: &str) -> Error {
@@ -68,9 +68,9 @@ fn moment(text: &str, target: &str) -> Result<i64, Error> {
 }
 
 /// `PUT /clock`
-pub(crate) fn put(asking: &KitRequest<'_>) -> Result<Answer, Error> {
-    asking.only(&[])?;
-    let Setting { mode, now, tick } = read(&asking.body)?;
+pub(crate) fn put(request: &KitRequest<'_>) -> Result<Answer, Error> {
+    request.only(&[])?;
+    let Setting { mode, now, tick } = read(&request.body)?;
     if mode == ModeName::System {
         if now.is_some() || tick.is_some() {
             return Err(refused("mode", "'now' and 'tick' apply to a frozen clock only."));
@@ -82,7 +82,7 @@ pub(crate) fn put(asking: &KitRequest<'_>) -> Result<Answer, Error> {
                 return Err(refused("mode", "The clock is in the future. Only reset and restore can set it back."));
             }
         }
-        return Answer::json(200, &shown());
+        return Answer::json(200, &to_json());
     }
     let before = match clock::mode() {
         Mode::Frozen { now, .. } => Some(now),
@@ -94,7 +94,7 @@ pub(crate) fn put(asking: &KitRequest<'_>) -> Result<Answer, Error> {
         return Err(refused("now", "Only reset and restore can set the clock back."));
     }
     clock::set(Mode::Frozen { now, tick: tick.map_or(0, |tick| tick.0) });
-    Answer::json(200, &shown())
+    Answer::json(200, &to_json())
 }
 
 #[derive(Deserialize)]
@@ -105,9 +105,9 @@ struct Advance {
 }
 
 /// `POST /clock/advance`: answers when everything that became due is done.
-pub(crate) async fn advance(asking: KitRequest<'_>) -> Result<Answer, Error> {
-    asking.only(&[])?;
-    let Advance { by, to } = read(&asking.body)?;
+pub(crate) async fn advance(request: KitRequest<'_>) -> Result<Answer, Error> {
+    request.only(&[])?;
+    let Advance { by, to } = read(&request.body)?;
     let Mode::Frozen { now, tick } = clock::mode() else {
         return Err(refused("", "Only a frozen clock can be advanced: PUT /_contactd/clock freezes it."));
     };
@@ -119,11 +119,11 @@ pub(crate) async fn advance(asking: KitRequest<'_>) -> Result<Answer, Error> {
     if !(now..=LAST).contains(&then) {
         return Err(refused("to", "The clock can only be advanced, up to the year 9999."));
     }
-    let store = &asking.api.unguarded;
+    let store = &request.api.unguarded;
     let before = store.standing(now, then).await?;
     clock::set(Mode::Frozen { now: then, tick });
     store.purge_now().await;
-    if !is_settled(asking.api, SETTLE).await? {
+    if !is_settled(request.api, SETTLE).await? {
         return Err(Error::unavailable("what became due was not done in time"));
     }
     let after = store.standing(now, then).await?;
@@ -142,18 +142,18 @@ struct Settle {
 }
 
 /// `POST /settle`: answers when nothing is pending.
-pub(crate) async fn settle(asking: KitRequest<'_>) -> Result<Answer, Error> {
-    asking.only(&[])?;
-    let Settle { timeout } = read(&asking.body)?;
+pub(crate) async fn settle(request: KitRequest<'_>) -> Result<Answer, Error> {
+    request.only(&[])?;
+    let Settle { timeout } = read(&request.body)?;
     let timeout = timeout.map_or(SETTLE, DurationMicros::duration);
     if timeout > MAX_SETTLE {
         return Err(refused("timeout", "'timeout' must be at most ten minutes: PT10M."));
     }
-    asking.api.unguarded.purge_now().await;
-    if is_settled(asking.api, timeout).await? {
+    request.api.unguarded.purge_now().await;
+    if is_settled(request.api, timeout).await? {
         return Answer::empty(204);
     }
-    let left = asking.api.unguarded.undelivered().await?;
+    let left = request.api.unguarded.undelivered().await?;
     let error = json!({"code": "timeout", "message": format!("{left} subscriptions have undelivered notifications.")});
     Answer::json(408, &json!({"error": error}))
 }
@@ -166,7 +166,7 @@ async fn is_settled(api: &Api, timeout: Duration) -> Result<bool, Error> {
         if begun.elapsed() > timeout {
             return Ok(false);
         }
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(POLL).await;
     }
     Ok(true)
 }

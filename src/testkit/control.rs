@@ -17,7 +17,7 @@ use crate::http::answer::{Answer, Body};
 use crate::http::connections::ConnectionExchange;
 use crate::http::mount::Mounted;
 use crate::http::{Api, RequestIds, edge, origin};
-use crate::percent::percent_decode;
+use crate::percent::{form_decode, percent_decode};
 use crate::testkit::calls::{CALLS, KitRequest};
 use crate::testkit::{Kit, SEGMENT};
 
@@ -40,7 +40,7 @@ pub(crate) trait KitService: Send + Sync + 'static {
 pub(crate) struct KitMount<T>(pub(crate) Arc<T>);
 
 impl<T: KitService> Mounted for KitMount<T> {
-    fn knows(&self, _: &str) -> bool {
+    fn has_path(&self, _: &str) -> bool {
         true
     }
 
@@ -68,7 +68,7 @@ impl KitService for Kit {
     ) -> Result<Answer, Error> {
         let (mount, path) = admit(request, api)?;
         let segments = segments(path)?;
-        let called: Vec<_> = CALLS.iter().filter_map(|call| Some((call, fit(call.path, &segments)?))).collect();
+        let called: Vec<_> = CALLS.iter().filter_map(|call| Some((call, match_path(call.path, &segments)?))).collect();
         if called.is_empty() {
             return Err(Error::NoSegment(segments.last().cloned().unwrap_or_default()));
         }
@@ -83,8 +83,8 @@ impl KitService for Kit {
         let url = if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
         let root = origin::root(request, &api.settings.origin, mount);
         let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let asking = KitRequest { kit: self, api, key, options, body, url, root, accept: accept.to_owned() };
-        let answer = (call.handler)(asking).await?;
+        let kit_request = KitRequest { kit: self, api, key, options, body, url, root, accept: accept.to_owned() };
+        let answer = (call.handler)(kit_request).await?;
         Ok(if request.method() == Method::HEAD { Answer { body: None, ..answer } } else { answer })
     }
 }
@@ -115,9 +115,9 @@ fn respond(request: &HttpRequest, answer: Result<Answer, Error>) -> HttpResponse
 /// # Errors
 /// [`Error::Denied`]
 pub(super) fn admit<'a>(request: &'a HttpRequest, api: &Api) -> Result<(&'a str, &'a str), Error> {
-    edge::is_meant(request, api)?;
+    edge::check_host(request, api)?;
     is_no_page(request.headers())?;
-    edge::place(request, api)
+    edge::mount_and_path(request, api)
 }
 
 /// Refuses requests of web pages: every browser of the machine can reach loopback addresses.
@@ -133,7 +133,7 @@ fn is_no_page(headers: &HeaderMap) -> Result<(), Error> {
 /// The decoded segments below the control plane.
 fn segments(path: &str) -> Result<Vec<String>, Error> {
     let raw = path.split('/').filter(|segment| !segment.is_empty());
-    let decoded = raw.map(|raw| percent_decode(raw, false).ok_or_else(|| Error::NoSegment(raw.to_owned())));
+    let decoded = raw.map(|raw| percent_decode(raw).ok_or_else(|| Error::NoSegment(raw.to_owned())));
     let mut segments = decoded.collect::<Result<Vec<_>, _>>()?;
     if segments.first().is_some_and(|first| first.eq_ignore_ascii_case(SEGMENT)) {
         segments.remove(0);
@@ -146,8 +146,8 @@ pub(super) fn options(query: &str) -> Result<BTreeMap<String, String>, Error> {
     let mut options = BTreeMap::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let (name, value) = percent_decode(name, true)
-            .zip(percent_decode(value, true))
+        let (name, value) = form_decode(name)
+            .zip(form_decode(value))
             .ok_or_else(|| Error::invalid(Kind::Query, "", format!("'{pair}' is not percent-encoded as UTF-8.")))?;
         if options.insert(name.clone(), value).is_some() {
             return Err(Error::invalid(Kind::Query, &name, format!("'{name}' is given twice.")));
@@ -157,7 +157,7 @@ pub(super) fn options(query: &str) -> Result<BTreeMap<String, String>, Error> {
 }
 
 /// The keys of a path, if it matches the pattern.
-fn fit(pattern: &str, segments: &[String]) -> Option<Vec<String>> {
+fn match_path(pattern: &str, segments: &[String]) -> Option<Vec<String>> {
     let pattern: Vec<_> = pattern.split('/').filter(|segment| !segment.is_empty()).collect();
     if pattern.len() != segments.len() {
         return None;
@@ -173,16 +173,16 @@ fn fit(pattern: &str, segments: &[String]) -> Option<Vec<String>> {
     Some(keys)
 }
 
-/// Reads a body of at most `most` bytes.
+/// Reads a body of at most `max` bytes.
 ///
 /// # Errors
 /// [`Error::TooLarge`], and 400 if the body is incomplete.
-pub(super) async fn receive(payload: &mut web::Payload, most: usize) -> Result<Vec<u8>, Error> {
+pub(super) async fn receive(payload: &mut web::Payload, max: usize) -> Result<Vec<u8>, Error> {
     let mut body = Vec::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| Error::invalid(Kind::Json, "", "The body ends too early."))?;
-        if body.len() + chunk.len() > most {
-            return Err(Error::TooLarge(most));
+        if body.len() + chunk.len() > max {
+            return Err(Error::TooLarge(max));
         }
         body.extend_from_slice(&chunk);
     }

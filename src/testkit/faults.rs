@@ -12,7 +12,7 @@ use crate::domain::error::{Error, Kind};
 use crate::graph::error;
 use crate::http::RequestIds;
 use crate::http::answer::Answer;
-use crate::http::inspect::{Cut, InspectedRequest, Strike};
+use crate::http::inspect::{AppliedFault, Cut, InspectedRequest};
 use crate::testkit::matching::RequestMatch;
 use crate::testkit::span::DurationMicros;
 
@@ -188,7 +188,7 @@ impl FaultSpec {
     }
 
     /// Maximum number of requests that it applies to.
-    fn most(&self) -> Option<u64> {
+    fn max(&self) -> Option<u64> {
         match self.times {
             Some(times) => times,
             None if self.throttle.is_some() => None,
@@ -217,11 +217,12 @@ impl AnswerSpec {
         Ok(headers)
     }
 
-    fn answer(&self, asked: &InspectedRequest<'_>) -> Option<Answer> {
+    fn answer(&self, inspected: &InspectedRequest<'_>) -> Option<Answer> {
         let status = StatusCode::from_u16(self.status).ok()?;
         let code = self.code.as_deref().unwrap_or_else(|| code_of(status));
         let message = self.message.as_deref().unwrap_or("A fault that a test asked for.");
-        let mut answer = error::of_test(status, code, message, &RequestIds::again(asked.request, asked.headers));
+        let mut answer =
+            error::of_test(status, code, message, &RequestIds::of_request(inspected.request, inspected.headers));
         if status.is_success() {
             answer.body = None;
         }
@@ -248,14 +249,14 @@ fn code_of(status: StatusCode) -> &'static str {
 }
 
 impl InjectedFault {
-    fn shown(&self) -> FaultJson {
-        let remaining = self.spec.most().map(|most| most.saturating_sub(self.hits));
+    fn to_json(&self) -> FaultJson {
+        let remaining = self.spec.max().map(|max| max.saturating_sub(self.hits));
         FaultJson { id: self.id.clone(), hits: self.hits, remaining, spec: self.spec.clone() }
     }
 
     /// Whether it applies to a request that it matches.
-    fn counts(&mut self, asked: &InspectedRequest<'_>) -> Option<Strike> {
-        let is_delta = || asked.url.to_ascii_lowercase().replace("%24", "$").contains("$deltatoken=");
+    fn apply(&mut self, inspected: &InspectedRequest<'_>) -> Option<AppliedFault> {
+        let is_delta = || inspected.url.to_ascii_lowercase().replace("%24", "$").contains("$deltatoken=");
         if self.spec.delta_token.is_some() && !is_delta() {
             return None;
         }
@@ -264,18 +265,18 @@ impl InjectedFault {
             return None;
         }
         let answer = match (&self.spec.throttle, &self.spec.delta_token) {
-            (Some(quota), _) => Some(over(*quota, &mut self.window, asked)?),
-            (None, Some(_)) => Some(expired(asked)),
+            (Some(quota), _) => Some(over(*quota, &mut self.window, inspected)?),
+            (None, Some(_)) => Some(expired(inspected)),
             (None, None) => {
                 let of_list = self.spec.answers.as_ref().map(|answers| {
                     let place = usize::try_from(self.hits).unwrap_or(usize::MAX) % answers.len().max(1);
                     &answers[place]
                 });
-                of_list.or(self.spec.answer.as_ref()).and_then(|answer| answer.answer(asked))
+                of_list.or(self.spec.answer.as_ref()).and_then(|answer| answer.answer(inspected))
             }
         };
         self.hits += 1;
-        let cut = self.spec.connection.filter(|_| asked.step.is_none()).map(|connection| match connection {
+        let cut = self.spec.connection.filter(|_| inspected.step.is_none()).map(|connection| match connection {
             ConnectionSpec::Reset => Cut::Reset,
             ConnectionSpec::Close => Cut::Close,
             ConnectionSpec::Stall => Cut::Stall,
@@ -287,17 +288,17 @@ impl InjectedFault {
             None if cut.is_some() && !is_after => {
                 let nothing =
                     AnswerSpec { status: 503, code: None, message: None, retry_after: None, headers: BTreeMap::new() };
-                nothing.answer(asked)
+                nothing.answer(inspected)
             }
             answer => answer,
         };
         let delay = self.spec.delay.map_or(Duration::ZERO, DurationMicros::duration);
-        Some(Strike { fault: self.id.clone(), delay, is_after, answer, cut })
+        Some(AppliedFault { fault: self.id.clone(), delay, is_after, answer, cut })
     }
 }
 
 /// The answer above a quota; `None` within it.
-fn over(quota: Quota, (begun, count): &mut (i64, u64), asked: &InspectedRequest<'_>) -> Option<Answer> {
+fn over(quota: Quota, (begun, count): &mut (i64, u64), inspected: &InspectedRequest<'_>) -> Option<Answer> {
     let now = clock::now();
     if now.saturating_sub(*begun) >= quota.per.0 || now < *begun {
         (*begun, *count) = (now, 0);
@@ -309,16 +310,16 @@ fn over(quota: Quota, (begun, count): &mut (i64, u64), asked: &InspectedRequest<
     let wait = (*begun + quota.per.0 - now).max(1).unsigned_abs().div_ceil(1_000_000);
     let message = Some("Application is over the quota that a test set.".to_owned());
     let retry_after = Some(RetryAfter::Seconds(wait));
-    AnswerSpec { status: 429, code: None, message, retry_after, headers: BTreeMap::new() }.answer(asked)
+    AnswerSpec { status: 429, code: None, message, retry_after, headers: BTreeMap::new() }.answer(inspected)
 }
 
 /// The answer to an expired delta link.
-fn expired(asked: &InspectedRequest<'_>) -> Answer {
-    let path = asked.url.split('?').next().unwrap_or_default();
-    let ids = RequestIds::again(asked.request, asked.headers);
+fn expired(inspected: &InspectedRequest<'_>) -> Answer {
+    let path = inspected.url.split('?').next().unwrap_or_default();
+    let ids = RequestIds::of_request(inspected.request, inspected.headers);
     let message = "The token is too old. Start over without a token: the Location header has the address.";
     let mut answer = error::of_test(StatusCode::GONE, "SyncStateNotFound", message, &ids);
-    let start = HeaderValue::from_str(&format!("{}{path}", asked.root));
+    let start = HeaderValue::from_str(&format!("{}{path}", inspected.root));
     answer.headers.extend(start.map(|start| (header::LOCATION, start)));
     answer
 }
@@ -337,29 +338,29 @@ impl Faults {
         self.last += 1;
         let ends = spec.expires.and_then(|span| Instant::now().checked_add(span.duration()));
         let fault = InjectedFault { id: self.last.to_string(), spec, passed: 0, hits: 0, ends, window: (0, 0) };
-        let shown = fault.shown();
+        let shown = fault.to_json();
         self.faults.push(fault);
         Ok(shown)
     }
 
     /// The fault that applies to a request.
-    pub(crate) fn strike(&mut self, asked: &InspectedRequest<'_>) -> Option<Strike> {
+    pub(crate) fn fault_for(&mut self, inspected: &InspectedRequest<'_>) -> Option<AppliedFault> {
         self.drop_ended();
-        let on = self.faults.iter_mut().filter(|fault| fault.spec.most().is_none_or(|most| fault.hits < most));
-        let mut matching = on.filter(|fault| fault.spec.matches.fits(asked));
-        matching.find_map(|fault| fault.counts(asked))
+        let on = self.faults.iter_mut().filter(|fault| fault.spec.max().is_none_or(|max| fault.hits < max));
+        let mut matching = on.filter(|fault| fault.spec.matches.matches(inspected));
+        matching.find_map(|fault| fault.apply(inspected))
     }
 
     pub(crate) fn all(&mut self) -> Vec<FaultJson> {
         self.drop_ended();
-        self.faults.iter().map(InjectedFault::shown).collect()
+        self.faults.iter().map(InjectedFault::to_json).collect()
     }
 
     /// # Errors
     /// [`Error::NotFound`]
-    pub(crate) fn one(&mut self, id: &str) -> Result<FaultJson, Error> {
+    pub(crate) fn get(&mut self, id: &str) -> Result<FaultJson, Error> {
         self.drop_ended();
-        self.faults.iter().find(|fault| fault.id == id).map(InjectedFault::shown).ok_or(Error::NotFound)
+        self.faults.iter().find(|fault| fault.id == id).map(InjectedFault::to_json).ok_or(Error::NotFound)
     }
 
     /// # Errors

@@ -22,7 +22,7 @@ use crate::notify::Inside;
 use crate::testkit::SEGMENT;
 use crate::testkit::calls::{KitRequest, MAX_WAIT, WAIT};
 use crate::testkit::control::{json as read, options};
-use crate::testkit::journal::shown;
+use crate::testkit::journal::body_json;
 use crate::testkit::span::DurationMicros;
 
 /// Maximum number of inboxes.
@@ -163,7 +163,7 @@ impl InboxState {
         Self { roots, spec, given: 0, confirmed: 0, last: 0, posts, bytes: 0 }
     }
 
-    fn shown(&self, name: &str) -> Shown {
+    fn to_json(&self, name: &str) -> Shown {
         let posts = self.posts.iter().map(|(_, post)| Arc::clone(post));
         Shown {
             name: name.to_owned(),
@@ -179,7 +179,7 @@ impl InboxState {
         let status = self.spec.answers.get(self.given).unwrap_or(&self.spec.answer).status;
         self.given = self.given.saturating_add(1);
         self.last += 1;
-        let body = shown(body, MAX_BODY);
+        let body = body_json(body, MAX_BODY);
         let size = POST + url.len() + body.as_ref().map_or(0, |body| body.get().len());
         let time = date::print(clock::now());
         let post = Post { number: self.last, time, url: url.to_owned(), body, status };
@@ -199,13 +199,13 @@ fn url(root: &str, name: &str) -> String {
 }
 
 impl Inboxes {
-    fn kept(&self) -> MutexGuard<'_, BTreeMap<String, InboxState>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, InboxState>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Forgets all inboxes.
     pub(crate) fn clear(&self) {
-        self.kept().clear();
+        self.lock().clear();
     }
 
     /// The name of the inbox at an address.
@@ -213,13 +213,13 @@ impl Inboxes {
         let place = address.split_once('?').map_or(address, |(place, _)| place);
         let (root, name) = place.strip_suffix(NOTIFICATIONS)?.rsplit_once('/')?;
         let root = root.strip_suffix("/inboxes")?.strip_suffix(SEGMENT)?.strip_suffix('/')?;
-        let kept = self.kept();
+        let kept = self.lock();
         kept.get(name).filter(|inbox| inbox.roots.iter().any(|known| known == root)).map(|_| name.to_owned())
     }
 
     /// Stores a notification; `None` if there is no such inbox.
     fn post(&self, name: &str, url: &str, token: Option<&String>, body: &[u8]) -> Option<Reply> {
-        let mut kept = self.kept();
+        let mut kept = self.lock();
         let inbox = kept.get_mut(name)?;
         let delay = inbox.spec.delay.map_or(Duration::ZERO, DurationMicros::duration);
         let Some(token) = token else {
@@ -236,7 +236,7 @@ impl Inboxes {
     }
 
     fn count(&self, name: &str) -> Result<usize, Error> {
-        self.kept().get(name).map(|inbox| inbox.posts.len()).ok_or(Error::NotFound)
+        self.lock().get(name).map(|inbox| inbox.posts.len()).ok_or(Error::NotFound)
     }
 
     /// Waits until an inbox has `count` notifications. Returns whether it has.
@@ -281,50 +281,50 @@ impl Inside for Inboxes {
 }
 
 /// `POST /inboxes/{name}`
-pub(crate) fn make(asking: &KitRequest<'_>) -> Result<Answer, Error> {
-    asking.only(&[])?;
-    let name = asking.key;
+pub(crate) fn make(request: &KitRequest<'_>) -> Result<Answer, Error> {
+    request.only(&[])?;
+    let name = request.key;
     let fits = (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
     if !fits {
         let message = "An inbox must have a name of 1 to 64 characters A-Z, a-z, 0-9, '.', '_' and '-'.";
         return Err(Error::invalid(Kind::Request, "name", message));
     }
-    let spec: InboxSpec = read(&asking.body)?;
+    let spec: InboxSpec = read(&request.body)?;
     spec.check()?;
-    let mut kept = asking.kit.inboxes.kept();
+    let mut kept = request.kit.inboxes.lock();
     let is_new = !kept.contains_key(name);
     if is_new && kept.len() >= MAX_INBOXES {
         return Err(Error::invalid(Kind::Limit, "", format!("At most {MAX_INBOXES} inboxes are allowed.")));
     }
     let inbox = kept.entry(name.to_owned()).or_insert_with(|| InboxState::new(spec.clone()));
     (inbox.spec, inbox.given) = (spec, 0);
-    inbox.roots.retain(|root| *root != asking.root);
-    inbox.roots.insert(0, asking.root.clone());
+    inbox.roots.retain(|root| *root != request.root);
+    inbox.roots.insert(0, request.root.clone());
     inbox.roots.truncate(MAX_ROOTS);
-    Answer::json(if is_new { 201 } else { 200 }, &inbox.shown(name))
+    Answer::json(if is_new { 201 } else { 200 }, &inbox.to_json(name))
 }
 
 /// `GET /inboxes`
-pub(crate) fn list(asking: &KitRequest<'_>) -> Result<Answer, Error> {
-    asking.only(&[])?;
-    let kept = asking.kit.inboxes.kept();
+pub(crate) fn list(request: &KitRequest<'_>) -> Result<Answer, Error> {
+    request.only(&[])?;
+    let kept = request.kit.inboxes.lock();
     let names: Vec<_> = kept.iter().map(|(name, inbox)| json!({"name": name, "count": inbox.posts.len()})).collect();
     Answer::json(200, &json!({"value": names}))
 }
 
 /// `GET /inboxes/{name}`
-pub(crate) fn get(asking: &KitRequest<'_>) -> Result<Answer, Error> {
-    asking.only(&[])?;
-    let kept = asking.kit.inboxes.kept();
-    let inbox = kept.get(asking.key).ok_or(Error::NotFound)?;
-    Answer::json(200, &inbox.shown(asking.key))
+pub(crate) fn get(request: &KitRequest<'_>) -> Result<Answer, Error> {
+    request.only(&[])?;
+    let kept = request.kit.inboxes.lock();
+    let inbox = kept.get(request.key).ok_or(Error::NotFound)?;
+    Answer::json(200, &inbox.to_json(request.key))
 }
 
 /// `DELETE /inboxes/{name}`: removes its notifications; its subscriptions stay.
-pub(crate) fn empty(asking: &KitRequest<'_>) -> Result<Answer, Error> {
-    asking.only(&[])?;
-    let mut kept = asking.kit.inboxes.kept();
-    let inbox = kept.get_mut(asking.key).ok_or(Error::NotFound)?;
+pub(crate) fn empty(request: &KitRequest<'_>) -> Result<Answer, Error> {
+    request.only(&[])?;
+    let mut kept = request.kit.inboxes.lock();
+    let inbox = kept.get_mut(request.key).ok_or(Error::NotFound)?;
     inbox.posts.clear();
     inbox.bytes = 0;
     Answer::empty(204)
@@ -343,9 +343,9 @@ fn one() -> usize {
 }
 
 /// `POST /inboxes/{name}/wait`
-pub(crate) async fn wait(asking: KitRequest<'_>) -> Result<Answer, Error> {
-    asking.only(&[])?;
-    let InboxWait { count, timeout } = read(&asking.body)?;
+pub(crate) async fn wait(request: KitRequest<'_>) -> Result<Answer, Error> {
+    request.only(&[])?;
+    let InboxWait { count, timeout } = read(&request.body)?;
     if count > MAX_POSTS {
         return Err(Error::invalid(Kind::Body, "count", "'count' must be at most 1000."));
     }
@@ -353,10 +353,10 @@ pub(crate) async fn wait(asking: KitRequest<'_>) -> Result<Answer, Error> {
     if timeout > MAX_WAIT {
         return Err(Error::invalid(Kind::Body, "timeout", "'timeout' must be at most ten minutes: PT10M."));
     }
-    let inboxes = &asking.kit.inboxes;
-    let came = inboxes.wait(asking.key, count, timeout).await?;
-    let kept = inboxes.kept();
-    let shown = kept.get(asking.key).ok_or(Error::NotFound)?.shown(asking.key);
+    let inboxes = &request.kit.inboxes;
+    let came = inboxes.wait(request.key, count, timeout).await?;
+    let kept = inboxes.lock();
+    let shown = kept.get(request.key).ok_or(Error::NotFound)?.to_json(request.key);
     if came {
         return Answer::json(200, &shown);
     }
@@ -365,9 +365,9 @@ pub(crate) async fn wait(asking: KitRequest<'_>) -> Result<Answer, Error> {
 }
 
 /// `POST /inboxes/{name}/notifications`: receives a notification over HTTP.
-pub(crate) async fn receive(asking: KitRequest<'_>) -> Result<Answer, Error> {
-    let token = asking.options.get(TOKEN);
-    let reply = asking.kit.inboxes.post(asking.key, &asking.url, token, &asking.body).ok_or(Error::NotFound)?;
+pub(crate) async fn receive(request: KitRequest<'_>) -> Result<Answer, Error> {
+    let token = request.options.get(TOKEN);
+    let reply = request.kit.inboxes.post(request.key, &request.url, token, &request.body).ok_or(Error::NotFound)?;
     tokio::time::sleep(reply.delay).await;
     let answer = Answer::empty(reply.status)?;
     let Some(token) = reply.token else { return Ok(answer) };
@@ -383,7 +383,7 @@ mod tests {
         let inboxes = Inboxes::default();
         let spec = || serde_json::from_str("{}").unwrap();
         let roots = vec!["http://localhost:1".to_owned(), "https://[::1]:1/graph".to_owned()];
-        inboxes.kept().insert("a".to_owned(), InboxState { roots, ..InboxState::new(spec()) });
+        inboxes.lock().insert("a".to_owned(), InboxState { roots, ..InboxState::new(spec()) });
         for (address, name) in [
             ("http://localhost:1/_contactd/inboxes/a/notifications", Some("a")),
             ("http://localhost:1/_contactd/inboxes/a/notifications?x=/y", Some("a")),

@@ -17,6 +17,7 @@ use crate::domain::date;
 use crate::domain::secret;
 use crate::http::answer::{Answer, Body};
 use crate::http::inspect::InspectedRequest;
+use crate::metrics::kinds;
 use crate::testkit::matching::{is_path, is_user};
 
 /// Maximum number of entries, and of their bytes.
@@ -141,19 +142,25 @@ impl JournalEntries {
 }
 
 impl Journal {
-    fn kept(&self) -> MutexGuard<'_, JournalEntries> {
+    fn lock(&self) -> MutexGuard<'_, JournalEntries> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Records a request and its steps. A step waits for its batch.
-    pub(crate) fn record(&self, asked: &InspectedRequest<'_>, took: Duration, answer: &Answer, fault: Option<&str>) {
-        let entry = JournalEntry::of(asked, took, answer, fault);
-        let mut kept = self.kept();
-        if let Some((place, _)) = asked.step {
-            kept.steps.entry(asked.request).or_default().insert(place, entry);
+    pub(crate) fn record(
+        &self,
+        inspected: &InspectedRequest<'_>,
+        took: Duration,
+        answer: &Answer,
+        fault: Option<&str>,
+    ) {
+        let entry = JournalEntry::of(inspected, took, answer, fault);
+        let mut kept = self.lock();
+        if let Some((place, _)) = inspected.step {
+            kept.steps.entry(inspected.request).or_default().insert(place, entry);
             return;
         }
-        let steps = kept.steps.remove(&asked.request).unwrap_or_default();
+        let steps = kept.steps.remove(&inspected.request).unwrap_or_default();
         let number = kept.add(entry, None);
         for step in steps.into_values() {
             kept.add(step, Some(number));
@@ -164,28 +171,28 @@ impl Journal {
 
     /// Drops the steps of a request that has ended without being recorded.
     pub(crate) fn forget(&self, request: Uuid) {
-        self.kept().steps.remove(&request);
+        self.lock().steps.remove(&request);
     }
 
     /// The first matching entries.
-    pub(crate) fn find(&self, filter: &JournalFilter, most: usize) -> JournalPage {
-        let kept = self.kept();
+    pub(crate) fn find(&self, filter: &JournalFilter, max: usize) -> JournalPage {
+        let kept = self.lock();
         let entries = kept.entries.iter().map(|(_, entry)| entry);
-        let mut found: Vec<_> = entries.filter(|entry| filter.fits(entry)).take(most + 1).cloned().collect();
-        let next = if found.len() > most { found[most].number } else { kept.last + 1 };
-        found.truncate(most);
+        let mut found: Vec<_> = entries.filter(|entry| filter.matches(entry)).take(max + 1).cloned().collect();
+        let next = if found.len() > max { found[max].number } else { kept.last + 1 };
+        found.truncate(max);
         JournalPage { value: found, next: Some(next), ..JournalPage::default() }
     }
 
     /// The number of matching entries.
     pub(crate) fn count(&self, filter: &JournalFilter) -> usize {
-        self.kept().entries.iter().filter(|(_, entry)| filter.fits(entry)).count()
+        self.lock().entries.iter().filter(|(_, entry)| filter.matches(entry)).count()
     }
 
     /// Removes the matching entries. Numbers continue.
     pub(crate) fn remove(&self, filter: &JournalFilter) {
-        let mut kept = self.kept();
-        kept.entries.retain(|(_, entry)| !filter.fits(entry));
+        let mut kept = self.lock();
+        kept.entries.retain(|(_, entry)| !filter.matches(entry));
         kept.bytes = kept.entries.iter().map(|(size, _)| size).sum();
     }
 
@@ -206,8 +213,8 @@ impl Journal {
     }
 
     /// The last entries that match all criteria except one.
-    pub(crate) fn near_misses(&self, filter: &JournalFilter, most: usize) -> Vec<NearMiss> {
-        let kept = self.kept();
+    pub(crate) fn near_misses(&self, filter: &JournalFilter, max: usize) -> Vec<NearMiss> {
+        let kept = self.lock();
         let misses =
             kept.entries.iter().rev().filter(|(_, entry)| entry.number >= filter.since).filter_map(|(_, entry)| {
                 let mut differences = filter.differences(entry).into_iter();
@@ -215,17 +222,17 @@ impl Journal {
                 let is_near = differences.next().is_none();
                 is_near.then(|| NearMiss { differs, expected, found, request: Arc::clone(entry) })
             });
-        misses.take(most).collect()
+        misses.take(max).collect()
     }
 
     /// The number of entries.
     pub(crate) fn len(&self) -> usize {
-        self.kept().entries.len()
+        self.lock().entries.len()
     }
 }
 
 impl JournalFilter {
-    fn fits(&self, entry: &JournalEntry) -> bool {
+    fn matches(&self, entry: &JournalEntry) -> bool {
         entry.number >= self.since && self.differences(entry).is_empty()
     }
 
@@ -254,32 +261,32 @@ impl JournalFilter {
 }
 
 impl JournalEntry {
-    fn of(asked: &InspectedRequest<'_>, took: Duration, answer: &Answer, fault: Option<&str>) -> Self {
+    fn of(inspected: &InspectedRequest<'_>, took: Duration, answer: &Answer, fault: Option<&str>) -> Self {
         // A token may be a secret even if every token is accepted, so only its name is shown.
-        let headers = asked.headers.iter().filter(|(name, _)| *name != "authorization");
+        let headers = inspected.headers.iter().filter(|(name, _)| *name != "authorization");
         Self {
             number: 0,
             time: date::print(clock::now()),
-            duration_micros: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-            method: asked.method.to_owned(),
-            url: asked.url.to_owned(),
-            path: asked.subject.path.clone(),
-            route: asked.route.to_owned(),
-            user: asked.subject.user.clone(),
-            token: asked.token.map(str::to_owned),
+            duration_micros: kinds::micros(took),
+            method: inspected.method.to_owned(),
+            url: inspected.url.to_owned(),
+            path: inspected.subject.path.clone(),
+            route: inspected.route.to_owned(),
+            user: inspected.subject.user.clone(),
+            token: inspected.token.map(str::to_owned),
             headers: texts(headers),
-            body: shown(asked.body, MAX_BODY),
+            body: body_json(inspected.body, MAX_BODY),
             status: answer.status.as_u16(),
             answer_headers: texts(answer.headers.iter().map(|(name, value)| (name, value))),
             answer: match &answer.body {
                 None => None,
-                Some(Body::Bytes(bytes)) => shown(bytes, MAX_BODY),
-                Some(Body::Static(bytes)) => shown(bytes, MAX_BODY),
+                Some(Body::Bytes(bytes)) => body_json(bytes, MAX_BODY),
+                Some(Body::Static(bytes)) => body_json(bytes, MAX_BODY),
                 Some(Body::Chunks(size, _)) => raw(&serde_json::json!({"bytes": size})),
                 Some(Body::Stream(_)) => raw(&serde_json::json!({"streamed": true})),
             },
             fault: fault.map(str::to_owned),
-            batch: asked.step.map(|(_, id)| OfBatch { number: 0, id: id.to_owned() }),
+            batch: inspected.step.map(|(_, id)| OfBatch { number: 0, id: id.to_owned() }),
         }
     }
 
@@ -303,17 +310,17 @@ fn texts<'h>(headers: impl Iterator<Item = (&'h HeaderName, &'h HeaderValue)>) -
     texts
 }
 
-/// A body for the journal: JSON of up to `most` bytes as it is; anything else, and a longer body, as its length and digest.
-pub(crate) fn shown(body: &[u8], most: usize) -> Option<Box<RawValue>> {
+/// A body for the journal: JSON of up to `max` bytes as it is; anything else, and a longer body, as its length and digest.
+pub(crate) fn body_json(body: &[u8], max: usize) -> Option<Box<RawValue>> {
     if body.is_empty() {
         return None;
     }
-    if body.len() <= most
+    if body.len() <= max
         && let Ok(json) = serde_json::from_slice::<Box<RawValue>>(body)
     {
         return Some(json);
     }
-    raw(&serde_json::json!({"bytes": body.len(), "sha256": secret::hex(&Sha256::digest(body).into())}))
+    raw(&serde_json::json!({"bytes": body.len(), "sha256": secret::hex(&Sha256::digest(body))}))
 }
 
 fn raw(value: &serde_json::Value) -> Option<Box<RawValue>> {

@@ -39,12 +39,12 @@ impl RequestMatch {
         }
     }
 
-    pub(crate) fn fits(&self, asked: &InspectedRequest<'_>) -> bool {
-        let header = |name: &str| asked.headers.get(name).and_then(|value| value.to_str().ok());
-        self.user.as_deref().is_none_or(|user| asked.subject.user.as_deref().is_some_and(|of| is_user(user, of)))
-            && self.method.as_deref().is_none_or(|method| method.eq_ignore_ascii_case(asked.method))
-            && self.path.as_deref().is_none_or(|path| is_path(path, &asked.subject.path))
-            && self.route.as_deref().is_none_or(|route| route == asked.route)
+    pub(crate) fn matches(&self, inspected: &InspectedRequest<'_>) -> bool {
+        let header = |name: &str| inspected.headers.get(name).and_then(|value| value.to_str().ok());
+        self.user.as_deref().is_none_or(|user| inspected.subject.user.as_deref().is_some_and(|of| is_user(user, of)))
+            && self.method.as_deref().is_none_or(|method| method.eq_ignore_ascii_case(inspected.method))
+            && self.path.as_deref().is_none_or(|path| is_path(path, &inspected.subject.path))
+            && self.route.as_deref().is_none_or(|route| route == inspected.route)
             && self.header.iter().all(|(name, value)| header(name) == Some(value))
     }
 

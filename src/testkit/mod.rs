@@ -28,7 +28,7 @@ use uuid::Uuid;
 
 use crate::domain::error::Error;
 use crate::http::answer::Answer;
-use crate::http::inspect::{InspectedRequest, Inspector, Strike};
+use crate::http::inspect::{AppliedFault, InspectedRequest, Inspector};
 use crate::store::Store;
 use crate::testkit::faults::Faults;
 use crate::testkit::inboxes::Inboxes;
@@ -75,16 +75,16 @@ impl Inspector for Watch {
         Box::pin(states::begin(&self.0, store))
     }
 
-    fn gate(&self) -> &RwLock<()> {
+    fn pause_lock(&self) -> &RwLock<()> {
         &self.0.gate
     }
 
-    fn strike(&self, asked: &InspectedRequest<'_>) -> Option<Strike> {
-        self.0.faults().strike(asked)
+    fn fault_for(&self, inspected: &InspectedRequest<'_>) -> Option<AppliedFault> {
+        self.0.faults().fault_for(inspected)
     }
 
-    fn record(&self, asked: &InspectedRequest<'_>, took: Duration, answer: &Answer, fault: Option<&str>) {
-        self.0.journal.record(asked, took, answer, fault);
+    fn record(&self, inspected: &InspectedRequest<'_>, took: Duration, answer: &Answer, fault: Option<&str>) {
+        self.0.journal.record(inspected, took, answer, fault);
     }
 
     fn forget(&self, request: Uuid) {

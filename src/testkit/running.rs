@@ -43,7 +43,7 @@ impl RunningServer {
     /// # Errors
     /// One line.
     pub(crate) fn start(repeats: bool) -> Result<Self, String> {
-        let (told, heard) = mpsc::channel();
+        let (started, heard) = mpsc::channel();
         let (stop, stopped) = oneshot::channel();
         let serve = move || {
             Clock::another().enter();
@@ -52,9 +52,9 @@ impl RunningServer {
                 clock::set(Mode::Frozen { now: DETERMINISTIC, tick: 0 });
             }
             System::new().block_on(async {
-                if let Err(why) = serve(&told, stopped).await {
+                if let Err(why) = serve(&started, stopped).await {
                     // Nobody listens any more once it has begun.
-                    let _ = told.send(Err(why));
+                    let _ = started.send(Err(why));
                 }
             });
         };
@@ -75,7 +75,7 @@ impl Drop for RunningServer {
     }
 }
 
-async fn serve(told: &Sender<Result<SocketAddr, String>>, stopped: oneshot::Receiver<()>) -> Result<(), String> {
+async fn serve(started: &Sender<Result<SocketAddr, String>>, stopped: oneshot::Receiver<()>) -> Result<(), String> {
     let options = Options {
         keep_deleted: Some(KEEP_DELETED),
         keep_changes: Some(KEEP_CHANGES),
@@ -87,8 +87,8 @@ async fn serve(told: &Sender<Result<SocketAddr, String>>, stopped: oneshot::Rece
     let settings = Settings { hosts: Some(Vec::new()), notifier: Some(notifier.clone()), ..Settings::default() };
     // As the fixtures of the other languages: what Graph refuses is refused.
     let graph = GraphSettings { handling: Handling::Strict, ..GraphSettings::default() };
-    let (most, of_address) = (CONNECTIONS, CONNECTIONS);
-    let limits = ConnectionLimits { most, of_address, head: REQUEST, keep_alive: IDLE, stall: REQUEST };
+    let (max, per_address) = (CONNECTIONS, CONNECTIONS);
+    let limits = ConnectionLimits { max, per_address, head: REQUEST, keep_alive: IDLE, stall: REQUEST };
     let connections = Connections::new(limits, false);
     let serving = Serving {
         api: Api::for_tests(store.clone(), settings, graph),
@@ -106,7 +106,7 @@ async fn serve(told: &Sender<Result<SocketAddr, String>>, stopped: oneshot::Rece
     let (delivering, ended) = oneshot::channel();
     let deliverer = store.clone();
     let deliverer = actix_web::rt::spawn(async move { notifier.deliver(&deliverer, ended).await });
-    let _ = told.send(Ok(address));
+    let _ = started.send(Ok(address));
     let _ = stopped.await;
     drop(delivering);
     // The test is over, and so are its requests.

@@ -82,22 +82,22 @@ struct OneShare {
 type SeedDocument = (Vec<SeedUser>, Vec<SeedShare>);
 
 /// `POST /seed`
-pub(crate) async fn seed(asking: KitRequest<'_>) -> Result<Answer, Error> {
-    asking.only(&[])?;
-    let body: SeedRequest = read(&asking.body)?;
-    let store = &asking.api.unguarded;
+pub(crate) async fn seed(request: KitRequest<'_>) -> Result<Answer, Error> {
+    request.only(&[])?;
+    let body: SeedRequest = read(&request.body)?;
+    let store = &request.api.unguarded;
     if body.users.is_none() && body.shares.is_none() {
         return make_up(store, body).await;
     }
     let (users, shares) = document(body)?;
-    let made = store.seed(users, shares).await?;
-    Answer::json(201, &json!({"users": made.iter().map(shown).collect::<Vec<_>>()}))
+    let created = store.seed(users, shares).await?;
+    Answer::json(201, &json!({"users": created.iter().map(to_json).collect::<Vec<_>>()}))
 }
 
-fn shown(made: &SeededUser) -> Value {
+fn to_json(created: &SeededUser) -> Value {
     let folder = |(id, contacts): &(String, Vec<_>)| json!({"id": id, "contacts": contacts});
-    let folders: Vec<_> = made.folders.iter().map(folder).collect();
-    json!({"id": made.id, "folders": folders, "contacts": made.contacts, "categories": made.categories})
+    let folders: Vec<_> = created.folders.iter().map(folder).collect();
+    json!({"id": created.id, "folders": folders, "contacts": created.contacts, "categories": created.categories})
 }
 
 fn refused(target: impl Into<String>, message: impl Into<String>) -> Error {
@@ -118,8 +118,8 @@ async fn make_up(store: &Store, body: SeedRequest) -> Result<Answer, Error> {
     let user = store.user(&name(&user, "user")?).await?;
     let contacts = seeding::fill(store, user.mailbox, &generator, count, |_| {}).await?;
     let none: [(); 0] = [];
-    let made = json!({"id": user.id, "folders": none, "contacts": contacts, "categories": none});
-    Answer::json(201, &json!({"users": [made]}))
+    let created = json!({"id": user.id, "folders": none, "contacts": contacts, "categories": none});
+    Answer::json(201, &json!({"users": [created]}))
 }
 
 /// A share as whole thousandths, so that all machines get the same result.

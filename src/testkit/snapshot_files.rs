@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use crate::domain::error::{Error, Kind};
 use crate::http::answer::Answer;
-use crate::http::aside::aside;
+use crate::http::blocking::run_blocking;
 use crate::store::{Database, Options, Store};
 use crate::testkit::calls::KitRequest;
 use crate::testkit::states::{check_name, insert, snapshot_of};
@@ -35,40 +35,40 @@ impl TemporaryFile {
 }
 
 /// `GET /snapshots/{name}/$value`
-pub(crate) async fn download(asking: KitRequest<'_>) -> Result<Answer, Error> {
-    asking.only(&[])?;
-    let snapshot = asking.kit.snapshot(asking.key)?;
+pub(crate) async fn download(request: KitRequest<'_>) -> Result<Answer, Error> {
+    request.only(&[])?;
+    let snapshot = request.kit.snapshot(request.key)?;
     let scratch = TemporaryFile::new().map_err(Error::internal)?;
     let store = scratch.open().await.map_err(Error::internal)?;
     let done = match snapshot.users.clone() {
-        Some(users) => store.put_back_of(users, Some(snapshot.kept.clone())).await,
-        None => store.put_back(Some(snapshot.kept.clone())).await,
+        Some(users) => store.restore_users(users, Some(snapshot.kept.clone())).await,
+        None => store.restore_state(Some(snapshot.kept.clone())).await,
     };
     // Closing the store moves the write-ahead log into the file.
     store.close().await;
     done?;
     let read = move || std::fs::read(&scratch.file);
-    let bytes = aside(read).await?.map_err(Error::internal)?;
+    let bytes = run_blocking(read).await?.map_err(Error::internal)?;
     Answer { body: Some(bytes.into()), ..Answer::empty(200)? }.header("Content-Type", MEDIA_TYPE)
 }
 
 /// `PUT /snapshots/{name}/$value`
-pub(crate) async fn upload(asking: KitRequest<'_>) -> Result<Answer, Error> {
-    asking.only(&[])?;
-    check_name(asking.key)?;
+pub(crate) async fn upload(request: KitRequest<'_>) -> Result<Answer, Error> {
+    request.only(&[])?;
+    check_name(request.key)?;
     let refused = |why: String| Error::invalid(Kind::Request, "", why);
-    if !asking.body.starts_with(MAGIC) {
+    if !request.body.starts_with(MAGIC) {
         return Err(refused("The body must be a SQLite file, as GET of the same address returns it.".to_owned()));
     }
     let scratch = TemporaryFile::new().map_err(Error::internal)?;
-    let (file, body) = (scratch.file.clone(), asking.body.clone());
-    aside(move || std::fs::write(file, body)).await?.map_err(Error::internal)?;
+    let (file, body) = (scratch.file.clone(), request.body.clone());
+    run_blocking(move || std::fs::write(file, body)).await?.map_err(Error::internal)?;
     let store = scratch.open().await.map_err(|error| {
         // The path of the temporary file does not help the client.
         let why = error.to_string().replace(&scratch.file.display().to_string(), "the file");
         refused(format!("The body is not a database of contactd that can be read: {why}."))
     })?;
-    let kept = store.keep().await;
+    let kept = store.save_state().await;
     store.close().await;
-    insert(&asking, &snapshot_of(asking.key, None, kept?))
+    insert(&request, &snapshot_of(request.key, None, kept?))
 }

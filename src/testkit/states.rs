@@ -51,7 +51,7 @@ struct SavedStateJson<'a> {
 }
 
 impl SavedState {
-    fn shown(&self) -> SavedStateJson<'_> {
+    fn to_json(&self) -> SavedStateJson<'_> {
         let (contacts, bytes) = self.kept.size();
         let users = self.users.clone().unwrap_or_else(|| self.kept.names());
         SavedStateJson { name: &self.name, created_date_time: date::print(self.created), users, contacts, bytes }
@@ -63,7 +63,7 @@ impl Kit {
     ///
     /// # Errors
     /// [`Error::Busy`]
-    async fn alone(&self) -> Result<RwLockWriteGuard<'_, ()>, Error> {
+    async fn pause_requests(&self) -> Result<RwLockWriteGuard<'_, ()>, Error> {
         tokio::time::timeout(DRAIN, self.gate.write()).await.map_err(|_| Error::Busy)
     }
 
@@ -80,7 +80,7 @@ pub(crate) async fn begin(kit: &Kit, store: &Store) -> Result<(), Error> {
     if store.totals().await?.0 == 0 {
         return Ok(());
     }
-    match store.keep().await {
+    match store.save_state().await {
         Ok(kept) => drop(kit.snapshots().insert(BASELINE.to_owned(), snapshot_of(BASELINE, None, kept))),
         Err(Error::Quota(why)) => {
             tracing::warn!(why, "the initial state cannot be saved, so a reset cannot return to it");
@@ -100,10 +100,10 @@ struct Reset {
 }
 
 /// `POST /reset`
-pub(crate) async fn reset(asking: KitRequest<'_>) -> Result<Answer, Error> {
-    asking.only(&[])?;
-    let Reset { users, to } = read(&asking.body)?;
-    let (kit, store) = (asking.kit, &asking.api.unguarded);
+pub(crate) async fn reset(request: KitRequest<'_>) -> Result<Answer, Error> {
+    request.only(&[])?;
+    let Reset { users, to } = read(&request.body)?;
+    let (kit, store) = (request.kit, &request.api.unguarded);
     let baseline = kit.snapshot(BASELINE).ok();
     let target = match to.as_deref() {
         None | Some(BASELINE) if kit.lacks_baseline.load(Ordering::Acquire) => {
@@ -117,18 +117,18 @@ pub(crate) async fn reset(asking: KitRequest<'_>) -> Result<Answer, Error> {
             Error::invalid(Kind::Body, "to", "'to' must be 'baseline', 'empty' or the name of a snapshot.")
         })?),
     };
-    let _alone = kit.alone().await?;
+    let _paused = kit.pause_requests().await?;
     let kept = target.as_ref().map(|snapshot| Arc::clone(&snapshot.kept));
     let counts = target.as_ref().map(|snapshot| snapshot.counts.clone()).unwrap_or_default();
     if users.is_empty() {
-        store.put_back(kept).await?;
+        store.restore_state(kept).await?;
         kit.faults().clear(&[]);
         kit.journal.remove(&JournalFilter::default());
         kit.inboxes.clear();
         clock::set(target.or(baseline).map_or_else(kit_clock, |snapshot| snapshot.clock));
         clock::set_counts(&counts, |_| true);
     } else {
-        store.put_back_of(users.clone(), kept).await?;
+        store.restore_users(users.clone(), kept).await?;
         kit.faults().clear(&users);
         for user in &users {
             kit.journal.remove(&JournalFilter { user: Some(user.clone()), ..JournalFilter::default() });
@@ -150,14 +150,14 @@ struct Save {
 }
 
 /// `PUT /snapshots/{name}`
-pub(crate) async fn save(asking: KitRequest<'_>) -> Result<Answer, Error> {
-    asking.only(&[])?;
-    check_name(asking.key)?;
-    let Save { users } = read(&asking.body)?;
-    let alone = asking.kit.alone().await?;
-    let snapshot = snapshot_of(asking.key, users, asking.api.unguarded.keep().await?);
-    drop(alone);
-    insert(&asking, &snapshot)
+pub(crate) async fn save(request: KitRequest<'_>) -> Result<Answer, Error> {
+    request.only(&[])?;
+    check_name(request.key)?;
+    let Save { users } = read(&request.body)?;
+    let paused = request.kit.pause_requests().await?;
+    let snapshot = snapshot_of(request.key, users, request.api.unguarded.save_state().await?);
+    drop(paused);
+    insert(&request, &snapshot)
 }
 
 /// Checks that a snapshot can have a name.
@@ -177,13 +177,13 @@ pub(super) fn check_name(name: &str) -> Result<(), Error> {
 ///
 /// # Errors
 /// 400 if there are too many.
-pub(super) fn insert(asking: &KitRequest<'_>, snapshot: &Arc<SavedState>) -> Result<Answer, Error> {
-    let mut snapshots = asking.kit.snapshots();
-    if snapshots.len() >= MAX_SNAPSHOTS && !snapshots.contains_key(asking.key) {
+pub(super) fn insert(request: &KitRequest<'_>, snapshot: &Arc<SavedState>) -> Result<Answer, Error> {
+    let mut snapshots = request.kit.snapshots();
+    if snapshots.len() >= MAX_SNAPSHOTS && !snapshots.contains_key(request.key) {
         return Err(Error::invalid(Kind::Limit, "", format!("At most {MAX_SNAPSHOTS} snapshots are allowed.")));
     }
-    let replaced = snapshots.insert(asking.key.to_owned(), Arc::clone(snapshot)).is_some();
-    Answer::json(if replaced { 200 } else { 201 }, &snapshot.shown())
+    let replaced = snapshots.insert(request.key.to_owned(), Arc::clone(snapshot)).is_some();
+    Answer::json(if replaced { 200 } else { 201 }, &snapshot.to_json())
 }
 
 /// A state with the current clock and ids.
@@ -193,26 +193,26 @@ pub(super) fn snapshot_of(name: &str, users: Option<Vec<String>>, kept: KeptStat
 }
 
 /// `GET /snapshots`
-pub(crate) fn all(asking: &KitRequest<'_>) -> Result<Answer, Error> {
-    asking.only(&[])?;
-    let snapshots: Vec<_> = asking.kit.snapshots().values().cloned().collect();
-    let shown: Vec<_> = snapshots.iter().map(|snapshot| snapshot.shown()).collect();
+pub(crate) fn list(request: &KitRequest<'_>) -> Result<Answer, Error> {
+    request.only(&[])?;
+    let snapshots: Vec<_> = request.kit.snapshots().values().cloned().collect();
+    let shown: Vec<_> = snapshots.iter().map(|snapshot| snapshot.to_json()).collect();
     Answer::json(200, &json!({"value": shown}))
 }
 
 /// `GET /snapshots/{name}`
-pub(crate) fn one(asking: &KitRequest<'_>) -> Result<Answer, Error> {
-    asking.only(&[])?;
-    Answer::json(200, &asking.kit.snapshot(asking.key)?.shown())
+pub(crate) fn get(request: &KitRequest<'_>) -> Result<Answer, Error> {
+    request.only(&[])?;
+    Answer::json(200, &request.kit.snapshot(request.key)?.to_json())
 }
 
 /// `DELETE /snapshots/{name}`
-pub(crate) fn remove(asking: &KitRequest<'_>) -> Result<Answer, Error> {
-    asking.only(&[])?;
-    if asking.key == BASELINE {
+pub(crate) fn remove(request: &KitRequest<'_>) -> Result<Answer, Error> {
+    request.only(&[])?;
+    if request.key == BASELINE {
         return Err(Error::Denied("The baseline is the server's own."));
     }
-    asking.kit.snapshots().remove(asking.key).ok_or(Error::NotFound)?;
+    request.kit.snapshots().remove(request.key).ok_or(Error::NotFound)?;
     Answer::empty(204)
 }
 
@@ -230,18 +230,18 @@ enum KeepClock {
 }
 
 /// `POST /snapshots/{name}/restore`
-pub(crate) async fn restore(asking: KitRequest<'_>) -> Result<Answer, Error> {
-    asking.only(&[])?;
-    let RestoreBody { users, clock } = read(&asking.body)?;
-    let (kit, store) = (asking.kit, &asking.api.unguarded);
-    let snapshot = kit.snapshot(asking.key)?;
-    let _alone = kit.alone().await?;
+pub(crate) async fn restore(request: KitRequest<'_>) -> Result<Answer, Error> {
+    request.only(&[])?;
+    let RestoreBody { users, clock } = read(&request.body)?;
+    let (kit, store) = (request.kit, &request.api.unguarded);
+    let snapshot = kit.snapshot(request.key)?;
+    let _paused = kit.pause_requests().await?;
     let kept = Some(Arc::clone(&snapshot.kept));
     if let Some(users) = users.or_else(|| snapshot.users.clone()) {
-        store.put_back_of(users.clone(), kept).await?;
+        store.restore_users(users.clone(), kept).await?;
         clock::set_counts(&snapshot.counts, |name| users.iter().any(|user| is_user(user, name)));
     } else {
-        store.put_back(kept).await?;
+        store.restore_state(kept).await?;
         clock::set_counts(&snapshot.counts, |_| true);
     }
     if clock.is_none() {
@@ -259,17 +259,17 @@ struct CopyBody {
 }
 
 /// `POST /users/{name}/copy`
-pub(crate) async fn copy(asking: KitRequest<'_>) -> Result<Answer, Error> {
-    asking.only(&[])?;
-    let CopyBody { from, replace } = read(&asking.body)?;
-    let store = &asking.api.unguarded;
+pub(crate) async fn copy(request: KitRequest<'_>) -> Result<Answer, Error> {
+    request.only(&[])?;
+    let CopyBody { from, replace } = read(&request.body)?;
+    let store = &request.api.unguarded;
     let name = |text: &str, target: &str| {
         UserName::parse(text)
             .ok_or_else(|| Error::invalid(Kind::Body, target, format!("'{target}' must be the name of a user.")))
     };
-    let (from_name, to_name) = (name(&from, "from")?, name(asking.key, "name")?);
+    let (from_name, to_name) = (name(&from, "from")?, name(request.key, "name")?);
     let from = store.find_user(&from_name).await?.ok_or_else(|| Error::UnknownUser(from.clone()))?;
-    let _alone = asking.kit.alone().await?;
+    let _paused = request.kit.pause_requests().await?;
     let to = store.user(&to_name).await?;
     if to.mailbox == from.mailbox {
         return Err(Error::invalid(Kind::Body, "from", "A mailbox cannot be copied to itself."));

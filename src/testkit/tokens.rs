@@ -17,7 +17,7 @@ use crate::domain::error::Error;
 use crate::domain::user::Principal;
 use crate::http::answer::Answer;
 use crate::http::{Api, RequestIds, origin};
-use crate::percent::percent_decode;
+use crate::percent::{form_decode, percent_decode};
 use crate::testkit::control::{KitService, admit, options, receive};
 
 /// The token endpoint.
@@ -51,7 +51,7 @@ impl KitService for Tokens {
         let path = path.trim_start_matches('/');
         let (tenant, below) = path.split_once('/').unwrap_or((path, ""));
         let root = origin::root(request, &api.settings.origin, mount);
-        let tenant = percent_decode(tenant, false).filter(|tenant| is_tenant(tenant));
+        let tenant = percent_decode(tenant).filter(|tenant| is_tenant(tenant));
         let tenant = tenant.ok_or_else(|| Error::NoSegment(path.to_owned()))?;
         let is = |path: &str| path.eq_ignore_ascii_case(below);
         let (expected, needs_post) = if is(TOKEN) { ("POST", true) } else { ("GET", false) };
@@ -99,8 +99,8 @@ fn configuration(root: &str, tenant: &str) -> Value {
 
 /// Instance metadata: this server is an authority without aliases.
 fn instance(root: &str, options: &BTreeMap<String, String>) -> Value {
-    let asked = options.get("authorization_endpoint").and_then(|url| url.split('/').nth(3));
-    let tenant = asked.filter(|tenant| is_tenant(tenant)).unwrap_or("common");
+    let inspected = options.get("authorization_endpoint").and_then(|url| url.split('/').nth(3));
+    let tenant = inspected.filter(|tenant| is_tenant(tenant)).unwrap_or("common");
     let host = root.split_once("://").map_or(root, |(_, host)| host);
     json!({
         "tenant_discovery_endpoint": format!("{root}/{tenant}/{CONFIGURATION}"),
@@ -185,5 +185,5 @@ fn basic(request: &HttpRequest) -> Option<(String, String)> {
     let (scheme, encoded) = value.split_once(' ')?;
     let decoded = String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?;
     let (id, secret) = decoded.split_once(':').filter(|_| scheme.eq_ignore_ascii_case("basic"))?;
-    Some((percent_decode(id, true)?, percent_decode(secret, true)?))
+    Some((form_decode(id)?, form_decode(secret)?))
 }

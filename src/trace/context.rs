@@ -165,7 +165,7 @@ mod tests {
         let child = trace.child();
         assert_eq!((child.parent, child.id, child.state()), (Some(trace.span), trace.id, trace.state()));
         assert_ne!(child.span, trace.span);
-        // Of flags that are not known nothing is said.
+        // Unknown flags are not passed on.
         let later = read(&[" cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-fe-more "], &[]).unwrap();
         assert!(later.header().ends_with("-02"), "{}", later.header());
     }

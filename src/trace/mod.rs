@@ -1,7 +1,7 @@
 //! What the running task works for: the request, and the trace that the request belongs to. The log, the writer and calls to
 //! others take it from here, so that it need not be handed through every function. It is below all rooms.
 
-mod carried;
+mod change_causes;
 mod context;
 pub(crate) mod slow;
 pub(crate) mod spans;
@@ -13,14 +13,14 @@ use uuid::Uuid;
 
 use crate::metrics::kinds::{Label as _, Timed};
 use crate::metrics::list::{QUERIES, Query};
-pub(crate) use crate::trace::carried::Carried;
+pub(crate) use crate::trace::change_causes::Carried;
 pub(crate) use crate::trace::context::Trace;
 
 tokio::task_local! {
     static CURRENT: Option<Arc<Current>>;
 }
 
-/// What a task works for.
+/// The request that a task works for.
 #[derive(Debug)]
 pub(crate) struct Current {
     /// The request's id in answers and in the log.
@@ -37,13 +37,13 @@ impl Current {
         Arc::new(Self { request, trace, route: OnceLock::new(), reads: AtomicU8::new(0) })
     }
 
-    /// What is done later because of it, such as a notification.
-    pub(crate) fn later(&self) -> Arc<Self> {
+    /// The context of later work that it causes, such as a notification.
+    pub(crate) fn for_later_work(&self) -> Arc<Self> {
         Self::new(self.request, self.trace.as_ref().map(Trace::child))
     }
 
     /// The route is known.
-    pub(crate) fn goes_to(&self, route: &'static str) {
+    pub(crate) fn set_route(&self, route: &'static str) {
         let _ = self.route.set(route);
     }
 
@@ -58,7 +58,7 @@ impl Current {
     }
 }
 
-/// What the running task works for.
+/// The request that the running task works for.
 pub(crate) fn current() -> Option<Arc<Current>> {
     CURRENT.try_with(Clone::clone).ok().flatten()
 }

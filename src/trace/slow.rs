@@ -12,11 +12,11 @@ const MAX_TEXT: usize = 2_000;
 /// In place of a threshold: nothing is slow.
 const OFF: u64 = u64::MAX;
 
-/// What takes as long is slow, in microseconds. It is of the process, as the log is.
+/// The time from which a statement is slow, in microseconds. It applies to the process, like the log.
 static THRESHOLD: AtomicU64 = AtomicU64::new(OFF);
 
 /// From now on what takes as long is slow; nothing, if the time is zero.
-pub(crate) fn set(threshold: Duration) {
+pub(crate) fn set_threshold(threshold: Duration) {
     THRESHOLD.store(if threshold.is_zero() { OFF } else { micros(threshold) }, Ordering::Relaxed);
 }
 
@@ -25,12 +25,12 @@ pub(crate) fn is_watching() -> bool {
     THRESHOLD.load(Ordering::Relaxed) != OFF
 }
 
-/// Whether a time is that of something slow.
+/// Whether a statement that took this long is slow.
 pub(crate) fn is_slow(took: Duration) -> bool {
     micros(took) >= THRESHOLD.load(Ordering::Relaxed)
 }
 
-/// What is known of a slow statement.
+/// The facts of a slow statement.
 pub(crate) struct Slow<'a> {
     /// Its text, with `$1..$n` for values.
     pub(crate) text: &'a str,
@@ -44,7 +44,7 @@ pub(crate) struct Slow<'a> {
 }
 
 /// Logs a statement.
-pub(crate) fn tell(slow: &Slow<'_>) {
+pub(crate) fn log(slow: &Slow<'_>) {
     let current = trace::current();
     let current = current.as_deref();
     let kind = current.and_then(Current::kind);
@@ -58,7 +58,7 @@ pub(crate) fn tell(slow: &Slow<'_>) {
 }
 
 /// Logs the plan of a statement.
-pub(crate) fn tell_plan(plan: &[String]) {
+pub(crate) fn log_plan(plan: &[String]) {
     tracing::debug!(plan = plan.join("; "), "plan of a slow statement");
 }
 

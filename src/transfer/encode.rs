@@ -135,7 +135,7 @@ impl Encoder {
     pub(super) fn measure(&mut self, exported: &Exported) {
         if let FormatEncoder::Google(columns, _) = &mut self.kind {
             let card = card_of(exported, None);
-            columns.see(&ContactToWrite { contact: &exported.contact, card: card.as_deref(), photo: None });
+            columns.measure(&ContactToWrite { contact: &exported.contact, card: card.as_deref(), photo: None });
         }
     }
 

@@ -39,7 +39,7 @@ pub struct Export {
     pub listing: Listing,
     /// The format of the file.
     pub format: ExportFormat,
-    /// Which photos it has.
+    /// The photos that it has.
     pub photos: Photos,
     /// Whether CSV cells that a spreadsheet would run as formulas get an apostrophe in front.
     pub guard: bool,
@@ -109,7 +109,7 @@ pub async fn run(store: &Store, export: &Export, output: &mut impl ExportOutput)
 ///
 /// # Errors
 /// Those of the store.
-pub async fn one(store: &Store, export: &Export, contact: Contact) -> Result<Vec<u8>, Error> {
+pub async fn export_one(store: &Store, export: &Export, contact: Contact) -> Result<Vec<u8>, Error> {
     let exported = store.contact_to_export(export.mailbox, contact).await?;
     let mut exporting = Exporting { store, export, summary: Summary::default(), piece: Vec::new() };
     let mut encoder = Encoder::new(export);

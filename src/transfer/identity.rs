@@ -9,6 +9,7 @@ use crate::domain::contact::{Complex, Properties, Text, parse_id};
 use crate::domain::fold::fold;
 use crate::domain::import::{Incoming, IncomingGroup};
 use crate::domain::photo::Picture;
+use crate::domain::secret;
 use crate::vcard::record::{Fate, PropertyOutcome, Record};
 
 /// Maximum length of a key that is stored as it is, in bytes. A longer key is stored as its hash.
@@ -26,7 +27,7 @@ pub struct Matching {
 /// The stored form of an identity.
 pub fn key(uid: &str) -> String {
     let key = uid_key(uid);
-    if key.len() <= MAX_KEY { key } else { format!("sha256:{}", hex(&Sha256::digest(key.as_bytes()))) }
+    if key.len() <= MAX_KEY { key } else { format!("sha256:{}", secret::hex(&Sha256::digest(key.as_bytes()))) }
 }
 
 /// A record as a contact for the store.
@@ -52,7 +53,7 @@ pub fn incoming(record: Record, outcomes: &[PropertyOutcome], matching: Matching
     let uid = uid.filter(|uid| !uid.trim().is_empty());
     let email = || properties.emails.iter().find_map(|email| email.address.as_deref()).map(fold);
     Incoming {
-        key: uid.as_deref().map_or_else(|| format!("sha256:{}", hex(&contact)), key),
+        key: uid.as_deref().map_or_else(|| format!("sha256:{}", secret::hex(&contact)), key),
         id: uid.as_deref().and_then(|uid| parse_id(&uid_key(uid))),
         email: if matching.by_email && uid.is_none() { email() } else { None },
         uid,
@@ -82,15 +83,6 @@ pub fn group(uid: Option<String>, name: &str, card: String) -> IncomingGroup {
         None => card,
     };
     IncomingGroup { uid, text }
-}
-
-/// Bytes in hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// Hashes values with their names, so that a new property does not change the hashes of contacts without it.

@@ -12,11 +12,11 @@ use crate::domain::import::{Effect, ImportProgress, ImportSource, Imported, Inco
 use crate::formats::detect::Detected;
 use crate::formats::report::Report;
 use crate::store::Store;
-use crate::transfer::reading::{self, ByteSource, ContactGroup, How, ReadPart, ReadRecord};
-use crate::transfer::told::Totals;
+use crate::transfer::output::Totals;
+use crate::transfer::reading::{self, ByteSource, ContactGroup, ReadPart, ReadRecord, ReadingSettings};
 
 /// How long a contact waits for others in its commit, and the maximum size of a commit in bytes.
-const PATIENCE: Duration = Duration::from_secs(1);
+const MAX_WAIT: Duration = Duration::from_secs(1);
 const MAX_BYTES: usize = 4 << 20;
 
 /// The parameters of an import.
@@ -35,13 +35,13 @@ pub struct ImportJob {
     /// Skips what an interrupted import of the same file has read.
     pub resume: bool,
     /// How the file is read.
-    pub how: How,
+    pub settings: ReadingSettings,
 }
 
 impl ImportJob {
     /// An import of a whole file into the default folder.
-    pub fn new(mailbox: i64, name: String, how: How) -> Self {
-        Self { mailbox, folder: None, name, size: None, dry_run: false, resume: false, how }
+    pub fn new(mailbox: i64, name: String, settings: ReadingSettings) -> Self {
+        Self { mailbox, folder: None, name, size: None, dry_run: false, resume: false, settings }
     }
 }
 
@@ -71,13 +71,13 @@ pub async fn run(
     file: ByteSource,
     listener: &mut impl ImportListener,
 ) -> Result<Totals, Error> {
-    let mut parts = reading::begin(file, job.how.clone())?;
+    let mut parts = reading::begin(file, job.settings.clone())?;
     let (head, detected, preface) = match parts.recv().await {
         Some(ReadPart::Head { head, detected, preface }) => (head, detected, preface),
         Some(ReadPart::Failed(error)) => return Err(error),
         _ => return Err(Error::internal("the file was not read")),
     };
-    let run = if job.dry_run { None } else { Some(entered(store, &job, head, &detected).await?) };
+    let run = if job.dry_run { None } else { Some(begin_or_continue(store, &job, head, &detected).await?) };
     listener.begins(run.as_ref(), preface).await?;
     let passed = run.as_ref().map_or(0, |run| run.records);
     let progress = ImportProgress { records: 0, bytes: 0, refused: 0, is_finished: false };
@@ -100,7 +100,7 @@ pub async fn run(
 }
 
 /// The import that is continued, or a new one.
-async fn entered(store: &Store, job: &ImportJob, head: String, detected: &Detected) -> Result<Run, Error> {
+async fn begin_or_continue(store: &Store, job: &ImportJob, head: String, detected: &Detected) -> Result<Run, Error> {
     if job.resume
         && let Some(run) = store.broken_off_import(job.mailbox, job.size, &head).await?
     {
@@ -137,11 +137,11 @@ impl Importing<'_> {
             let next = match since {
                 // Waiting contacts are committed when their time is over, even if no more come.
                 Some(since) => {
-                    let rest = PATIENCE.saturating_sub(since.elapsed());
+                    let rest = MAX_WAIT.saturating_sub(since.elapsed());
                     if let Ok(next) = tokio::time::timeout(rest, parts.recv()).await {
                         next
                     } else {
-                        self.settle(listener).await?;
+                        self.commit_waiting(listener).await?;
                         parts.recv().await
                     }
                 }
@@ -153,19 +153,19 @@ impl Importing<'_> {
                         self.take(record);
                         if self.contacts == MAX_BATCH || self.size >= MAX_BYTES || self.waiting.len() >= 2 * MAX_BATCH {
                             self.progress.bytes = bytes;
-                            self.settle(listener).await?;
+                            self.commit_waiting(listener).await?;
                         }
                     }
                     self.progress.bytes = bytes;
                 }
                 Some(ReadPart::End { groups, notes }) => {
-                    self.settle(listener).await?;
+                    self.commit_waiting(listener).await?;
                     self.totals.report.notes = notes;
                     self.add_groups(groups).await?;
                     return self.finish().await;
                 }
                 Some(ReadPart::Failed(error)) => {
-                    self.settle(listener).await?;
+                    self.commit_waiting(listener).await?;
                     return Err(error);
                 }
                 Some(ReadPart::Head { .. }) => return Err(Error::internal("the file began twice")),
@@ -186,7 +186,7 @@ impl Importing<'_> {
     }
 
     /// Commits waiting contacts, and reports them.
-    async fn settle(&mut self, listener: &mut impl ImportListener) -> Result<(), Error> {
+    async fn commit_waiting(&mut self, listener: &mut impl ImportListener) -> Result<(), Error> {
         if self.waiting.is_empty() {
             return Ok(());
         }
@@ -197,23 +197,23 @@ impl Importing<'_> {
         let progress = ImportProgress { refused, ..self.progress };
         let done = match self.run {
             Some(run) => self.store.import(self.mailbox, run, contacts, progress).await?,
-            None => self.look(&contacts).await?,
+            None => self.preview(&contacts).await?,
         };
         let settled = records.iter_mut().filter(|record| record.line.is_contact()).zip(done);
-        settled.for_each(|(record, done)| record.line.settle(done));
+        settled.for_each(|(record, done)| record.line.set_imported(done));
         for record in &records {
             record.line.count(&mut self.totals.report);
         }
         listener.settled(&records, progress).await
     }
 
-    /// What would be done with contacts. If the file has a contact twice, the second is compared with the first.
-    async fn look(&mut self, contacts: &[Incoming]) -> Result<Vec<Imported>, Error> {
+    /// The outcome that contacts would have. If the file has a contact twice, the second is compared with the first.
+    async fn preview(&mut self, contacts: &[Incoming]) -> Result<Vec<Imported>, Error> {
         let mut done = self.store.would_import(self.mailbox, contacts).await?;
         for (contact, done) in contacts.iter().zip(&mut done) {
-            let said = number(&contact.hash);
-            if let Some(before) = self.seen.insert(number(&hash(&contact.key)), said) {
-                done.effect = if before == said { Effect::Unchanged } else { Effect::Updated };
+            let content = number(&contact.hash);
+            if let Some(before) = self.seen.insert(number(&hash(&contact.key)), content) {
+                done.effect = if before == content { Effect::Unchanged } else { Effect::Updated };
             }
         }
         Ok(done)

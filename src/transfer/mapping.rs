@@ -78,7 +78,7 @@ fn cells(header: &str, row: &str) -> Vec<(String, String)> {
 fn google(contact: &Contact) -> Vec<(String, String)> {
     let source = ContactToWrite { contact, card: None, photo: None };
     let mut columns = GoogleColumns::default();
-    columns.see(&source);
+    columns.measure(&source);
     let mut writer = GoogleWriter::new(columns, true);
     cells(&writer.header(), &writer.row(&source))
 }

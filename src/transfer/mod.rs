@@ -8,9 +8,9 @@ pub mod identity;
 pub mod import;
 #[cfg(test)]
 mod mapping;
+pub mod output;
 pub mod reading;
 pub mod seeding;
-pub mod told;
 
 use crate::domain::error::Error;
 use crate::store::{FolderListing, Sorting, Store};

@@ -11,11 +11,12 @@ use tokio::sync::mpsc;
 use crate::clock;
 use crate::domain::error::{Error, Kind};
 use crate::domain::import::{Incoming, IncomingGroup};
+use crate::domain::secret;
 use crate::formats::detect::{Detected, FileFormat, ReadOptions};
 use crate::formats::json::graph::GraphJson;
 use crate::formats::reader::FileReader;
 use crate::transfer::identity::{self, Matching};
-use crate::transfer::told::ReportLine;
+use crate::transfer::output::ReportLine;
 use crate::vcard::record::{FileRecord, GroupRecord, RecordContent};
 
 /// Number of bytes of a file in its hash.
@@ -37,13 +38,13 @@ pub type ByteSource = Box<dyn Read + Send>;
 
 /// How a file is read.
 #[derive(Clone)]
-pub struct How {
+pub struct ReadingSettings {
     /// The user's options.
     pub options: ReadOptions,
     /// Contacts without an identity are found by their first e-mail address.
     pub match_email: bool,
     /// Maximum number of unpacked bytes.
-    pub most: Option<u64>,
+    pub max: Option<u64>,
     /// It must be compressed.
     pub is_gzip: bool,
     /// Whether the bytes of refused records are needed.
@@ -52,10 +53,10 @@ pub struct How {
     pub graph: &'static dyn GraphJson,
 }
 
-impl How {
+impl ReadingSettings {
     /// With these options, and without a limit of size.
     pub fn new(options: ReadOptions, graph: &'static dyn GraphJson) -> Self {
-        Self { options, match_email: false, most: None, is_gzip: false, keeps_refused: false, graph }
+        Self { options, match_email: false, max: None, is_gzip: false, keeps_refused: false, graph }
     }
 }
 
@@ -81,7 +82,7 @@ pub struct ContactGroup {
 
 /// The messages of the thread, in this order: one head, pieces, the end.
 pub enum ReadPart {
-    /// What the file is.
+    /// The detected file.
     Head {
         /// The SHA-256 of its first 64 KiB, in hexadecimal.
         head: String,
@@ -112,10 +113,10 @@ pub enum ReadPart {
 ///
 /// # Errors
 /// [`Error::Unavailable`] if no thread can be started.
-pub fn begin(file: ByteSource, how: How) -> Result<mpsc::Receiver<ReadPart>, Error> {
+pub fn begin(file: ByteSource, settings: ReadingSettings) -> Result<mpsc::Receiver<ReadPart>, Error> {
     let (sender, receiver) = mpsc::channel(WAITING);
     let work = move || {
-        let mut reading = Reading::new(how, sender);
+        let mut reading = Reading::new(settings, sender);
         if let Err(error) = reading.all(file) {
             // The receiver may be gone.
             let _ = reading.sender.blocking_send(ReadPart::Failed(error));
@@ -130,7 +131,7 @@ pub fn begin(file: ByteSource, how: How) -> Result<mpsc::Receiver<ReadPart>, Err
 
 /// The state of the thread.
 struct Reading {
-    how: How,
+    settings: ReadingSettings,
     sender: mpsc::Sender<ReadPart>,
     records: Vec<ReadRecord>,
     size: usize,
@@ -151,12 +152,12 @@ struct Reading {
 struct Unwanted;
 
 impl Reading {
-    fn new(how: How, sender: mpsc::Sender<ReadPart>) -> Self {
-        let matching = Matching { by_email: how.match_email, keeps_photo: false };
+    fn new(settings: ReadingSettings, sender: mpsc::Sender<ReadPart>) -> Self {
+        let matching = Matching { by_email: settings.match_email, keeps_photo: false };
         let (records, groups, aliases, passed_over) = Default::default();
         let (size, bytes, members, card_bytes, name_bytes) = (0, 0, 0, 0, 0);
         Self {
-            how,
+            settings,
             sender,
             records,
             size,
@@ -174,14 +175,14 @@ impl Reading {
     fn all(&mut self, mut file: ByteSource) -> Result<(), Error> {
         let mut head = Vec::new();
         file.by_ref().take(HEAD).read_to_end(&mut head).map_err(failed)?;
-        let hash = identity::hex(&Sha256::digest(&head));
+        let hash = secret::hex(&Sha256::digest(&head));
         let is_gzip = head.starts_with(b"\x1f\x8b");
-        if self.how.is_gzip && !is_gzip {
+        if self.settings.is_gzip && !is_gzip {
             return Err(Error::invalid(Kind::Request, "", "The body is not valid gzip."));
         }
         let file: ByteSource = Box::new(io::Cursor::new(head).chain(file));
         let mut file: ByteSource = if is_gzip { Box::new(MultiGzDecoder::new(file)) } else { file };
-        let mut reader = FileReader::new(self.how.options.clone(), self.how.graph);
+        let mut reader = FileReader::new(self.settings.options.clone(), self.settings.graph);
         let mut chunk = vec![0; CHUNK];
         let mut head = Some(hash);
         loop {
@@ -191,8 +192,8 @@ impl Reading {
                 Err(error) => return Err(failed(error)),
             };
             self.bytes += read as u64;
-            if let Some(most) = self.how.most.filter(|most| self.bytes > *most) {
-                return Err(Error::TooLarge(usize::try_from(most).unwrap_or(usize::MAX)));
+            if let Some(max) = self.settings.max.filter(|max| self.bytes > *max) {
+                return Err(Error::TooLarge(usize::try_from(max).unwrap_or(usize::MAX)));
             }
             if read == 0 {
                 reader.finish();
@@ -278,7 +279,7 @@ impl Reading {
                 self.groups.push(*group);
             }
             RecordContent::Refused(refusal) => {
-                let raw = if self.how.keeps_refused { raw } else { Vec::new() };
+                let raw = if self.settings.keeps_refused { raw } else { Vec::new() };
                 self.size += raw.len();
                 self.records.push(ReadRecord { line: ReportLine::refused(position, refusal), contact: None, raw });
             }

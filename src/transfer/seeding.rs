@@ -7,7 +7,7 @@ use crate::domain::import::MAX_BATCH;
 use crate::seed::Generator;
 use crate::store::Store;
 
-/// Creates the first `count` contacts of a generator. `told` is called with the number of contacts of each commit. Returns their ids.
+/// Creates the first `count` contacts of a generator. `on_progress` is called with the number of contacts of each commit. Returns their ids.
 ///
 /// # Errors
 /// As [`Store::insert_many`]. What was committed before stays.
@@ -16,14 +16,14 @@ pub async fn fill(
     mailbox: i64,
     generator: &Generator,
     count: u64,
-    mut told: impl FnMut(u64),
+    mut on_progress: impl FnMut(u64),
 ) -> Result<Vec<Uuid>, Error> {
     let (mut ids, mut next) = (Vec::new(), 0);
     while next < count {
         let end = count.min(next + MAX_BATCH as u64);
         let new = (next..end).map(|number| (generator.contact(number), generator.photo(number)));
         ids.extend(store.insert_many_with_photos(mailbox, new.collect()).await?);
-        told(end - next);
+        on_progress(end - next);
         next = end;
     }
     Ok(ids)

@@ -7,7 +7,7 @@ use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
 
 /// Maximum number of bytes for the guess.
-const MOST: usize = 64 * 1024;
+const MAX_SAMPLE: usize = 64 * 1024;
 /// Minimum number of bytes for a guess.
 const FEWEST: usize = 16;
 
@@ -27,7 +27,7 @@ impl Default for Fallback {
 }
 
 /// The character set with this label, in any case. `None` for UTF-7 and unknown labels.
-pub fn known(label: &str) -> Option<&'static Encoding> {
+pub fn encoding_for_label(label: &str) -> Option<&'static Encoding> {
     Encoding::for_label(label.trim().trim_matches(['"', '\'']).as_bytes())
 }
 
@@ -73,7 +73,7 @@ impl Survey {
             return;
         }
         self.other += 1;
-        let room = MOST.saturating_sub(self.heard.len());
+        let room = MAX_SAMPLE.saturating_sub(self.heard.len());
         self.heard.extend_from_slice(&bytes[..bytes.len().min(room)]);
         if room > bytes.len() {
             self.heard.push(b'\n');
@@ -108,12 +108,12 @@ mod tests {
         assert_eq!(fallback.decode(b"M\xfcller", None), "Müller");
         assert_eq!(fallback.decode("Müller".as_bytes(), None), "Müller");
         // The bytes win over a wrong label.
-        assert_eq!(fallback.decode(b"M\xfcller", known("UTF-8")), "Müller");
-        assert_eq!(fallback.decode(b"\xcf\xe5\xf2\xf0", known("windows-1251")), "Петр");
-        assert_eq!(fallback.decode(b"\xfb\xfc \x87\x40", known("shift_jis")), "髙 ①");
-        assert_eq!(known("utf-7"), None);
-        assert_eq!(known("X-NOPE"), None);
-        assert_eq!(known("ISO-8859-1").unwrap().name(), "windows-1252");
+        assert_eq!(fallback.decode(b"M\xfcller", encoding_for_label("UTF-8")), "Müller");
+        assert_eq!(fallback.decode(b"\xcf\xe5\xf2\xf0", encoding_for_label("windows-1251")), "Петр");
+        assert_eq!(fallback.decode(b"\xfb\xfc \x87\x40", encoding_for_label("shift_jis")), "髙 ①");
+        assert_eq!(encoding_for_label("utf-7"), None);
+        assert_eq!(encoding_for_label("X-NOPE"), None);
+        assert_eq!(encoding_for_label("ISO-8859-1").unwrap().name(), "windows-1252");
     }
 
     #[test]

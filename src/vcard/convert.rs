@@ -21,7 +21,7 @@ pub fn convert(text: &str, to: Version) -> String {
     }
     let lines = card.lines();
     let line_end = card.line_end();
-    let mut converter = Converter { to, most: preferred(&lines), alternatives: BTreeSet::new() };
+    let mut converter = Converter { to, preferences: preferred(&lines), alternatives: BTreeSet::new() };
     let mut out = String::with_capacity(text.len() + 64);
     let has = |name: &str| lines.iter().any(|line| line.is(name));
     let (has_name, has_shown) = (has("N"), has("FN"));
@@ -50,20 +50,20 @@ pub fn convert(text: &str, to: Version) -> String {
 
 /// The lowest PREF of each property, which is the preferred one in 3.0.
 fn preferred(lines: &[Line<'_>]) -> BTreeMap<String, u32> {
-    let mut most = BTreeMap::new();
+    let mut preferences = BTreeMap::new();
     for line in lines {
         let preference = line.preference();
         if preference <= 100 {
-            let entry = most.entry(line.name.to_ascii_uppercase()).or_insert(preference);
+            let entry = preferences.entry(line.name.to_ascii_uppercase()).or_insert(preference);
             *entry = preference.min(*entry);
         }
     }
-    most
+    preferences
 }
 
 struct Converter {
     to: Version,
-    most: BTreeMap<String, u32>,
+    preferences: BTreeMap<String, u32>,
     /// Names and ALTIDs so far.
     alternatives: BTreeSet<(String, String)>,
 }
@@ -101,14 +101,14 @@ impl Converter {
             name = format!("X-ADDRESSBOOKSERVER-{upper}");
         }
         let mut head = String::new();
-        let is_most = self.most.get(&upper).is_some_and(|most| *most == line.preference());
+        let is_preferred = self.preferences.get(&upper).is_some_and(|preferences| *preferences == line.preference());
         let data = if BINARY.contains(&upper.as_str()) { data_uri(line.value) } else { None };
         let number = (upper == "TEL").then(|| number(line.value)).filter(|number| number != line.value);
         let day = if is_date(&upper) { long_date(line) } else { None };
         for param in line.params() {
-            Self::param_v3(&upper, &param, is_most, data.is_some() || number.is_some(), &mut head);
+            Self::param_v3(&upper, &param, is_preferred, data.is_some() || number.is_some(), &mut head);
         }
-        if is_most && !line.has_type("PREF") {
+        if is_preferred && !line.has_type("PREF") {
             head.push_str(";TYPE=pref");
         }
         if upper == "EMAIL" && !line.has_type("INTERNET") {
@@ -132,13 +132,17 @@ impl Converter {
         Some(format!("{name}{head}:{value}"))
     }
 
-    fn param_v3(name: &str, param: &Param<'_>, is_most: bool, as_text: bool, head: &mut String) {
+    fn param_v3(name: &str, param: &Param<'_>, is_preferred: bool, as_text: bool, head: &mut String) {
         let is = |name: &str| param.name.eq_ignore_ascii_case(name);
         let value_is = |value: &str| is("VALUE") && param.raw.eq_ignore_ascii_case(value);
         let ours = param.name.get(..10).is_some_and(|name| name.eq_ignore_ascii_case("X-CONTACTD"));
         let quoted = param.raw.contains('"') && param.raw.contains([';', ':']) && !ours;
         let dated = is_date(name) && (value_is("date-and-or-time") || value_is("date"));
-        if is("JSCOMPS") || quoted || dated || (is("PREF") && is_most) || (as_text && (is("VALUE") || is("MEDIATYPE")))
+        if is("JSCOMPS")
+            || quoted
+            || dated
+            || (is("PREF") && is_preferred)
+            || (as_text && (is("VALUE") || is("MEDIATYPE")))
         {
             return;
         }

@@ -89,9 +89,9 @@ fn instant(day: NaiveDate, time: &str) -> Option<Option<String>> {
     Some(Some(text))
 }
 
-/// What a card shows of a birthday: the day in its own offset, and whether it has a time other than midnight and 11:59
+/// A birthday as a card shows it: the day in its own offset, and whether it has a time other than midnight and 11:59
 /// UTC. `None` if it is not a DateTimeOffset.
-pub fn shown(birthday: &str) -> Option<(NaiveDate, bool)> {
+pub fn shown_day(birthday: &str) -> Option<(NaiveDate, bool)> {
     let day = date::date(birthday.get(..10)?)?;
     let instant = date::instant(birthday)?;
     let local = birthday.get(11..16)?;
@@ -164,7 +164,7 @@ mod tests {
             ("1996-04-15T20:12:43+04:00", Some((day("1996-04-15"), true))),
             ("1974-07-22", None),
         ] {
-            assert_eq!(shown(text), expected, "{text}");
+            assert_eq!(shown_day(text), expected, "{text}");
         }
     }
 }

@@ -6,7 +6,7 @@ pub fn word(label: &str) -> String {
 }
 
 /// A label as a person reads it: without Apple's `_$!<…>!$_`, trimmed.
-pub fn shown(label: &str) -> &str {
+pub fn readable(label: &str) -> &str {
     let label = label.trim();
     label.strip_prefix("_$!<").and_then(|label| label.strip_suffix(">!$_")).unwrap_or(label)
 }
@@ -20,7 +20,7 @@ pub struct LabelledType {
     pub partial: bool,
 }
 
-const fn whole(kind: &'static str) -> LabelledType {
+const fn exact(kind: &'static str) -> LabelledType {
     LabelledType { kind, partial: false }
 }
 
@@ -31,16 +31,16 @@ const fn partial(kind: &'static str) -> LabelledType {
 /// The type of a phone by its label, if the label is known.
 fn phone_label(label: &str) -> Option<LabelledType> {
     Some(match word(label).as_str() {
-        "home" => whole("home"),
-        "work" | "business" => whole("business"),
-        "mobile" | "iphone" | "cell" => whole("mobile"),
-        "other" => whole("other"),
-        "assistant" | "assistantphone" => whole("assistant"),
-        "radio" => whole("radio"),
-        "homefax" => whole("homeFax"),
-        "workfax" | "businessfax" => whole("businessFax"),
-        "otherfax" => whole("otherFax"),
-        "pager" => whole("pager"),
+        "home" => exact("home"),
+        "work" | "business" => exact("business"),
+        "mobile" | "iphone" | "cell" => exact("mobile"),
+        "other" => exact("other"),
+        "assistant" | "assistantphone" => exact("assistant"),
+        "radio" => exact("radio"),
+        "homefax" => exact("homeFax"),
+        "workfax" | "businessfax" => exact("businessFax"),
+        "otherfax" => exact("otherFax"),
+        "pager" => exact("pager"),
         _ => return None,
     })
 }
@@ -87,7 +87,7 @@ enum PhoneWord {
 
 /// The type of a phone by its types and its label.
 pub fn phone<'a>(types: impl Iterator<Item = &'a str>, label: Option<&str>) -> LabelledType {
-    let label = label.filter(|label| !shown(label).is_empty());
+    let label = label.filter(|label| !readable(label).is_empty());
     if let Some(kind) = label.and_then(phone_label) {
         return kind;
     }
@@ -102,13 +102,13 @@ pub fn phone<'a>(types: impl Iterator<Item = &'a str>, label: Option<&str>) -> L
         _ => None,
     });
     let kind = if has(PhoneWord::Fax) {
-        whole(if has(PhoneWord::Home) { "homeFax" } else { place.map_or("otherFax", |_| "businessFax") })
+        exact(if has(PhoneWord::Home) { "homeFax" } else { place.map_or("otherFax", |_| "businessFax") })
     } else if let Some((_, kind)) = device.max_by_key(|(rank, _)| *rank) {
-        whole(kind)
+        exact(kind)
     } else if has(PhoneWord::Special) {
         partial("other")
     } else if let Some(place) = place {
-        whole(place)
+        exact(place)
     } else {
         LabelledType { kind: "other", partial: has(PhoneWord::Unknown) }
     };
@@ -117,10 +117,10 @@ pub fn phone<'a>(types: impl Iterator<Item = &'a str>, label: Option<&str>) -> L
 
 /// The type of an e-mail address, and its label if that is not a known word.
 pub fn email<'a>(types: impl Iterator<Item = &'a str>, label: Option<&str>) -> (Option<LabelledType>, Option<String>) {
-    if let Some(label) = label.filter(|label| !shown(label).is_empty()) {
+    if let Some(label) = label.filter(|label| !readable(label).is_empty()) {
         return match email_label(label) {
-            Some(kind) => (Some(whole(kind)), None),
-            None => (Some(whole("other")), Some(shown(label).to_owned())),
+            Some(kind) => (Some(exact(kind)), None),
+            None => (Some(exact("other")), Some(readable(label).to_owned())),
         };
     }
     let mut types = types;
@@ -129,7 +129,7 @@ pub fn email<'a>(types: impl Iterator<Item = &'a str>, label: Option<&str>) -> (
             .into_iter()
             .find_map(|(name, known)| kind.eq_ignore_ascii_case(name).then_some(known))
     });
-    (kind.map(whole), None)
+    (kind.map(exact), None)
 }
 
 /// The type of an e-mail address by a known label.
@@ -145,14 +145,14 @@ fn email_label(label: &str) -> Option<&'static str> {
 
 /// The type of a postal address.
 pub fn address<'a>(types: impl Iterator<Item = &'a str>, label: Option<&str>) -> LabelledType {
-    if let Some(label) = label.filter(|label| !shown(label).is_empty()) {
-        return address_label(label).map_or(partial("other"), whole);
+    if let Some(label) = label.filter(|label| !readable(label).is_empty()) {
+        return address_label(label).map_or(partial("other"), exact);
     }
     let mut unknown = false;
     for kind in types {
         match kind {
-            kind if kind.eq_ignore_ascii_case("HOME") => return whole("home"),
-            kind if kind.eq_ignore_ascii_case("WORK") => return whole("business"),
+            kind if kind.eq_ignore_ascii_case("HOME") => return exact("home"),
+            kind if kind.eq_ignore_ascii_case("WORK") => return exact("business"),
             kind => {
                 let known = ["DOM", "INTL", "POSTAL", "PARCEL", "PREF", "OTHER"];
                 unknown |= !known.iter().any(|known| kind.eq_ignore_ascii_case(known));
@@ -174,10 +174,10 @@ pub fn address_label(label: &str) -> Option<&'static str> {
 
 /// The type of a web address, and its label if that is not a known word.
 pub fn website<'a>(types: impl Iterator<Item = &'a str>, label: Option<&str>) -> (&'static str, Option<String>) {
-    if let Some(label) = label.filter(|label| !shown(label).is_empty()) {
+    if let Some(label) = label.filter(|label| !readable(label).is_empty()) {
         return match website_label(label) {
             Some(kind) => (kind, None),
-            None => ("other", Some(shown(label).to_owned())),
+            None => ("other", Some(readable(label).to_owned())),
         };
     }
     let mut kinds = types.filter_map(|kind| {
@@ -236,24 +236,24 @@ mod tests {
     #[test]
     fn a_phone_has_the_type_of_its_device_first() {
         for (types, label, kind) in [
-            ("WORK,CELL", None, whole("mobile")),
-            ("work,fax", None, whole("businessFax")),
-            ("HOME,WORK,FAX", None, whole("homeFax")),
-            ("FAX", None, whole("otherFax")),
-            ("PAGER,VOICE", None, whole("pager")),
-            ("WORK,HOME", None, whole("business")),
-            ("HOME,WORK", None, whole("home")),
-            ("IPHONE,pref", None, whole("mobile")),
+            ("WORK,CELL", None, exact("mobile")),
+            ("work,fax", None, exact("businessFax")),
+            ("HOME,WORK,FAX", None, exact("homeFax")),
+            ("FAX", None, exact("otherFax")),
+            ("PAGER,VOICE", None, exact("pager")),
+            ("WORK,HOME", None, exact("business")),
+            ("HOME,WORK", None, exact("home")),
+            ("IPHONE,pref", None, exact("mobile")),
             ("MAIN", None, partial("other")),
             ("CAR", None, partial("other")),
             ("X-Ferienhaus", None, partial("other")),
-            ("X-Ferienhaus,HOME", None, whole("home")),
-            ("", None, whole("other")),
-            ("VOICE", Some(""), whole("other")),
-            ("VOICE", Some("_$!<AssistantPhone>!$_"), whole("assistant")),
-            ("CELL", Some("_$!<Work>!$_"), whole("business")),
-            ("", Some("Home Fax"), whole("homeFax")),
-            ("", Some("home-fax"), whole("homeFax")),
+            ("X-Ferienhaus,HOME", None, exact("home")),
+            ("", None, exact("other")),
+            ("VOICE", Some(""), exact("other")),
+            ("VOICE", Some("_$!<AssistantPhone>!$_"), exact("assistant")),
+            ("CELL", Some("_$!<Work>!$_"), exact("business")),
+            ("", Some("Home Fax"), exact("homeFax")),
+            ("", Some("home-fax"), exact("homeFax")),
             ("", Some("Ferienhaus"), partial("other")),
             ("CELL", Some("Ferienhaus"), partial("mobile")),
         ] {
@@ -265,13 +265,13 @@ mod tests {
     #[test]
     fn a_label_is_a_type_or_a_text() {
         let none = std::iter::empty::<&str>;
-        assert_eq!(email(none(), Some("_$!<Home>!$_")), (Some(whole("personal")), None));
+        assert_eq!(email(none(), Some("_$!<Home>!$_")), (Some(exact("personal")), None));
         assert_eq!(email(["INTERNET"].into_iter(), None), (None, None));
-        assert_eq!(email(["internet", "home"].into_iter(), None), (Some(whole("personal")), None));
-        assert_eq!(email(none(), Some(" Verein ")), (Some(whole("other")), Some("Verein".into())));
+        assert_eq!(email(["internet", "home"].into_iter(), None), (Some(exact("personal")), None));
+        assert_eq!(email(none(), Some(" Verein ")), (Some(exact("other")), Some("Verein".into())));
         assert_eq!(website(none(), Some("_$!<HomePage>!$_")), ("home", None));
         assert_eq!(website(none(), Some("Shop")), ("other", Some("Shop".into())));
         assert_eq!(address(["HOME"].into_iter(), Some("Summer house")), partial("other"));
-        assert_eq!(address(["dom", "WORK"].into_iter(), None), whole("business"));
+        assert_eq!(address(["dom", "WORK"].into_iter(), None), exact("business"));
     }
 }

@@ -43,7 +43,7 @@ impl<'a> Line<'a> {
     }
 
     /// The line as it was.
-    pub fn whole(&self) -> String {
+    pub fn as_written(&self) -> String {
         let group = self.group.map_or_else(String::new, |group| format!("{group}."));
         let separator = if self.head.is_empty() { "" } else { ";" };
         format!("{group}{}{separator}{}:{}", self.name, self.head, self.value)
@@ -82,6 +82,11 @@ impl<'a> Line<'a> {
     /// Whether it has this type, in any case.
     pub fn has_type(&self, kind: &str) -> bool {
         self.types().any(|one| one.eq_ignore_ascii_case(kind))
+    }
+
+    /// Whether its value is a text although the property usually has another type.
+    pub(crate) fn is_text(&self) -> bool {
+        !self.head.is_empty() && self.param("VALUE").is_some_and(|value| value.eq_ignore_ascii_case("text"))
     }
 
     /// The preference of the line: 1 is the highest, 101 means none.

@@ -1,4 +1,4 @@
-//! What a PUT of a card changes of its contact: only what the card showed before and says differently now. Properties
+//! The changes that a PUT of a card makes to its contact: only values that the card showed before and that are different now. Properties
 //! that no card shows stay, and so does a value that the card replaces by one above a limit: that stays in the card only
 //! (docs/carddav.md).
 
@@ -10,7 +10,7 @@ use crate::vcard::read::{CardOrigin, FromLine, Projection};
 use crate::vcard::write::{self, Class, NewLine};
 use crate::vcard::{Audience, Version, text};
 
-/// What a PUT changes.
+/// The changes of a PUT.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Put {
     /// The properties that change.
@@ -31,7 +31,7 @@ pub fn read_card(card: &str) -> Projection {
     Projection::of(&CardText::parse(card).lines(), CardOrigin::CardDav)
 }
 
-/// What a PUT of `body` changes of a contact. `shown` is the card that a GET in the body's version returns now.
+/// The changes that a PUT of `body` makes to a contact. `shown` is the card that a GET in the body's version returns now.
 pub fn put(current: &Properties, shown: &str, body: &str) -> Put {
     let (then, now) = (read_card(shown), read_card(body));
     let mut put = Put::default();
@@ -93,7 +93,7 @@ fn collections(current: &Properties, then: &Projection, now: &Projection, patch:
                 &current.$collection,
                 (&then.$collection, then.over.$collection),
                 (&now.$collection, now.over.$collection),
-                |row| first(said($line(row, Version::V3, Audience::CardDav))?.$collection),
+                |row| first(read_line($line(row, Version::V3, Audience::CardDav))?.$collection),
                 $key,
                 $change,
             )
@@ -122,14 +122,14 @@ fn collections(current: &Properties, then: &Projection, now: &Projection, patch:
     patch.categories = texts!(categories, Class::Categories);
 }
 
-/// What a card shows of a text entry.
+/// A text entry as a card shows it.
 fn text_shown(class: Class, row: &str) -> Option<String> {
     let line = match class {
         Class::ImAddresses => write::entries::im_line(row, Audience::CardDav),
         Class::Children => write::entries::related_line(class, row, Version::V3, Audience::CardDav),
         _ => write::entries::categories_line(&[row], Audience::CardDav)?,
     };
-    let said = said(Some(line))?;
+    let said = read_line(Some(line))?;
     first(match class {
         Class::ImAddresses => said.im_addresses,
         Class::Children => said.children,
@@ -138,7 +138,7 @@ fn text_shown(class: Class, row: &str) -> Option<String> {
 }
 
 /// The content of a line in our form.
-fn said(line: Option<NewLine>) -> Option<Projection> {
+fn read_line(line: Option<NewLine>) -> Option<Projection> {
     let line = line?;
     let group = if line.label.is_some() { "g." } else { "" };
     let texts = [
@@ -222,14 +222,14 @@ fn merged<T: Clone + PartialEq>(
         });
     }
     // Two rows with the same text are one entry in a card. The second row stays as long as the first.
-    let twin = |i: usize| row_free[i] && now.iter().any(|now| shown[i].as_ref() == Some(&now.value));
+    let duplicate = |i: usize| row_free[i] && now.iter().any(|now| shown[i].as_ref() == Some(&now.value));
     let mut room = over.min(MAX_ENTRIES.saturating_sub(rows.len()));
     let mut stays = |i: usize| {
         let is = room > 0 && !taken.contains(&i);
         room -= usize::from(is);
         is
     };
-    let kept = (0..current.len()).filter(|i| shown[*i].is_none() || twin(*i) || stays(*i));
+    let kept = (0..current.len()).filter(|i| shown[*i].is_none() || duplicate(*i) || stays(*i));
     rows.extend(kept.map(|i| current[i].clone()));
     // Only the order differs, because rows that stay stand at the end.
     if over > 0 && rows.len() == current.len() && current.iter().all(|row| rows.contains(row)) {

@@ -19,7 +19,7 @@ pub struct Position {
 pub struct PropertyOutcome {
     /// The name.
     pub name: String,
-    /// What became of it.
+    /// Its outcome.
     pub fate: Fate,
 }
 
@@ -64,7 +64,7 @@ pub struct Record {
     pub uid: Option<String>,
     /// Another name by which a group of the same file refers to it: the `dn` of LDIF. It is not an identity.
     pub alias: Option<String>,
-    /// What became of each property, in the record's order.
+    /// The outcome of each property, in the record's order.
     pub outcomes: Vec<PropertyOutcome>,
     /// The card to store with the contact: vCard 3.0 or 4.0 as UTF-8 with CRLF, including the photo. `None` if the
     /// record was not a card and nothing is kept aside.
@@ -84,7 +84,7 @@ pub struct GroupRecord {
     pub uid: Option<String>,
     /// The card, as in [`Record`].
     pub card: Option<String>,
-    /// What became of each property.
+    /// The outcome of each property.
     pub outcomes: Vec<PropertyOutcome>,
 }
 
@@ -116,6 +116,6 @@ pub struct FileRecord {
     pub position: Position,
     /// Its bytes in the file.
     pub raw: Vec<u8>,
-    /// What it is.
+    /// Its content.
     pub found: RecordContent,
 }

@@ -30,7 +30,7 @@ pub fn render(
     audience: Audience,
 ) -> String {
     let Some(kept) = kept else { return write(shown, asked.unwrap_or(Version::V3), audience) };
-    let says_more = audience == Audience::Export && says_more(shown);
+    let says_more = audience == Audience::Export && has_file_properties(shown);
     let text = if kept.contact_current && kept.photo_current && !says_more {
         Cow::Borrowed(kept.text)
     } else {
@@ -43,7 +43,7 @@ pub fn render(
 }
 
 /// Whether a contact has properties that only files show.
-fn says_more(shown: &CardContent<'_>) -> bool {
+fn has_file_properties(shown: &CardContent<'_>) -> bool {
     let properties = shown.properties;
     let text = |text| properties.text(text).is_some_and(|text| !text.is_empty());
     [Text::Initials, Text::OfficeLocation, Text::FileAs, Text::Gender].into_iter().any(text)

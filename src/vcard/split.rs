@@ -10,7 +10,7 @@ use crate::vcard::record::Position;
 /// Largest card, in bytes of UTF-8. A larger one is refused as `too large`.
 pub const MAX_CARD: usize = 8 * 1024 * 1024;
 /// The bytes of a file that are examined to decide its line ends and its encoding.
-const LOOK: usize = 64 * 1024;
+const SAMPLE: usize = 64 * 1024;
 
 /// How a card ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,7 +95,7 @@ impl Cards {
             return;
         }
         self.look.extend_from_slice(chunk);
-        if self.look.len() >= LOOK {
+        if self.look.len() >= SAMPLE {
             self.decide();
         }
     }
@@ -137,9 +137,9 @@ impl Cards {
             _ => None,
         };
         // A single LF in a file with CRs is an accident, and so is a single CR in a file with LFs.
-        let lone = look.windows(2).filter(|two| two[0] == b'\r' && two[1] != b'\n').count();
-        let lone = lone + usize::from(look.last() == Some(&b'\r'));
-        let cr = lone >= look.split(|byte| *byte == b'\n').count();
+        let bare_crs = look.windows(2).filter(|two| two[0] == b'\r' && two[1] != b'\n').count();
+        let bare_crs = bare_crs + usize::from(look.last() == Some(&b'\r'));
+        let cr = bare_crs >= look.split(|byte| *byte == b'\n').count();
         let decoder = encoding.map(encoding_rs::Encoding::new_decoder_without_bom_handling);
         self.form = Some(TextForm { name, decoder, cr, after_cr: false });
         self.decode(&look[skip..], false);

@@ -27,9 +27,9 @@ pub(crate) fn unescape_by(raw: &str, meaning: impl Fn(char) -> Option<char>) -> 
     while let Some((before, after)) = rest.split_once('\\') {
         text.push_str(before);
         let mut chars = after.chars();
-        let meant = chars.next().and_then(&meaning);
-        text.push(meant.unwrap_or('\\'));
-        rest = if meant.is_some() { chars.as_str() } else { after };
+        let replacement = chars.next().and_then(&meaning);
+        text.push(replacement.unwrap_or('\\'));
+        rest = if replacement.is_some() { chars.as_str() } else { after };
     }
     text.push_str(rest);
     Cow::Owned(text)
@@ -108,7 +108,7 @@ pub enum Tidy {
 }
 
 /// Whether a character is removed from a text: a control character except a line break or a tab, or a byte order mark.
-fn goes(c: char) -> bool {
+fn is_removed(c: char) -> bool {
     (c.is_control() && c != '\n' && c != '\t') || c == '\u{feff}'
 }
 
@@ -123,7 +123,7 @@ pub fn one_line(text: Cow<'_, str>, tidy: Tidy) -> String {
     }
     let mut line = String::with_capacity(text.len());
     let mut in_break = false;
-    for c in text.chars().filter(|c| *c == '\r' || !goes(*c)) {
+    for c in text.chars().filter(|c| *c == '\r' || !is_removed(*c)) {
         let breaks = matches!(c, '\n' | '\r' | '\t');
         if !breaks {
             line.push(c);
@@ -140,7 +140,7 @@ pub fn many_lines(text: Cow<'_, str>, tidy: Tidy) -> String {
     if tidy == Tidy::No {
         return text.into_owned();
     }
-    if !text.contains(|c: char| goes(c)) {
+    if !text.contains(|c: char| is_removed(c)) {
         let trimmed = text.trim();
         return if trimmed.len() == text.len() { text.into_owned() } else { trimmed.to_owned() };
     }
@@ -150,7 +150,7 @@ pub fn many_lines(text: Cow<'_, str>, tidy: Tidy) -> String {
         match c {
             '\r' if chars.peek() == Some(&'\n') => {}
             '\r' => lines.push('\n'),
-            c if goes(c) => {}
+            c if is_removed(c) => {}
             c => lines.push(c),
         }
     }

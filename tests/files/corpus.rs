@@ -103,7 +103,7 @@ pub fn contact(record: &Record, categories: &[&str]) -> Contact {
 
 /// The contact as a shape shows it, without what the server adds.
 fn shown(contact: &Contact, shape: Shape) -> Value {
-    let shown = ContactJson { contact, shape, select: None, context: None, within: None, annotated: false };
+    let shown = ContactJson { contact, shape, select: None, context: None, context_prefix: None, annotated: false };
     let mut shown = serde_json::to_value(shown).unwrap();
     for added in ["id", "createdDateTime", "lastModifiedDateTime", "changeKey", "parentFolderId"] {
         shown.as_object_mut().unwrap().remove(added);

@@ -5,7 +5,7 @@ use std::io::Cursor;
 use contactd::formats::aside;
 use contactd::formats::detect::ReadOptions;
 use contactd::graph::json::contact::file::GraphFile;
-use contactd::transfer::reading::{self, How, ReadPart};
+use contactd::transfer::reading::{self, ReadPart, ReadingSettings};
 use contactd::vcard::record::{Fate, FileRecord, Record, RecordContent};
 use serde_json::json;
 
@@ -61,7 +61,7 @@ fn groups_with_more_than_16_mib_of_names_are_skipped_and_reported() {
         format!("BEGIN:VCARD\r\nVERSION:3.0\r\nFN:g{i}\r\nX-ADDRESSBOOKSERVER-KIND:group\r\n{member}END:VCARD\r\n")
     };
     let file: String = (0..20).map(group).collect();
-    let how = How::new(ReadOptions::default(), &GraphFile);
+    let how = ReadingSettings::new(ReadOptions::default(), &GraphFile);
     let mut parts = reading::begin(Box::new(Cursor::new(file)), how).unwrap();
     let (groups, notes) = loop {
         if let ReadPart::End { groups, notes } = parts.blocking_recv().unwrap() {

@@ -281,7 +281,7 @@ fn graph_json_brings_every_property_back_exactly() {
 fn google(contacts: &[ContactToWrite<'_>]) -> (String, LeftOut) {
     let mut columns = GoogleColumns::default();
     for source in contacts {
-        columns.see(source);
+        columns.measure(source);
     }
     let mut writer = GoogleWriter::new(columns, true);
     let mut file = writer.header();

@@ -97,9 +97,9 @@ impl TreeBuilder {
         }
         self.elements += 1;
         let is_list = self.open.first().is_some_and(|root| root.is(super::CARDDAV, "addressbook-multiget"));
-        let most = if is_list { MAX_LISTED } else { MAX_ELEMENTS };
-        if self.elements > most {
-            return Err(refused(&format!("The XML has more than {most} elements.")));
+        let max = if is_list { MAX_LISTED } else { MAX_ELEMENTS };
+        if self.elements > max {
+            return Err(refused(&format!("The XML has more than {max} elements.")));
         }
         if self.open.len() >= MAX_DEPTH {
             return Err(refused(&format!("The XML is more than {MAX_DEPTH} elements deep.")));

@@ -73,7 +73,7 @@ pub(crate) fn empty(out: &mut String, name: &XmlName) {
 }
 
 /// Appends an element around content that is XML already.
-pub(crate) fn around(out: &mut String, name: &XmlName, content: &str) {
+pub(crate) fn element(out: &mut String, name: &XmlName, content: &str) {
     if content.is_empty() {
         return empty(out, name);
     }
@@ -86,7 +86,7 @@ pub(crate) fn around(out: &mut String, name: &XmlName, content: &str) {
 }
 
 /// An element as text that is valid anywhere: it declares all its namespaces.
-pub(crate) fn whole(element: &XmlElement) -> String {
+pub(crate) fn standalone(element: &XmlElement) -> String {
     let mut out = String::new();
     let mut spaces = Vec::new();
     put(&mut out, element, &mut spaces, true);
@@ -175,7 +175,7 @@ mod tests {
         let body =
             "<a xmlns='x' xmlns:p='y'><p:b p:c='\"&#10;' xml:lang='de' d='e'>]]&gt;&#13;<f xmlns=''/></p:b> t</a>";
         let element = read(body.as_bytes()).unwrap();
-        let out = whole(&element);
+        let out = standalone(&element);
         assert_eq!(read(out.as_bytes()).unwrap(), element, "{out}");
     }
 }

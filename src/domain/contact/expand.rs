@@ -1,11 +1,11 @@
-//! What can be expanded with a contact: open extensions and extended properties.
+//! Expansions of a contact: open extensions and extended properties.
 
 use crate::domain::contact::Properties;
 use crate::domain::contact::tags::View;
 use crate::domain::extended::{ExtendedProperty, MultiValue, PropertyId, SingleValue};
 use crate::domain::extension::Extension;
 
-/// Which extensions or extended properties are asked for.
+/// The requested extensions or extended properties.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ExpandSelection {
     /// All.

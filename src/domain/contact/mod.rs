@@ -225,7 +225,7 @@ impl Flag {
     }
 }
 
-/// What a client can set, except the folder.
+/// The properties that a client can set, except the folder.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Properties {
     /// Indexed by [`Text`].
@@ -308,7 +308,7 @@ pub struct Contact {
     pub last_modified_date_time: i64,
     /// The `changeKey` sent by the client that created it, until the next write.
     pub sent_change_key: Option<String>,
-    /// What a client can set.
+    /// The properties that a client can set.
     pub properties: Properties,
     /// Extensions and extended properties, if they were asked for.
     pub expanded: Option<Box<Expanded>>,

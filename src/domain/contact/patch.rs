@@ -1,4 +1,4 @@
-//! What a request changes. A create is a patch on an empty contact, so both take the same path.
+//! The changes of a request. A create is a patch on an empty contact, so both take the same path.
 
 use crate::domain::contact::slots::Slots;
 use crate::domain::contact::tags::{self, View};

@@ -16,7 +16,7 @@ pub struct Cursor {
 /// A row that was shown, and a hash of its sort keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Anchor {
-    /// Its id; nil where the rows are not told apart by a UUID.
+    /// Its id; nil where the rows are not identified by a UUID.
     pub id: Uuid,
     /// Meaningless if no key is cut.
     pub hash: u64,

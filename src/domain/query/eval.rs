@@ -13,8 +13,8 @@ use crate::domain::fold::fold;
 use crate::domain::literal::{DAY, MILLION, is_guid};
 use crate::domain::phone;
 use crate::domain::query::typed::{
-    Arithmetic, Calendar, Cast, Comparison, Condition, EntryList, EntryTable, Find, Id, Key, Moment, NUMBER,
-    NUMBER_KEY, NumberValue, Order, Property, TextValue,
+    Arithmetic, Calendar, Cast, Comparison, Condition, EntryList, EntryTable, Find, Id, Key, NUMBER, NUMBER_KEY,
+    NumberValue, Order, Property, TextValue, TimeProperty,
 };
 
 /// A contact, and the entries that range variables stand for.
@@ -224,16 +224,16 @@ impl<'c> EvaluatedContact<'c> {
     fn number(&self, number: &NumberValue) -> Option<i64> {
         Some(match number {
             NumberValue::Constant(number) => (*number)?,
-            NumberValue::Moment(moment) => {
+            NumberValue::TimeProperty(moment) => {
                 let (contact, p) = (self.contact, &self.contact.properties);
                 let seconds = |micros: i64| micros.div_euclid(MILLION) * MILLION;
                 match moment {
-                    Moment::Created => seconds(contact.created_date_time),
-                    Moment::LastModified => seconds(contact.last_modified_date_time),
-                    Moment::CreatedExactly => contact.created_date_time,
-                    Moment::LastModifiedExactly => contact.last_modified_date_time,
-                    Moment::Birthday => p.birthday.as_deref().and_then(date::instant)?,
-                    Moment::WeddingAnniversary => p.wedding_anniversary.as_deref().and_then(date::day)?,
+                    TimeProperty::Created => seconds(contact.created_date_time),
+                    TimeProperty::LastModified => seconds(contact.last_modified_date_time),
+                    TimeProperty::CreatedExactly => contact.created_date_time,
+                    TimeProperty::LastModifiedExactly => contact.last_modified_date_time,
+                    TimeProperty::Birthday => p.birthday.as_deref().and_then(date::instant)?,
+                    TimeProperty::WeddingAnniversary => p.wedding_anniversary.as_deref().and_then(date::day)?,
                 }
             }
             NumberValue::Cast(cast, depth, table) => {

@@ -72,7 +72,7 @@ pub enum TextValue {
 #[allow(missing_docs, reason = "each is the function of its name")]
 pub enum NumberValue {
     Constant(Option<i64>),
-    Moment(Moment),
+    TimeProperty(TimeProperty),
     /// The value of the range variable's extended property, if it converts.
     Cast(Cast, usize, EntryTable),
     Negate(Box<Self>),
@@ -157,7 +157,7 @@ pub enum Property {
 /// A property that is a day or an instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is the property of its name")]
-pub enum Moment {
+pub enum TimeProperty {
     /// In whole seconds, as shown.
     Created,
     LastModified,
@@ -170,7 +170,7 @@ pub enum Moment {
     WeddingAnniversary,
 }
 
-impl Moment {
+impl TimeProperty {
     /// The variant in microseconds of a time that is shown in seconds.
     #[must_use]
     pub fn exactly(self) -> Self {

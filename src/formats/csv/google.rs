@@ -206,7 +206,7 @@ fn add_emails(draft: &mut Draft, mut emails: Vec<ReadEmail<'_>>) {
     for ReadEmail { email, name, .. } in emails {
         let address = email.address.clone().unwrap_or_default();
         let fate = draft.email(email);
-        draft.took_value(name, &address, fate);
+        draft.record_one_of(name, &address, fate);
     }
 }
 
@@ -262,7 +262,7 @@ fn add_phones(draft: &mut Draft, mut phones: Vec<ReadPhone<'_>>) {
         if let (Fate::Mapped, Some((label, word))) = (fate, rest) {
             draft.keep_silently(label, &word, &number);
         }
-        draft.took_value(name, &number, fate);
+        draft.record_one_of(name, &number, fate);
     }
 }
 
@@ -321,7 +321,7 @@ fn addresses(draft: &mut Draft, label: Option<&NamedCell<'_>>, group: &mut Cells
     let named = matches!(word.to_lowercase().as_str(), "" | "other" | "home" | "work");
     note_label(draft, label, if named { Fate::Mapped } else { Fate::Partial });
     for (_, (name, text)) in parts {
-        draft.took(name, &text, fate);
+        draft.record(name, &text, fate);
     }
     if let Some((_, (name, _))) = formatted {
         draft.note(name, Fate::Mapped);
@@ -352,7 +352,7 @@ fn im(draft: &mut Draft, label: Option<&NamedCell<'_>>, group: &mut CellsOfNumbe
     note_label(draft, service.as_ref(), Fate::Mapped);
     for address in values(&text) {
         let fate = draft.im(&scheme, &address);
-        draft.took_value(name, &address, fate);
+        draft.record_one_of(name, &address, fate);
     }
 }
 
@@ -380,7 +380,7 @@ fn organization(draft: &mut Draft, label: Option<&NamedCell<'_>>, group: &mut Ce
     for (part, text) in parts {
         if let Some((name, value)) = group.take(part) {
             let fate = draft.text(text, &value);
-            draft.took(name, &value, fate);
+            draft.record(name, &value, fate);
         }
     }
 }
@@ -401,7 +401,7 @@ fn relation(draft: &mut Draft, label: Option<&NamedCell<'_>>, group: &mut CellsO
             Some(text) => draft.text(text, &name),
             None => draft.child(&name),
         };
-        draft.took_value(value.0, &name, fate);
+        draft.record_one_of(value.0, &name, fate);
     }
 }
 
@@ -419,7 +419,7 @@ fn website(draft: &mut Draft, label: Option<&NamedCell<'_>>, group: &mut CellsOf
     note_label(draft, label, Fate::Mapped);
     for address in values(&text) {
         let fate = draft.website(kind, &address, shown.clone());
-        draft.took_value(name, &address, fate);
+        draft.record_one_of(name, &address, fate);
     }
 }
 

@@ -69,7 +69,7 @@ impl CsvLayout {
     /// # Errors
     /// [`Unrecognised`] if no program's header is among the first rows.
     pub(crate) fn find(sample: &[u8], options: &ReadOptions) -> Result<Self, Unrecognised> {
-        let given = options.encoding.map(Charset::given);
+        let given = options.encoding.map(Charset::explicit);
         let guess = given.unwrap_or_else(|| Charset::guess(sample));
         let found = best(sample, guess, options);
         let pages = || Charset::PAGES.into_iter().filter(|_| given.is_none());
@@ -260,7 +260,7 @@ fn order(sample: &[u8], found: &HeaderMatch, columns: &[CsvColumn], options: &Re
     }
 }
 
-/// What was found instead of a header.
+/// Describes a file without a known header.
 fn unrecognised(sample: &[u8], charset: Charset) -> Unrecognised {
     let mut separator = b',';
     let mut headers = Vec::new();

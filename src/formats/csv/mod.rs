@@ -89,13 +89,13 @@ impl CsvReader {
                 continue;
             }
             let position = Position { unit: "row", number: self.passed - before, line: row.line };
-            if let Some(found) = self.found(&row) {
+            if let Some(found) = self.read_row(&row) {
                 return Some(FileRecord { position, raw: row.raw, found });
             }
         }
     }
 
-    fn found(&mut self, row: &CsvRow) -> Option<RecordContent> {
+    fn read_row(&mut self, row: &CsvRow) -> Option<RecordContent> {
         let refused =
             |reason, detail: &str| Some(RecordContent::Refused(Refusal { reason, detail: Some(detail.to_owned()) }));
         if row.open {

@@ -49,18 +49,18 @@ impl Simple {
             ColumnTarget::Text(Text::Gender) => gender(draft, column, text),
             ColumnTarget::Text(property) => {
                 let fate = draft.text(property, text);
-                draft.took(column, text, fate);
+                draft.record(column, text, fate);
             }
             ColumnTarget::Email(place, part) => self.email(draft, place, part, column, text),
             ColumnTarget::Phone(kind, partial) => phone(draft, kind, partial, column, text),
             ColumnTarget::Address(kind, part) => self.address(draft, kind, part, column, text),
             ColumnTarget::Website(kind) => {
                 let fate = draft.website(kind, text, None);
-                draft.took(column, text, fate);
+                draft.record(column, text, fate);
             }
             ColumnTarget::Im(scheme) => {
                 let fate = draft.im(scheme, text);
-                draft.took(column, text, fate);
+                draft.record(column, text, fate);
             }
             ColumnTarget::Birthday => day(draft, column, text, order, Draft::birthday),
             ColumnTarget::Anniversary => day(draft, column, text, order, Draft::anniversary),
@@ -136,7 +136,7 @@ impl Simple {
                 }),
             };
             for (column, text) in address.into_iter().chain(name) {
-                draft.took(&column, &text, fate);
+                draft.record(&column, &text, fate);
             }
         }
         let mut addresses = self.addresses.map(Some);
@@ -148,7 +148,7 @@ impl Simple {
             // An address may have only blanks in its cells.
             let fate = draft.address(address);
             for (column, text) in cells {
-                draft.took(&column, &text, fate);
+                draft.record(&column, &text, fate);
             }
         }
         birthday_of_parts(draft, self.birthday);
@@ -164,7 +164,7 @@ fn birthday_of_parts(draft: &mut Draft, parts: [Option<(String, String)>; 3]) {
     };
     let fate = day.map_or(Fate::Aside(None), |day| draft.birthday(&day));
     for (column, text) in parts.into_iter().flatten() {
-        draft.took(&column, &text, fate);
+        draft.record(&column, &text, fate);
     }
 }
 
@@ -172,7 +172,7 @@ fn phone(draft: &mut Draft, kind: &str, partial: bool, column: &str, text: &str)
     match draft.phone(kind, text) {
         // The type does not cover the column's name, so the name is kept.
         Fate::Mapped if partial => draft.keep_rest(column, text, text),
-        fate => draft.took(column, text, fate),
+        fate => draft.record(column, text, fate),
     }
 }
 
@@ -182,14 +182,14 @@ fn gender(draft: &mut Draft, column: &str, text: &str) {
         return draft.note(column, Fate::Ignored(SAYS_NOTHING));
     }
     let fate = draft.text(Text::Gender, tables::gender(&word).unwrap_or(text));
-    draft.took(column, text, fate);
+    draft.record(column, text, fate);
 }
 
 fn day(draft: &mut Draft, column: &str, text: &str, order: DateOrder, set: impl Fn(&mut Draft, &str) -> Fate) {
     match dates::read(text, order) {
         Cell::Day(day) => {
             let fate = set(draft, &day);
-            draft.took(column, text, fate);
+            draft.record(column, text, fate);
         }
         Cell::Nothing => draft.note(column, Fate::Ignored(SAYS_NOTHING)),
         Cell::Unknown => draft.keep(column, text, Some("no date")),
@@ -199,6 +199,6 @@ fn day(draft: &mut Draft, column: &str, text: &str, order: DateOrder, set: impl 
 fn list(draft: &mut Draft, column: &str, text: &str, sign: char, add: impl Fn(&mut Draft, &str) -> Fate) {
     for value in text.split(sign).map(str::trim).filter(|value| !value.is_empty()) {
         let fate = add(draft, value);
-        draft.took_value(column, value, fate);
+        draft.record_one_of(column, value, fate);
     }
 }

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::domain::contact::patch::ContactPatch;
 use crate::domain::contact::{Address, Complex, DateTimeTimeZone, Email, Flag, Phone, Properties, Text, Website};
 use crate::formats::csv::google::fingerprint;
-use crate::formats::draft::{Draft, settle};
+use crate::formats::draft::{Draft, unset_derived_name};
 use crate::formats::jscontact::{OWN, member, text};
 use crate::json::Json;
 use crate::vcard::record::Fate;
@@ -38,7 +38,7 @@ pub(crate) fn address_of(address: &Address) -> String {
 
 /// A property of a contact as JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Own {
+pub(crate) enum OwnProperty {
     Text(Text),
     Birthday,
     Anniversary,
@@ -53,7 +53,7 @@ pub(crate) enum Own {
     Websites,
 }
 
-impl Own {
+impl OwnProperty {
     /// Every property.
     pub(crate) fn all() -> impl Iterator<Item = Self> {
         let others = [
@@ -196,7 +196,7 @@ fn flag_of(value: &Json) -> Option<Flag> {
 }
 
 /// The entry of a property. `of` is its value in the other members of the Card.
-pub(crate) fn prop(own: Own, of: &Json, value: &Json) -> Json {
+pub(crate) fn prop(own: OwnProperty, of: &Json, value: &Json) -> Json {
     Json::Array(vec![
         Json::Text(own.name()),
         Json::Object(vec![("of".to_owned(), Json::Text(hash(of)))]),
@@ -213,14 +213,14 @@ fn hash(value: &Json) -> String {
 /// Maps the entries of `vCardProps`.
 pub(super) fn props(draft: &mut Draft, values: &[Json]) {
     let mut patch = draft.patch.clone();
-    let said = settle(&mut patch).unwrap_or_else(|| ContactPatch::default().into_properties());
+    let said = unset_derived_name(&mut patch).unwrap_or_else(|| ContactPatch::default().into_properties());
     let mut seen = Vec::new();
     for value in values {
         let own = match value {
             Json::Array(parts) => match parts.as_slice() {
-                [Json::Text(name), Json::Object(params), _, Json::Text(json)] => {
-                    Own::all().find(|own| own.name() == name.to_ascii_lowercase()).map(|own| (own, params, json))
-                }
+                [Json::Text(name), Json::Object(params), _, Json::Text(json)] => OwnProperty::all()
+                    .find(|own| own.name() == name.to_ascii_lowercase())
+                    .map(|own| (own, params, json)),
                 _ => None,
             },
             _ => None,

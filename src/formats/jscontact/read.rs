@@ -31,7 +31,7 @@ pub(crate) fn card(members: &CardMembers) -> RecordContent {
     // Our own entries of vCardProps override the other members, so they come last.
     let (props, others): (Vec<_>, Vec<_>) = members.iter().partition(|(name, _)| name == "vCardProps");
     for (name, value) in others.into_iter().chain(props).filter(|(_, value)| !matches!(value, Json::Null)) {
-        take(&mut draft, name, value);
+        map_member(&mut draft, name, value);
     }
     draft.finish()
 }
@@ -61,7 +61,7 @@ fn group(members: &CardMembers) -> RecordContent {
 }
 
 /// Maps a member of the Card.
-fn take(draft: &mut Draft, name: &str, value: &Json) {
+fn map_member(draft: &mut Draft, name: &str, value: &Json) {
     match (name, value) {
         ("uid", Json::Text(_)) => draft.note(name, Fate::Mapped),
         ("@type" | "version" | "updated" | "created" | "prodId", _) => draft.note(name, Fate::Ignored(SAYS_NOTHING)),
@@ -78,7 +78,7 @@ fn take(draft: &mut Draft, name: &str, value: &Json) {
         ("vCardProps", Json::Array(values)) => own::props(draft, values),
         (name, Json::Object(members)) if COLLECTIONS.contains(&name) => {
             for (key, entry) in entries(value) {
-                take_entry(draft, name, key, entry);
+                map_entry(draft, name, key, entry);
             }
             for (key, value) in members.iter().filter(|(_, value)| !matches!(value, Json::Object(_) | Json::Null)) {
                 draft.keep_as(name, &format!("{name}/{key}"), &value.to_string(), None);
@@ -120,7 +120,7 @@ impl MappedEntry {
 }
 
 /// Maps an entry of a collection.
-fn take_entry(draft: &mut Draft, name: &str, key: &str, entry: &CardMembers) {
+fn map_entry(draft: &mut Draft, name: &str, key: &str, entry: &CardMembers) {
     let taken = match name {
         "nicknames" => first_text(draft, Text::NickName, entry, "name"),
         "titles" => title(draft, entry),
@@ -224,7 +224,7 @@ fn number_of(text: &str) -> String {
     let Some(rest) = text.get(..4).filter(|start| start.eq_ignore_ascii_case("tel:")).and(text.get(4..)) else {
         return text.to_owned();
     };
-    let plain = crate::percent::percent_decode(rest, false).unwrap_or_else(|| rest.to_owned());
+    let plain = crate::percent::percent_decode(rest).unwrap_or_else(|| rest.to_owned());
     match plain.split_once(";ext=") {
         Some((number, extension)) => format!("{number} ext. {extension}"),
         None => plain,

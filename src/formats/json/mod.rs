@@ -7,7 +7,7 @@ mod values;
 use std::collections::VecDeque;
 
 use crate::formats::detect::{Detected, FileFormat};
-use crate::formats::draft::{Draft, settle};
+use crate::formats::draft::{Draft, unset_derived_name};
 use crate::formats::jscontact;
 use crate::formats::json::graph::{GraphContact, GraphJson};
 use crate::formats::json::values::{JsonPiece, MAX_VALUE, Values};
@@ -49,7 +49,7 @@ impl JsonReader {
 
     /// Further notes for the report.
     pub(crate) fn notes(&self) -> Vec<String> {
-        let around = String::from_utf8_lossy(self.values.around());
+        let around = String::from_utf8_lossy(self.values.surrounding_bytes());
         let more = around.contains("@odata.nextLink");
         let note = "The file is one page of a list: it has an '@odata.nextLink', and the contacts of the next pages are not in it.";
         more.then(|| note.to_owned()).into_iter().collect()
@@ -135,7 +135,7 @@ impl JsonReader {
                 (fate, _) => draft.note(&name, fate),
             }
         }
-        if settle(&mut draft.patch).is_none() {
+        if unset_derived_name(&mut draft.patch).is_none() {
             return RecordContent::Refused(Refusal { reason: "empty", detail: None });
         }
         draft.finish()

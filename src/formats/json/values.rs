@@ -12,7 +12,7 @@ const MAX_SIGN: usize = 256;
 /// Number of bytes after a list's array that are searched for the address of the next page.
 const MAX_TAIL: usize = 64 << 10;
 /// Number of bytes, beyond the file's size, that may be read a second time to find the next record after a broken one.
-const MAX_AGAIN: u64 = 64 << 20;
+const MAX_REREAD: u64 = 64 << 20;
 
 /// A record's bytes.
 #[derive(Debug, PartialEq, Eq)]
@@ -64,7 +64,7 @@ pub(crate) struct Values {
     /// After a broken record: everything is skipped up to the next record.
     lost: bool,
     pushed: u64,
-    again: u64,
+    reread: u64,
     tail: Vec<u8>,
 }
 
@@ -121,7 +121,7 @@ impl Values {
             sign: if layout == JsonLayout::Items { frequent_sign(&sample[before..]) } else { Vec::new() },
             lost: false,
             pushed: 0,
-            again: 0,
+            reread: 0,
             tail: Vec::new(),
         }
     }
@@ -141,7 +141,7 @@ impl Values {
     }
 
     /// The bytes before and after the array of a list.
-    pub(crate) fn around(&self) -> &[u8] {
+    pub(crate) fn surrounding_bytes(&self) -> &[u8] {
         &self.tail
     }
 
@@ -303,8 +303,8 @@ impl Values {
             return;
         };
         let length = raw.len() - at;
-        self.again += length as u64;
-        if self.again > self.pushed + MAX_AGAIN || self.start < length {
+        self.reread += length as u64;
+        if self.reread > self.pushed + MAX_REREAD || self.start < length {
             return;
         }
         let back = line_ends(&raw[at..]);
@@ -329,9 +329,9 @@ fn frequent_sign(sample: &[u8]) -> Vec<u8> {
     let behind_comma = |(at, pair): (usize, &[u8])| (pair == b"},").then_some(at + 2);
     let places = sample.windows(2).enumerate().filter_map(behind_comma).take(20);
     let mut signs = [0].into_iter().chain(places).map(|place| sign(sample[place..].trim_ascii_start()));
-    let again =
+    let is_repeated =
         |sign: &Vec<u8>| !sign.is_empty() && sample.windows(sign.len()).filter(|window| window == sign).count() > 1;
-    signs.find(again).unwrap_or_default()
+    signs.find(is_repeated).unwrap_or_default()
 }
 
 /// The sign of a record: its beginning up to the value of the first member, with the value if it is the type.

@@ -77,10 +77,10 @@ pub struct GoogleColumns {
 
 impl GoogleColumns {
     /// Makes room for a contact.
-    pub fn see(&mut self, source: &ContactToWrite<'_>) {
+    pub fn measure(&mut self, source: &ContactToWrite<'_>) {
         let cells = GoogleCells::of(source, &mut LeftOut::default());
-        for (most, numbered) in self.numbers.iter_mut().zip(&cells.numbered) {
-            *most = numbered.last_key_value().map_or(0, |(number, _)| *number).max(*most);
+        for (max, numbered) in self.numbers.iter_mut().zip(&cells.numbered) {
+            *max = numbered.last_key_value().map_or(0, |(number, _)| *number).max(*max);
         }
         for name in cells.further.into_keys() {
             if self.further.len() < MAX_COLUMNS {
@@ -92,8 +92,8 @@ impl GoogleColumns {
     /// The names of all columns, with whether each holds phones.
     fn names(&self) -> Vec<(String, bool)> {
         let mut names: Vec<(String, bool)> = FRONT.iter().map(|(name, _)| ((*name).to_owned(), false)).collect();
-        for ((family, parts), most) in NUMBERED.iter().zip(self.numbers) {
-            for number in 1..=most {
+        for ((family, parts), max) in NUMBERED.iter().zip(self.numbers) {
+            for number in 1..=max {
                 let value = |part: &str| *family == Family::Phone && part == "Value";
                 names.extend(parts.iter().map(|part| (column(*family, number, part), value(part))));
             }
@@ -136,8 +136,8 @@ impl GoogleWriter {
         for (name, _) in FRONT {
             row.push((cells.front.get(name).map_or("", String::as_str), false));
         }
-        for (((family, parts), most), numbered) in NUMBERED.iter().zip(self.columns.numbers).zip(&cells.numbered) {
-            for number in 1..=most {
+        for (((family, parts), max), numbered) in NUMBERED.iter().zip(self.columns.numbers).zip(&cells.numbered) {
+            for number in 1..=max {
                 let known = numbered.get(&number);
                 for part in *parts {
                     let text = known.and_then(|known| known.iter().find(|(known, _)| known == part));
@@ -336,34 +336,34 @@ impl GoogleCells {
     fn events(&mut self, properties: &Properties) {
         match properties.wedding_anniversary.as_deref() {
             Some(day) if date::date(day).is_some() => self.labelled(Family::Event, "Anniversary", day),
-            Some(text) if !text.is_empty() => self.own("weddingAnniversary", text),
+            Some(text) if !text.is_empty() => self.add_own_field("weddingAnniversary", text),
             _ => {}
         }
     }
 
     /// Adds a custom field that is read back.
-    fn own(&mut self, property: &str, value: &str) {
+    fn add_own_field(&mut self, property: &str, value: &str) {
         self.labelled(Family::Custom, &format!("{OWN}{property}"), value);
     }
 
     fn custom(&mut self, properties: &Properties) {
         for property in CUSTOM {
             if let Some(text) = properties.text(property).filter(|text| !text.is_empty()) {
-                self.own(property.json(), text);
+                self.add_own_field(property.json(), text);
             }
         }
         if let Some(name) = properties.text(Text::DisplayName).filter(|_| !properties.display_name_derived) {
-            self.own(Text::DisplayName.json(), name);
+            self.add_own_field(Text::DisplayName.json(), name);
         }
         if !properties.im_addresses.is_empty() {
-            self.own("imAddresses", &properties.im_addresses.join(BETWEEN));
+            self.add_own_field("imAddresses", &properties.im_addresses.join(BETWEEN));
         }
         if let Some(instant) = properties.birthday.as_deref().filter(|text| day_of(text).is_none() && !text.is_empty())
         {
-            self.own("birthday", instant);
+            self.add_own_field("birthday", instant);
         }
         if properties.is_favorite == Some(false) {
-            self.own("isFavorite", "false");
+            self.add_own_field("isFavorite", "false");
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::domain::contact::{Address, Properties, Text};
 use crate::domain::date;
 use crate::domain::photo::Picture;
 use crate::formats::aside::{self, Aside};
-use crate::formats::jscontact::own::{self, Own};
+use crate::formats::jscontact::own::{self, OwnProperty};
 use crate::formats::jscontact::{COLLECTIONS, PRODUCT, read};
 use crate::formats::write::ContactToWrite;
 use crate::json::Json;
@@ -26,8 +26,8 @@ pub fn jscontact(source: &ContactToWrite<'_>) -> String {
     let asides = source.asides("jscontact");
     let mut members = card.members(properties, &asides);
     let mut props = further(&mut members, &asides);
-    let said = said(&members);
-    for own in Own::all() {
+    let said = read_back(&members);
+    for own in OwnProperty::all() {
         let (value, of) = (own.value(properties), own.value(&said));
         if value != of {
             props.push(own::prop(own, &of, &value));
@@ -73,7 +73,7 @@ fn head(source: &ContactToWrite<'_>) -> ObjectMembers {
 }
 
 /// The properties that are read from the members.
-fn said(members: &ObjectMembers) -> Properties {
+fn read_back(members: &ObjectMembers) -> Properties {
     let Json::Object(mut card) = object([("@type", string("Card")), ("prodId", string(PRODUCT))]) else {
         return Properties::default();
     };

@@ -218,14 +218,14 @@ impl OutlookWriter {
             let Some(day) = day.filter(|day| !day.is_empty()) else { continue };
             // Outlook has no days without a year.
             match Some(day).filter(|day| date::date(day).is_some() && !day.starts_with("1604")) {
-                Some(day) => drop(cells.insert(column, self.shown(day))),
+                Some(day) => drop(cells.insert(column, self.date_text(day))),
                 None => self.left_out.add(property, 1),
             }
         }
     }
 
     /// `YYYY-MM-DD` in Outlook's form, like `7/22/1974`.
-    fn shown(&self, day: &str) -> String {
+    fn date_text(&self, day: &str) -> String {
         let number = |part: &str| part.trim_start_matches('0').to_owned();
         let (year, month, day) = (number(&day[..4]), number(&day[5..7]), number(&day[8..]));
         match self.order {

@@ -10,6 +10,7 @@ use crate::domain::extended::{
 };
 use crate::domain::extension::Extension;
 use crate::domain::plain::shorten;
+use crate::graph::json::contact::reader::wrong_type;
 use crate::graph::json::extension::ExtensionJson;
 use crate::json::{Json, is_annotation};
 
@@ -27,7 +28,7 @@ impl ReadValue for SingleValue {
         match value {
             Json::Null => Ok(None),
             Json::Text(text) => Ok(Some([text])),
-            other => Err(wrong_type(place, "a string or null", &other)),
+            other => Err(wrong_type(place, "a string or null", other.kind())),
         }
     }
 }
@@ -37,7 +38,7 @@ impl ReadValue for MultiValue {
         let values = match value {
             Json::Null => return Ok(None),
             Json::Array(values) => values,
-            other => return Err(wrong_type(place, "an array of strings or null", &other)),
+            other => return Err(wrong_type(place, "an array of strings or null", other.kind())),
         };
         if values.len() > MAX_PROPERTIES {
             let message = format!("'{place}' has {} entries, more than the {MAX_PROPERTIES} allowed.", values.len());
@@ -45,14 +46,10 @@ impl ReadValue for MultiValue {
         }
         let text = |(i, value): (usize, Json)| match value {
             Json::Text(text) => Ok(text),
-            other => Err(wrong_type(&format!("{place}/{i}"), "a string", &other)),
+            other => Err(wrong_type(&format!("{place}/{i}"), "a string", other.kind())),
         };
         values.into_iter().enumerate().map(text).collect::<Result<_, _>>().map(Some)
     }
-}
-
-fn wrong_type(place: &str, expected: &str, found: &Json) -> Error {
-    Error::invalid(Kind::Body, place, format!("'{place}' must be {expected}, not {}.", found.kind()))
 }
 
 /// Reads the properties of one kind. What Graph would refuse and lenient handling accepts is added to `deviations`.
@@ -63,7 +60,7 @@ pub(crate) fn read<V: ReadValue>(value: Json, deviations: &mut Vec<Problem>) -> 
     let entries = match value {
         Json::Null => return Ok(Vec::new()),
         Json::Array(entries) => entries,
-        other => return Err(wrong_type(V::OF, "an array", &other)),
+        other => return Err(wrong_type(V::OF, "an array", other.kind())),
     };
     if entries.len() > MAX_PROPERTIES {
         let message = format!("'{}' has {} entries, more than the {MAX_PROPERTIES} allowed.", V::OF, entries.len());
@@ -87,7 +84,7 @@ pub(crate) fn read<V: ReadValue>(value: Json, deviations: &mut Vec<Problem>) -> 
                     "Cannot convert the literal '{}' of '{target}' to '{}': send {}.",
                     shorten(text),
                     id.value_type,
-                    id.taken()
+                    id.accepted_values()
                 );
                 deviations.push(Problem::new(Kind::Body, target, message));
             }
@@ -102,7 +99,7 @@ pub(crate) fn read<V: ReadValue>(value: Json, deviations: &mut Vec<Problem>) -> 
 }
 
 fn read_entry<V: ReadValue>(place: &str, entry: Json) -> Result<(PropertyId, Option<V>), Error> {
-    let Json::Object(members) = entry else { return Err(wrong_type(place, "an object", &entry)) };
+    let Json::Object(members) = entry else { return Err(wrong_type(place, "an object", entry.kind())) };
     let (mut id, mut value) = (None, None);
     for (name, member) in members {
         match name.to_ascii_lowercase().as_str() {
@@ -111,7 +108,7 @@ fn read_entry<V: ReadValue>(place: &str, entry: Json) -> Result<(PropertyId, Opt
                     let refused = |why| Error::invalid(Kind::Body, format!("{place}/id"), format!("{why}."));
                     id = Some(PropertyId::parse::<V>(&text).map_err(refused)?);
                 }
-                other => return Err(wrong_type(&format!("{place}/id"), "a string", &other)),
+                other => return Err(wrong_type(&format!("{place}/id"), "a string", other.kind())),
             },
             "value" => value = Some(V::read(&format!("{place}/value"), member)?),
             _ if is_annotation(&name) => {}

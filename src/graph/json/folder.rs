@@ -80,8 +80,14 @@ impl FolderJson<'_> {
         }
         match &inside.entries {
             ExpandedEntries::Contacts(contacts, select) => {
-                let shown =
-                    |contact| ContactJson { contact, shape, select: *select, context: None, within: None, annotated };
+                let shown = |contact| ContactJson {
+                    contact,
+                    shape,
+                    select: *select,
+                    context: None,
+                    context_prefix: None,
+                    annotated,
+                };
                 map.serialize_entry(name, &contacts.iter().map(shown).collect::<Vec<_>>())
             }
             ExpandedEntries::Folders(folders, select) => {

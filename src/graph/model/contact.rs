@@ -24,7 +24,7 @@ fn kind_of(of: &str) -> Option<&'static str> {
     KINDS.iter().find(|(known, _)| *known == of).map(|(_, kind)| *kind)
 }
 
-/// What the `type` of an entry can be.
+/// The values of an entry's `type`.
 fn kinds<T: Complex>() -> Option<EdmEnum> {
     let members = T::MEMBERS.iter().find(|member| !member.members.is_empty())?.members;
     Some(EdmEnum { name: kind_of(short::<T>())?, first: 0, members: members.to_vec(), is_open: true })
@@ -86,12 +86,12 @@ pub(super) fn complex(shape: Shape) -> Vec<Type> {
     ]
 }
 
-/// What both shapes have before the properties that are texts.
+/// The properties of both shapes that precede the text properties.
 fn first() -> Vec<EdmProperty> {
     let folder = "The folder. A PATCH with it moves the contact.";
     vec![
         EdmProperty::text("parentFolderId", MAX_FOLDER_ID).about(folder),
-        EdmProperty::new("deletedDateTime", EdmType::Time).own().about("Only of deleted contacts."),
+        EdmProperty::new("deletedDateTime", EdmType::Time).read_only().about("Only of deleted contacts."),
         EdmProperty::text("birthday", MAX_TEXT)
             .about("Returned byte for byte. A date alone becomes 11:59 UTC of that day."),
         EdmProperty::text("children", MAX_TEXT).list(MAX_ENTRIES),
@@ -99,7 +99,7 @@ fn first() -> Vec<EdmProperty> {
     ]
 }
 
-/// What only this shape has.
+/// The properties that only this shape has.
 fn last(shape: Shape) -> Vec<EdmProperty> {
     let texts = |name| EdmProperty::text(name, MAX_TEXT).list(MAX_ENTRIES);
     let entries = |name, of| EdmProperty::new(name, EdmType::Named(of)).list(MAX_ENTRIES);
@@ -140,11 +140,11 @@ fn of_text(text: Text) -> EdmProperty {
 }
 
 pub(super) fn entities(shape: Shape) -> Vec<Type> {
-    let id = EdmProperty::new("id", EdmType::Text).required().own();
+    let id = EdmProperty::new("id", EdmType::Text).required().read_only();
     let entity = Type { has_key: true, ..Type::new("entity", TypeKind::Abstract, "An object with an id.", vec![id]) };
     let item = vec![
-        EdmProperty::new("createdDateTime", EdmType::Time).own(),
-        EdmProperty::new("lastModifiedDateTime", EdmType::Time).own(),
+        EdmProperty::new("createdDateTime", EdmType::Time).read_only(),
+        EdmProperty::new("lastModifiedDateTime", EdmType::Time).read_only(),
         EdmProperty::text("changeKey", MAX_TEXT)
             .about("The version. In the older beta shape a create may set the first one."),
         EdmProperty::text("categories", MAX_TEXT)

@@ -31,26 +31,36 @@ pub(crate) struct EdmProperty {
     /// Longest text, in characters; 0 where texts have no limit of their own.
     pub(crate) longest: usize,
     /// Most entries of a list; 0 where lists have no limit of their own.
-    pub(crate) most: usize,
+    pub(crate) max: usize,
     /// The texts it can be; empty where it can be any.
     pub(crate) values: &'static [&'static str],
     /// Whether the server sets it: a body may have it, and it is ignored there.
-    pub(crate) is_own: bool,
-    /// What readers should know; may be empty.
+    pub(crate) is_read_only: bool,
+    /// A note for readers; may be empty.
     pub(crate) about: &'static str,
 }
 
 impl EdmProperty {
     const fn new(name: &'static str, of: EdmType) -> Self {
-        Self { name, of, is_list: false, is_nullable: true, longest: 0, most: 0, values: &[], is_own: false, about: "" }
+        Self {
+            name,
+            of,
+            is_list: false,
+            is_nullable: true,
+            longest: 0,
+            max: 0,
+            values: &[],
+            is_read_only: false,
+            about: "",
+        }
     }
 
     const fn text(name: &'static str, longest: usize) -> Self {
         Self { longest, ..Self::new(name, EdmType::Text) }
     }
 
-    const fn list(self, most: usize) -> Self {
-        Self { is_list: true, most, ..self }
+    const fn list(self, max: usize) -> Self {
+        Self { is_list: true, max, ..self }
     }
 
     const fn one_of(self, values: &'static [&'static str]) -> Self {
@@ -61,8 +71,8 @@ impl EdmProperty {
         Self { is_nullable: false, ..self }
     }
 
-    const fn own(self) -> Self {
-        Self { is_own: true, ..self }
+    const fn read_only(self) -> Self {
+        Self { is_read_only: true, ..self }
     }
 
     const fn about(self, about: &'static str) -> Self {
@@ -78,7 +88,7 @@ pub(crate) struct EdmNavigation {
     pub(crate) is_list: bool,
 }
 
-/// What a type is.
+/// The kind of a type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TypeKind {
     Complex,
@@ -170,7 +180,7 @@ pub(crate) fn elements(shape: Shape) -> Vec<EdmElement> {
     enumerations.chain(types).chain(others::bound()).chain(others::subscriptions()).collect()
 }
 
-/// What is directly below the root: name, type, and whether it is a set of them.
+/// A resource directly below the root: name, type, and whether it is a set of them.
 pub(crate) const CONTAINER: [(&str, &str, bool); 3] =
     [("users", "user", true), ("subscriptions", "subscription", true), ("me", "user", false)];
 

@@ -1,4 +1,4 @@
-//! What a mailbox has besides contacts, users, and subscriptions.
+//! The types besides the contact: folders, categories, photos, users and subscriptions.
 
 use super::{Bound, EdmElement, EdmEnum, EdmProperty, EdmType, Type, TypeKind};
 use crate::client::MAX_URL;
@@ -53,7 +53,7 @@ fn folder(shape: Shape) -> Type {
         EdmProperty::text("parentFolderId", MAX_FOLDER_ID).about("A PATCH with it moves the folder."),
     ];
     if shape == Shape::Beta {
-        properties.push(EdmProperty::new("wellKnownName", EdmType::Text).own());
+        properties.push(EdmProperty::new("wellKnownName", EdmType::Text).read_only());
     }
     entity("contactFolder", TypeKind::Entity, "A folder of contacts and folders.", properties).linked(&[
         ("childFolders", "contactFolder", true),
@@ -65,7 +65,7 @@ fn folder(shape: Shape) -> Type {
 
 fn user() -> Type {
     let properties =
-        ["displayName", "mail", "userPrincipalName"].map(|name| EdmProperty::text(name, user::MAX_NAME).own());
+        ["displayName", "mail", "userPrincipalName"].map(|name| EdmProperty::text(name, user::MAX_NAME).read_only());
     entity("user", TypeKind::Entity, "A user, who has a mailbox.", properties.to_vec()).linked(&[
         ("contacts", "contact", true),
         ("contactFolders", "contactFolder", true),
@@ -76,7 +76,10 @@ fn user() -> Type {
 }
 
 pub(super) fn entities(shape: Shape) -> Vec<Type> {
-    let photo = vec![EdmProperty::new("height", EdmType::Int32).own(), EdmProperty::new("width", EdmType::Int32).own()];
+    let photo = vec![
+        EdmProperty::new("height", EdmType::Int32).read_only(),
+        EdmProperty::new("width", EdmType::Int32).read_only(),
+    ];
     let photo = entity("profilePhoto", TypeKind::Stream, "The picture of a contact.", photo);
     let category = vec![
         EdmProperty::text("displayName", category::MAX_NAME)
@@ -120,11 +123,12 @@ pub(super) fn bound() -> Vec<EdmElement> {
 }
 
 pub(super) fn subscriptions() -> [EdmElement; 4] {
-    let unset = |name, of| EdmProperty::new(name, of).own().about("Not supported: it is accepted only if it is unset.");
+    let unset =
+        |name, of| EdmProperty::new(name, of).read_only().about("Not supported: it is accepted only if it is unset.");
     let url = |name| EdmProperty::text(name, MAX_URL);
     let subscription = vec![
         EdmProperty::text("resource", MAX_RESOURCE).required().about("me/contacts, or the contacts of a folder."),
-        EdmProperty::new("applicationId", EdmType::Text).own(),
+        EdmProperty::new("applicationId", EdmType::Text).read_only(),
         EdmProperty::text("changeType", 0)
             .required()
             .about("A list of created, updated, deleted, separated by commas."),
@@ -134,7 +138,7 @@ pub(super) fn subscriptions() -> [EdmElement; 4] {
         unset("notificationUrlAppId", EdmType::Text),
         url("lifecycleNotificationUrl"),
         EdmProperty::new("expirationDateTime", EdmType::Time).required().about("At most 10,080 minutes ahead."),
-        EdmProperty::new("creatorId", EdmType::Text).own(),
+        EdmProperty::new("creatorId", EdmType::Text).read_only(),
         EdmProperty::new("latestSupportedTlsVersion", EdmType::Text).one_of(&TLS_VERSIONS),
         unset("includeResourceData", EdmType::Boolean),
         unset("encryptionCertificate", EdmType::Text),

@@ -56,7 +56,7 @@ fn answer(about: &str, names: &[&str], content: Option<Value>) -> Value {
     answer
 }
 
-fn shown(name: &str) -> Value {
+fn json_content(name: &str) -> Value {
     json!({"application/json": {"schema": schema(name)}})
 }
 
@@ -103,7 +103,7 @@ fn unchanged() -> Success {
     empty(304, "unchanged", "Not modified: If-None-Match has this version.", &["ETag", "Preference-Applied"])
 }
 
-/// What a call answers where all goes well.
+/// The successful answers of a call.
 pub(super) fn successes(row: &OpenApiCall) -> Vec<Success> {
     let kinds = |types: &[&str]| Value::Object(texts(types));
     let versioned = &["ETag", "Preference-Applied"];
@@ -114,16 +114,16 @@ pub(super) fn successes(row: &OpenApiCall) -> Vec<Success> {
             vec![full(200, "contactOrFile", about, &names, contact()), unchanged()]
         }
         SuccessAnswer::One(name) if row.has_version => {
-            vec![full(200, name, "The requested resource.", versioned, shown(name)), unchanged()]
+            vec![full(200, name, "The requested resource.", versioned, json_content(name)), unchanged()]
         }
-        SuccessAnswer::One(name) => plain(&format!("{name}Plain"), "The requested resource.", shown(name)),
+        SuccessAnswer::One(name) => plain(&format!("{name}Plain"), "The requested resource.", json_content(name)),
         SuccessAnswer::Page(name) => {
             let name = format!("{name}Page");
-            plain(&name, "A page of the list.", shown(&name))
+            plain(&name, "A page of the list.", json_content(&name))
         }
         SuccessAnswer::Changes(name) => {
             let name = format!("{name}Changes");
-            plain(&name, "A page of changes.", shown(&name))
+            plain(&name, "A page of changes.", json_content(&name))
         }
         SuccessAnswer::Count => {
             plain("count", "The number.", json!({"text/plain": {"schema": {"type": "integer", "minimum": 0}}}))
@@ -137,21 +137,21 @@ pub(super) fn successes(row: &OpenApiCall) -> Vec<Success> {
         }
         SuccessAnswer::Exported => plain("exported", "The file.", kinds(&file_types())),
         SuccessAnswer::Batch => {
-            plain("batch", "The responses to the steps, in the order of the steps.", shown("batchResponse"))
+            plain("batch", "The responses to the steps, in the order of the steps.", json_content("batchResponse"))
         }
         SuccessAnswer::Health => {
-            plain("health", "The server is healthy: a row of its database can be read.", shown("health"))
+            plain("health", "The server is healthy: a row of its database can be read.", json_content("health"))
         }
-        SuccessAnswer::Service => plain("service", "The service document.", shown("serviceDocument")),
+        SuccessAnswer::Service => plain("service", "The service document.", json_content("serviceDocument")),
         SuccessAnswer::Xml => plain("metadata", "The model.", kinds(&["application/xml"])),
         SuccessAnswer::Document => {
-            vec![full(200, "document", "This document.", &["ETag"], shown("document")), unchanged()]
+            vec![full(200, "document", "This document.", &["ETag"], json_content("document")), unchanged()]
         }
         _ => written(row),
     }
 }
 
-/// What a write answers.
+/// The successful answers of a write.
 fn written(row: &OpenApiCall) -> Vec<Success> {
     const CHANGED: [&str; 3] = ["ETag", "Contactd-Position", "Preference-Applied"];
     const MADE: [&str; 4] = ["ETag", "Location", "Contactd-Position", "Preference-Applied"];
@@ -161,19 +161,19 @@ fn written(row: &OpenApiCall) -> Vec<Success> {
     let not_shown = || minimal("minimal", "Success without a body, because of Prefer: return=minimal.");
     match row.answered {
         SuccessAnswer::Created(name) => {
-            vec![full(201, &format!("{name}Created"), "The created resource.", &MADE, shown(name)), not_shown()]
+            vec![full(201, &format!("{name}Created"), "The created resource.", &MADE, json_content(name)), not_shown()]
         }
         SuccessAnswer::Referred => {
             let about = "Success without a body: Prefer: return=minimal, or the body named an existing contact.";
-            let created = full(201, "contactCreated", "The created resource.", &MADE, shown("contact"));
+            let created = full(201, "contactCreated", "The created resource.", &MADE, json_content("contact"));
             vec![created, minimal("referred", about)]
         }
         SuccessAnswer::Updated(name) => {
-            vec![full(200, &format!("{name}Updated"), "As it is now.", &CHANGED, shown(name)), not_shown()]
+            vec![full(200, &format!("{name}Updated"), "As it is now.", &CHANGED, json_content(name)), not_shown()]
         }
         SuccessAnswer::PhotoSet => {
             let about = "Success without a body: Prefer: return=minimal, or an empty body removed the photo.";
-            let set = full(200, "photoSet", "The photo as it is now.", &CHANGED, shown("profilePhoto"));
+            let set = full(200, "photoSet", "The photo as it is now.", &CHANGED, json_content("profilePhoto"));
             vec![set, minimal("photoGone", about)]
         }
         _ => vec![empty(204, "deleted", "Done.", &["Contactd-Position", "Preference-Applied"])],

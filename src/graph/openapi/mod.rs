@@ -37,7 +37,7 @@ pub fn file(shape: Shape) -> String {
     print::print(&value(shape))
 }
 
-/// Where a shape is served.
+/// The prefix of the paths of a shape.
 pub(crate) fn prefix(shape: Shape) -> &'static str {
     if shape == Shape::V1 { "/v1.0" } else { "/beta" }
 }
@@ -133,8 +133,8 @@ fn operation(shape: Shape, route: &Route, row: &OpenApiCall, of: &str, responses
         "operationId": format!("{of}{}", row.name),
         "tags": [row.tag],
         "summary": row.summary,
-        "description": described(route),
-        "parameters": asked(route, row),
+        "description": description(route),
+        "parameters": request_parameters(route, row),
         "responses": answers,
     });
     if route.need == Need::Open {
@@ -149,8 +149,8 @@ fn operation(shape: Shape, route: &Route, row: &OpenApiCall, of: &str, responses
     operation
 }
 
-/// What a caller must be permitted, and when the call is offered.
-fn described(route: &Route) -> String {
+/// The required permission, and when the call is offered.
+fn description(route: &Route) -> String {
     let need = match route.need {
         Need::Open => "No token is needed.",
         Need::Token => "Any token will do.",
@@ -170,7 +170,7 @@ fn described(route: &Route) -> String {
 }
 
 /// Query options and headers.
-fn asked(route: &Route, row: &OpenApiCall) -> Vec<Value> {
+fn request_parameters(route: &Route, row: &OpenApiCall) -> Vec<Value> {
     let mut keys = row.options.to_vec();
     let is_open = route.need == Need::Open;
     if !is_open {

@@ -1,4 +1,4 @@
-//! What the document says of each call besides what the table of calls (`routes.rs`) has: a row for each row there.
+//! The description of each call for the document: a row for each row of the table of calls (`routes.rs`).
 
 use self::RequestContent::{File, Nothing, Object, Picture, Reference};
 use self::SuccessAnswer::{
@@ -6,7 +6,7 @@ use self::SuccessAnswer::{
 };
 use self::SuccessAnswer::{PhotoSet, Referred, Service, Updated, Xml};
 
-/// What a body is.
+/// The content of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RequestContent {
     Nothing,
@@ -20,7 +20,7 @@ pub(super) enum RequestContent {
     File,
 }
 
-/// What an answer is if all goes well.
+/// The content of a successful answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SuccessAnswer {
     One(&'static str),
@@ -45,7 +45,7 @@ pub(super) enum SuccessAnswer {
     Document,
 }
 
-/// What the document says of a call.
+/// The description of a call.
 pub(super) struct OpenApiCall {
     pub(super) method: &'static str,
     pub(super) address: &'static str,
@@ -221,7 +221,7 @@ pub(super) static OPERATIONS: &[OpenApiCall] = &[
     row("GET", "/subscriptions/{id}/deliveries", "listDeliveries", SUBSCRIPTIONS, "List the last delivery attempts", FORMAT, Page("notificationDelivery")),
 ];
 
-/// What is said of a call.
+/// The description of a call.
 pub(super) fn of(method: &str, address: &str) -> Option<&'static OpenApiCall> {
     OPERATIONS.iter().find(|row| (row.method, row.address) == (method, address))
 }

@@ -25,7 +25,7 @@ pub(super) fn parameter(key: &str) -> Value {
 }
 
 /// A parameter: its key, where it stands, its name, its schema, what it says.
-fn one(all: &mut Map<String, Value>, key: &str, place: &str, name: &str, schema: Value, about: &str) {
+fn add(all: &mut Map<String, Value>, key: &str, place: &str, name: &str, schema: Value, about: &str) {
     let mut made = json!({"name": name, "in": place, "description": about});
     made["schema"] = schema;
     if place == "path" {
@@ -47,8 +47,8 @@ pub(super) fn all() -> Map<String, Value> {
 fn in_paths(all: &mut Map<String, Value>) {
     let id = || json!({"type": "string", "format": "uuid"});
     let text = |longest: usize| json!({"type": "string", "minLength": 1, "maxLength": longest});
-    one(all, "user", "path", "user", text(user::MAX_NAME), "Id or principal name of a user.");
-    one(
+    add(all, "user", "path", "user", text(user::MAX_NAME), "Id or principal name of a user.");
+    add(
         all,
         "folder",
         "path",
@@ -56,19 +56,19 @@ fn in_paths(all: &mut Map<String, Value>) {
         text(MAX_FOLDER_ID),
         "Id of a folder, case-sensitive. `contacts` is the default folder.",
     );
-    one(all, "contactId", "path", "id", id(), "Id of a contact: a UUID in lower case.");
-    one(all, "categoryId", "path", "id", id(), "Id of a category: a UUID in lower case.");
-    one(all, "subscriptionId", "path", "id", id(), "Id of a subscription.");
-    one(all, "permissionId", "path", "id", text(user::MAX_NAME), "Id of the user with whom the mailbox is shared.");
+    add(all, "contactId", "path", "id", id(), "Id of a contact: a UUID in lower case.");
+    add(all, "categoryId", "path", "id", id(), "Id of a category: a UUID in lower case.");
+    add(all, "subscriptionId", "path", "id", id(), "Id of a subscription.");
+    add(all, "permissionId", "path", "id", text(user::MAX_NAME), "Id of the user with whom the mailbox is shared.");
     let name = text(extension::MAX_NAME + "Microsoft.OutlookServices.OpenTypeExtension.".len());
-    one(all, "extension", "path", "extension", name, "Name or id of an extension.");
+    add(all, "extension", "path", "extension", name, "Name or id of an extension.");
 }
 
 /// The options of OData.
 fn of_lists(all: &mut Map<String, Value>) {
     let text = |longest: usize| json!({"type": "string", "maxLength": longest});
     let mut option =
-        |name: &str, schema: Value, about: &str| one(all, name, "query", &format!("${name}"), schema, about);
+        |name: &str, schema: Value, about: &str| add(all, name, "query", &format!("${name}"), schema, about);
     option(
         "top",
         json!({"type": "integer", "minimum": 1, "default": DEFAULT_SIZE}),
@@ -95,7 +95,7 @@ fn of_lists(all: &mut Map<String, Value>) {
     let about =
         "The format of the response, as in Accept; OData's other parameters of the media type are accepted too.";
     option("format", json!({"type": "string", "enum": forms}), about);
-    one(
+    add(
         all,
         "formatXml",
         "query",
@@ -109,14 +109,14 @@ fn of_lists(all: &mut Map<String, Value>) {
 fn of_files(all: &mut Map<String, Value>) {
     let choice = |values: &[&str]| json!({"type": "string", "enum": values});
     let formats = crate::formats::detect::FileFormat::NAMES.iter().map(|(_, names)| names[0]).collect::<Vec<_>>();
-    one(all, "importFormat", "query", "format", choice(&formats), "The format of the file, if it cannot be detected.");
-    one(all, "dateOrder", "query", "dateOrder", choice(&["dmy", "mdy"]), "The order of day and month in CSV.");
+    add(all, "importFormat", "query", "format", choice(&formats), "The format of the file, if it cannot be detected.");
+    add(all, "dateOrder", "query", "dateOrder", choice(&["dmy", "mdy"]), "The order of day and month in CSV.");
     let map = json!({"type": "string", "examples": ["Surname=surname,Cell=phone/mobile"]});
-    one(all, "map", "query", "map", map, "The properties of columns.");
-    one(all, "match", "query", "match", choice(&["email"]), "Also find existing contacts by their e-mail address.");
-    one(all, "dryRun", "query", "dryRun", json!({"type": "boolean"}), "Whether to only report, and write nothing.");
+    add(all, "map", "query", "map", map, "The properties of columns.");
+    add(all, "match", "query", "match", choice(&["email"]), "Also find existing contacts by their e-mail address.");
+    add(all, "dryRun", "query", "dryRun", json!({"type": "boolean"}), "Whether to only report, and write nothing.");
     let formats = crate::transfer::encode::ExportFormat::ALL.map(crate::transfer::encode::ExportFormat::name);
-    one(
+    add(
         all,
         "exportFormat",
         "query",
@@ -124,17 +124,17 @@ fn of_files(all: &mut Map<String, Value>) {
         choice(&formats),
         "The format of the file; by default, Accept selects it.",
     );
-    one(all, "photos", "query", "photos", choice(&["none", "small", "all"]), "The photos that the file contains.");
+    add(all, "photos", "query", "photos", choice(&["none", "small", "all"]), "The photos that the file contains.");
     let guard = "Whether cells that a spreadsheet would run get an apostrophe in front.";
-    one(all, "guard", "query", "guard", json!({"type": "boolean", "default": true}), guard);
+    add(all, "guard", "query", "guard", json!({"type": "boolean", "default": true}), guard);
     let aside = "Whether data that was kept aside from imported files is written too.";
-    one(all, "aside", "query", "aside", json!({"type": "boolean", "default": false}), aside);
+    add(all, "aside", "query", "aside", json!({"type": "boolean", "default": false}), aside);
 }
 
 fn headers(all: &mut Map<String, Value>) {
     let text = || json!({"type": "string"});
     let tags = || json!({"type": "string", "pattern": TAGS});
-    let mut header = |name: &str, schema: Value, about: &str| one(all, name, "header", name, schema, about);
+    let mut header = |name: &str, schema: Value, about: &str| add(all, name, "header", name, schema, about);
     header("client-request-id", text(), "Returned in the response, if it has at most 128 characters.");
     let prefer = "`handling=strict` or `lenient`, `return=minimal` or `representation`, `odata.maxpagesize=N`, \
                   `IdType=\"ImmutableId\"` (RFC 7240).";

@@ -32,7 +32,7 @@ pub(super) fn schema(name: &str) -> Value {
 /// All schemas of a shape.
 pub(super) fn all(shape: Shape) -> Map<String, Value> {
     let model = SchemaElements { elements: model::elements(shape) };
-    let mut all = around();
+    let mut all = other_schemas();
     for element in &model.elements {
         let EdmElement::Type(of) = element else { continue };
         if UNSEEN.contains(&of.name) {
@@ -210,7 +210,7 @@ impl SchemaElements {
             ("subscription", _) if property.about.starts_with("Not supported") => {
                 json!({"enum": [null, false, ""], "description": property.about})
             }
-            _ if property.is_own => {
+            _ if property.is_read_only => {
                 json!({"type": ["string", "number", "boolean", "null"], "readOnly": true, "description": "Ignored."})
             }
             _ => self.property(property, true),
@@ -225,8 +225,8 @@ impl SchemaElements {
                 // A body may clear a list by null; answers show it empty.
                 let kind = if is_sent && nullable { json!(["array", "null"]) } else { json!("array") };
                 let mut list = json!({"type": kind, "items": item});
-                if property.most > 0 {
-                    list["maxItems"] = json!(property.most);
+                if property.max > 0 {
+                    list["maxItems"] = json!(property.max);
                 }
                 list
             }
@@ -281,7 +281,7 @@ impl SchemaElements {
     }
 }
 
-/// What `$expand` adds to a contact or a folder.
+/// The members that `$expand` adds to a contact or a folder.
 fn expanded(members: &mut Map<String, Value>, link: EdmNavigation) {
     let of = if link.of == "extension" { "openTypeExtension" } else { link.of };
     members.insert(link.name.to_owned(), array_of(of));
@@ -292,8 +292,8 @@ fn expanded(members: &mut Map<String, Value>, link: EdmNavigation) {
     }
 }
 
-/// What no type of the model is.
-fn around() -> Map<String, Value> {
+/// Schemas that are not types of the model.
+fn other_schemas() -> Map<String, Value> {
     let all = json!({
         "error": error(),
         "batchRequest": batch_request(),

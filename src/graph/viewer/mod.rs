@@ -13,7 +13,7 @@ use crate::http::authenticate::{Caller, Scheme};
 use crate::http::body::BodyUse;
 use crate::http::front_end::{Counted, FrontEnd, RequestHead};
 use crate::http::limits::{Permit, RequestClass};
-use crate::http::{Api, RequestIds, packed};
+use crate::http::{Api, RequestIds, compression};
 
 /// The first segment of its paths.
 pub(crate) const SEGMENT: &str = "docs";
@@ -64,7 +64,7 @@ static PAGE: Asset =
 /// The front end.
 pub(crate) struct Viewer;
 
-/// What a path names.
+/// The resource of a path.
 pub(crate) enum Place {
     Page,
     /// The page's path with a slash at its end, from where its links would not be right.
@@ -88,7 +88,7 @@ impl FrontEnd for Viewer {
     const SCHEMES: &'static [Scheme] = &[Scheme::Bearer];
     const HEADERS: &'static [(&'static str, &'static str)] = &[];
 
-    fn knows(&self, path: &str) -> bool {
+    fn has_path(&self, path: &str) -> bool {
         place(path).is_some()
     }
 
@@ -115,19 +115,21 @@ impl FrontEnd for Viewer {
         if reads { Ok(BodyUse::Not) } else { Err(Error::MethodNotAllowed(vec!["GET"])) }
     }
 
-    fn open((head, place): &Self::Routed<'_>) -> Option<Result<Answer, Error>> {
+    fn answer_without_caller((head, place): &Self::Routed<'_>) -> Option<Result<Answer, Error>> {
         Some(match place {
-            Place::Page => shown(head.headers, &PAGE).and_then(|page| page.header("Content-Security-Policy", POLICY)),
+            Place::Page => {
+                asset_answer(head.headers, &PAGE).and_then(|page| page.header("Content-Security-Policy", POLICY))
+            }
             Place::Slash => Answer::empty(308).and_then(|answer| answer.header("Location", "../docs")),
-            Place::File(asset) => shown(head.headers, asset),
+            Place::File(asset) => asset_answer(head.headers, asset),
         })
     }
 
-    fn admit(&self, _: &Self::Routed<'_>, _: &Caller, _: &Permit) -> Result<Counted, Error> {
+    fn count_call(&self, _: &Self::Routed<'_>, _: &Caller, _: &Permit) -> Result<Counted, Error> {
         Ok(None)
     }
 
-    fn received(&self, _: &Self::Routed<'_>, _: &Caller, _: &Permit, _: usize) -> Result<(), Error> {
+    fn count_body(&self, _: &Self::Routed<'_>, _: &Caller, _: &Permit, _: usize) -> Result<(), Error> {
         Ok(())
     }
 
@@ -148,10 +150,10 @@ impl FrontEnd for Viewer {
     }
 }
 
-fn shown(asked: &HeaderMap, asset: &'static Asset) -> Result<Answer, Error> {
+fn asset_answer(request_headers: &HeaderMap, asset: &'static Asset) -> Result<Answer, Error> {
     let answer = match &asset.body {
         AssetContent::Plain(text) => Answer { body: Some((*text).as_bytes().to_vec().into()), ..Answer::empty(200)? },
-        AssetContent::Packed(packed, plain) => packed::packed_in_program(asked, packed, plain)?,
+        AssetContent::Packed(packed, plain) => compression::precompressed_answer(request_headers, packed, plain)?,
     };
     // The same until the program is updated.
     answer

@@ -60,7 +60,7 @@ const SAVED: u32 = 10;
 const GUESSES: u32 = 10;
 const GUESSES_SAVED: u32 = 1_000;
 /// Maximum number of addresses, and of tokens, that are remembered.
-const MOST: usize = 20_000;
+const MAX_REMEMBERED: usize = 20_000;
 /// Bytes of a request that are not counted: as many are in transit anyway, and a small request is always served.
 const UNCOUNTED: usize = PIECE as usize;
 
@@ -97,7 +97,7 @@ const LONG_AT_ONCE: usize = 2;
 const AT_ONCE: usize = 64;
 const READ: u32 = 4;
 /// How long a request waits for its turn.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TURN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The state of an address.
 #[derive(Debug, Clone, Copy, Default)]
@@ -105,11 +105,11 @@ struct AddressState {
     requests: Bucket,
     guesses: Bucket,
     /// Running requests whose token is not verified yet.
-    asking: u32,
+    unverified: u32,
 }
 
-fn is_asking(address: &AddressState) -> bool {
-    address.asking > 0
+fn is_unverified(address: &AddressState) -> bool {
+    address.unverified > 0
 }
 
 /// The state of a token.
@@ -117,7 +117,7 @@ fn is_asking(address: &AddressState) -> bool {
 struct TokenState {
     requests: Bucket,
     running: u32,
-    own: Arc<PerToken>,
+    per_token: Arc<PerToken>,
 }
 
 /// Shared by all requests of one token.
@@ -130,7 +130,7 @@ struct PerToken {
 
 impl Default for PerToken {
     fn default() -> Self {
-        let turns = |most| Arc::new(Semaphore::new(most));
+        let turns = |max| Arc::new(Semaphore::new(max));
         Self { buffered: AtomicUsize::new(0), turns: turns(AT_ONCE), long: turns(LONG_AT_ONCE) }
     }
 }
@@ -148,7 +148,7 @@ pub(crate) struct Admission {
     /// Tokens that were valid.
     tokens: Mutex<BoundedMap<Digest, TokenState>>,
     /// Held while a token is looked up for an address that has sent too many unknown ones.
-    pub(crate) suspects: Semaphore,
+    pub(crate) guess_lookups: Semaphore,
 }
 
 /// How admission counts a request before its caller is known.
@@ -167,15 +167,15 @@ pub(crate) struct Permit {
     admission: Arc<Admission>,
     client: Option<Client>,
     /// The digest of the credential.
-    shown: Option<Digest>,
-    is_asking: bool,
+    digest: Option<Digest>,
+    is_unverified: bool,
     /// The key by which the caller is counted, once known.
     token: Option<Digest>,
     is_running: bool,
     /// Bytes in memory, and those of them that were counted.
     bytes: Cell<usize>,
     counted: Cell<usize>,
-    own: Option<Arc<PerToken>>,
+    per_token: Option<Arc<PerToken>>,
     turn: Cell<Option<OwnedSemaphorePermit>>,
     long: Cell<Option<OwnedSemaphorePermit>>,
 }
@@ -186,9 +186,9 @@ impl Admission {
             limits,
             running: AtomicU32::new(0),
             buffered: AtomicUsize::new(0),
-            addresses: Mutex::new(BoundedMap::new(MOST)),
-            tokens: Mutex::new(BoundedMap::new(MOST)),
-            suspects: Semaphore::new(1),
+            addresses: Mutex::new(BoundedMap::new(MAX_REMEMBERED)),
+            tokens: Mutex::new(BoundedMap::new(MAX_REMEMBERED)),
+            guess_lookups: Semaphore::new(1),
         }
     }
 
@@ -196,7 +196,7 @@ impl Admission {
     ///
     /// # Errors
     /// [`Error::Throttled`]
-    pub(crate) fn enter(
+    pub(crate) fn admit(
         self: &Arc<Self>,
         client: Option<Client>,
         credential: Option<Credential<'_>>,
@@ -205,30 +205,30 @@ impl Admission {
         let mut permit = Permit {
             admission: Arc::clone(self),
             client,
-            shown: credential.map(Credential::digest),
-            is_asking: false,
+            digest: credential.map(Credential::digest),
+            is_unverified: false,
             token: None,
             is_running: false,
             bytes: Cell::default(),
             counted: Cell::default(),
-            own: None,
+            per_token: None,
             turn: Cell::default(),
             long: Cell::default(),
         };
         let Some(client) = client else { return Ok(permit) };
         let was_known = permit.was_known();
         let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
-        let address = addresses.entry(client, is_asking);
+        let address = addresses.entry(client, is_unverified);
         if class != RequestClass::Batch {
             let taken = address.requests.take(Instant::now(), self.limits.rate_address);
             taken.map_err(|wait| Error::Throttled(Limit::Address, wait))?;
         }
         if class != RequestClass::Health && !was_known {
-            if address.asking >= self.limits.requests_each {
+            if address.unverified >= self.limits.requests_each {
                 return Err(Error::Throttled(Limit::AtOnce, Duration::ZERO));
             }
-            address.asking += 1;
-            permit.is_asking = true;
+            address.unverified += 1;
+            permit.is_unverified = true;
         }
         drop(addresses);
         Ok(permit)
@@ -238,29 +238,29 @@ impl Admission {
 impl Permit {
     /// Whether the token was valid before.
     fn was_known(&self) -> bool {
-        let Some(shown) = &self.shown else { return false };
+        let Some(digest) = &self.digest else { return false };
         let mut tokens = self.admission.tokens.lock().unwrap_or_else(PoisonError::into_inner);
-        tokens.known(shown).is_some()
+        tokens.get_mut(digest).is_some()
     }
 
     /// How long the address has to wait, if it has sent too many unknown tokens and this one was not valid before. The token
     /// is still looked up: it may be valid.
-    pub(crate) fn suspected(&self, now: Instant) -> Option<Duration> {
+    pub(crate) fn guess_delay(&self, now: Instant) -> Option<Duration> {
         let guesses = {
             let mut addresses = self.admission.addresses.lock().unwrap_or_else(PoisonError::into_inner);
-            addresses.known(&self.client?)?.guesses
+            addresses.get_mut(&self.client?)?.guesses
         };
         let wait = guesses.after(now, GUESSES, GUESSES_SAVED).err()?;
-        (self.shown.is_some() && !self.was_known()).then_some(wait)
+        (self.digest.is_some() && !self.was_known()).then_some(wait)
     }
 
     /// Records that the token of the request is unknown.
-    pub(crate) fn is_unknown(&self, now: Instant) {
-        let Some(shown) = &self.shown else { return };
-        self.admission.tokens.lock().unwrap_or_else(PoisonError::into_inner).forget(shown);
+    pub(crate) fn record_unknown_token(&self, now: Instant) {
+        let Some(digest) = &self.digest else { return };
+        self.admission.tokens.lock().unwrap_or_else(PoisonError::into_inner).forget(digest);
         let Some(client) = self.client else { return };
         let mut addresses = self.admission.addresses.lock().unwrap_or_else(PoisonError::into_inner);
-        let guesses = &mut addresses.entry(client, is_asking).guesses;
+        let guesses = &mut addresses.entry(client, is_unverified).guesses;
         if let Ok(full) = guesses.after(now, GUESSES, GUESSES_SAVED) {
             guesses.0 = Some(full);
         }
@@ -270,16 +270,16 @@ impl Permit {
     ///
     /// # Errors
     /// [`Error::Throttled`], [`Error::Busy`]
-    pub(crate) fn is_known(&mut self, counts_as: Option<Digest>, class: RequestClass) -> Result<(), Error> {
-        self.ask_no_more();
-        let Some(shown) = self.shown else { return Ok(()) };
-        let counts_as = counts_as.unwrap_or(shown);
+    pub(crate) fn count_caller(&mut self, limit_key: Option<Digest>, class: RequestClass) -> Result<(), Error> {
+        self.end_verification();
+        let Some(digest) = self.digest else { return Ok(()) };
+        let limit_key = limit_key.unwrap_or(digest);
         let admission = Arc::clone(&self.admission);
         let mut tokens = admission.tokens.lock().unwrap_or_else(PoisonError::into_inner);
-        if counts_as != shown {
-            tokens.entry(shown, is_running);
+        if limit_key != digest {
+            tokens.entry(digest, is_running);
         }
-        let token = tokens.entry(counts_as, is_running);
+        let token = tokens.entry(limit_key, is_running);
         if class != RequestClass::Batch {
             let counted = token.requests.take(Instant::now(), admission.limits.rate);
             counted.map_err(|wait| Error::Throttled(Limit::Token, wait))?;
@@ -292,24 +292,24 @@ impl Permit {
             return Err(Error::Busy);
         }
         token.running += 1;
-        (self.token, self.is_running, self.own) = (Some(counts_as), true, Some(Arc::clone(&token.own)));
+        (self.token, self.is_running, self.per_token) = (Some(limit_key), true, Some(Arc::clone(&token.per_token)));
         Ok(())
     }
 
     /// Whether the caller is known.
-    pub(crate) fn is_of_somebody(&self) -> bool {
-        self.own.is_some()
+    pub(crate) fn has_caller(&self) -> bool {
+        self.per_token.is_some()
     }
 
     /// Counts a step of a batch like a request.
     ///
     /// # Errors
     /// [`Error::Throttled`]
-    pub(crate) fn step(&self) -> Result<(), Error> {
+    pub(crate) fn count_step(&self) -> Result<(), Error> {
         let (now, limits) = (Instant::now(), &self.admission.limits);
         if let Some(client) = self.client.filter(|_| limits.rate_address > 0) {
             let mut addresses = self.admission.addresses.lock().unwrap_or_else(PoisonError::into_inner);
-            let taken = addresses.entry(client, is_asking).requests.take(now, limits.rate_address);
+            let taken = addresses.entry(client, is_unverified).requests.take(now, limits.rate_address);
             taken.map_err(|wait| Error::Throttled(Limit::Address, wait))?;
         }
         if let Some(token) = self.token.filter(|_| limits.rate > 0) {
@@ -321,7 +321,7 @@ impl Permit {
     }
 
     /// The key by which the caller is counted, once known.
-    pub(crate) fn counts_as(&self) -> Option<Digest> {
+    pub(crate) fn limit_key(&self) -> Option<Digest> {
         self.token
     }
 
@@ -329,14 +329,14 @@ impl Permit {
     ///
     /// # Errors
     /// [`Error::Throttled`], [`Error::Busy`]
-    pub(crate) fn hold(&self, bytes: usize) -> Result<(), Error> {
+    pub(crate) fn count_memory(&self, bytes: usize) -> Result<(), Error> {
         let more = self.uncounted(bytes);
-        if let Some(own) = self.own.as_deref().filter(|_| more > 0) {
+        if let Some(per_token) = self.per_token.as_deref().filter(|_| more > 0) {
             let limits = &self.admission.limits;
-            add_within(&own.buffered, more, limits.buffered_each)
+            add_within(&per_token.buffered, more, limits.buffered_each)
                 .map_err(|()| Error::Throttled(Limit::Buffered, Duration::ZERO))?;
             add_within(&self.admission.buffered, more, limits.buffered).map_err(|()| {
-                own.buffered.fetch_sub(more, Ordering::Relaxed);
+                per_token.buffered.fetch_sub(more, Ordering::Relaxed);
                 Error::Busy
             })?;
             self.counted.set(self.counted.get() + more);
@@ -346,83 +346,83 @@ impl Permit {
     }
 
     /// The same for the answer of a write, which can no longer be refused.
-    pub(crate) fn hold_anyway(&self, bytes: usize) {
+    pub(crate) fn count_memory_of_write(&self, bytes: usize) {
         let more = self.uncounted(bytes);
-        if let Some(own) = self.own.as_deref().filter(|_| more > 0) {
-            own.buffered.fetch_add(more, Ordering::Relaxed);
+        if let Some(per_token) = self.per_token.as_deref().filter(|_| more > 0) {
+            per_token.buffered.fetch_add(more, Ordering::Relaxed);
             self.admission.buffered.fetch_add(more, Ordering::Relaxed);
             self.counted.set(self.counted.get() + more);
         }
         self.bytes.set(self.bytes.get() + bytes);
     }
 
-    /// Bytes that are yet to be counted if so many more are in memory.
+    /// Bytes that must be counted in addition if the request holds `bytes` more.
     fn uncounted(&self, bytes: usize) -> usize {
         (self.bytes.get() + bytes).saturating_sub(UNCOUNTED + self.counted.get())
     }
 
-    /// The request holds nothing in memory any more.
-    pub(crate) fn release(&self) {
+    /// The request no longer holds anything in memory.
+    pub(crate) fn release_memory(&self) {
         let counted = self.counted.replace(0);
         self.bytes.set(0);
-        if let Some(own) = self.own.as_deref().filter(|_| counted > 0) {
-            own.buffered.fetch_sub(counted, Ordering::Relaxed);
+        if let Some(per_token) = self.per_token.as_deref().filter(|_| counted > 0) {
+            per_token.buffered.fetch_sub(counted, Ordering::Relaxed);
             self.admission.buffered.fetch_sub(counted, Ordering::Relaxed);
         }
     }
 
-    /// Waits for a turn to run, which lasts until [`Permit::is_done`].
+    /// Waits for a turn to run, which lasts until [`Permit::release_turns`].
     ///
     /// # Errors
     /// [`Error::Throttled`] if other requests of the token take too long.
-    pub(crate) async fn is_at_work(&self, reads: bool) -> Result<(), Error> {
-        let Some(own) = self.own.as_deref() else { return Ok(()) };
-        self.turn.set(Some(next(&own.turns, if reads { READ } else { 1 }).await?));
+    pub(crate) async fn acquire_turn(&self, reads: bool) -> Result<(), Error> {
+        let Some(per_token) = self.per_token.as_deref() else { return Ok(()) };
+        self.turn.set(Some(next(&per_token.turns, if reads { READ } else { 1 }).await?));
         Ok(())
     }
 
     /// The same for a long request, if it has no turn already.
     ///
     /// # Errors
-    /// As [`Permit::is_at_work`].
-    pub(crate) async fn is_long(&self) -> Result<(), Error> {
+    /// As [`Permit::acquire_turn`].
+    pub(crate) async fn acquire_long_turn(&self) -> Result<(), Error> {
         let long = self.long.take();
-        let Some(own) = self.own.as_deref().filter(|_| long.is_none()) else {
+        let Some(per_token) = self.per_token.as_deref().filter(|_| long.is_none()) else {
             self.long.set(long);
             return Ok(());
         };
-        self.long.set(Some(next(&own.long, 1).await?));
+        self.long.set(Some(next(&per_token.long, 1).await?));
         Ok(())
     }
 
     /// Ends the turns of the request.
-    pub(crate) fn is_done(&self) {
+    pub(crate) fn release_turns(&self) {
         self.turn.take();
         self.long.take();
     }
 
     /// Ends the request for all limits but memory.
-    pub(crate) fn leave(&mut self) {
-        self.is_done();
-        self.ask_no_more();
+    pub(crate) fn finish(&mut self) {
+        self.release_turns();
+        self.end_verification();
         if std::mem::take(&mut self.is_running) {
             self.admission.running.fetch_sub(1, Ordering::Relaxed);
             if let Some(token) = &self.token {
                 let mut tokens = self.admission.tokens.lock().unwrap_or_else(PoisonError::into_inner);
-                if let Some(token) = tokens.known(token) {
+                if let Some(token) = tokens.get_mut(token) {
                     token.running = token.running.saturating_sub(1);
                 }
             }
         }
     }
 
-    fn ask_no_more(&mut self) {
-        if std::mem::take(&mut self.is_asking)
+    fn end_verification(&mut self) {
+        if std::mem::take(&mut self.is_unverified)
             && let Some(client) = &self.client
         {
             let mut addresses = self.admission.addresses.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(address) = addresses.known(client) {
-                address.asking = address.asking.saturating_sub(1);
+            if let Some(address) = addresses.get_mut(client) {
+                address.unverified = address.unverified.saturating_sub(1);
             }
         }
     }
@@ -430,20 +430,20 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.release();
-        self.leave();
+        self.release_memory();
+        self.finish();
     }
 }
 
 /// Waits for permits of a semaphore.
 async fn next(turns: &Arc<Semaphore>, count: u32) -> Result<OwnedSemaphorePermit, Error> {
-    let turn = tokio::time::timeout(PATIENCE, Arc::clone(turns).acquire_many_owned(count)).await;
+    let turn = tokio::time::timeout(TURN_TIMEOUT, Arc::clone(turns).acquire_many_owned(count)).await;
     turn.map_err(|_| Error::Throttled(Limit::AtOnce, Duration::ZERO))?.map_err(Error::internal)
 }
 
-/// Adds to a number unless that exceeds `most`.
-fn add_within(number: &AtomicUsize, more: usize, most: usize) -> Result<(), ()> {
-    let add = |number: usize| number.checked_add(more).filter(|sum| *sum <= most);
+/// Adds to a number unless that exceeds `max`.
+fn add_within(number: &AtomicUsize, more: usize, max: usize) -> Result<(), ()> {
+    let add = |number: usize| number.checked_add(more).filter(|sum| *sum <= max);
     number.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).map(drop).map_err(drop)
 }
 

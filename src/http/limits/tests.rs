@@ -5,7 +5,7 @@ use crate::http::limits::*;
 
 fn try_enter(admission: &Arc<Admission>, from: &str, by: &str, class: RequestClass) -> Result<Permit, Error> {
     let credential = (!by.is_empty()).then_some(Credential::Bearer(by));
-    admission.enter(Some(Client::from(from.parse::<IpAddr>().unwrap())), credential, class)
+    admission.admit(Some(Client::from(from.parse::<IpAddr>().unwrap())), credential, class)
 }
 
 fn enter(admission: &Arc<Admission>, from: &str, by: &str) -> Permit {
@@ -15,7 +15,7 @@ fn enter(admission: &Arc<Admission>, from: &str, by: &str) -> Permit {
 /// Enters with a token that is known.
 fn enter_known(admission: &Arc<Admission>, from: &str, by: &str) -> Result<Permit, Error> {
     let mut permit = enter(admission, from, by);
-    permit.is_known(None, RequestClass::Request).map(|()| permit)
+    permit.count_caller(None, RequestClass::Request).map(|()| permit)
 }
 
 fn limit<T>(done: Result<T, Error>) -> Option<Limit> {
@@ -64,7 +64,7 @@ fn what_ends_is_not_counted_any_more_however_it_ends() {
     // Whether it is well can always be asked.
     held.push(try_enter(&admission, "192.0.2.3", "", RequestClass::Health).unwrap());
     // A place that is given back is free before the answer is taken.
-    held[0].leave();
+    held[0].finish();
     held.push(enter_known(&admission, "192.0.2.3", "a").unwrap());
     assert_eq!(admission.running.load(Ordering::Relaxed), 3);
     held.clear();
@@ -87,7 +87,7 @@ fn strangers_hold_nothing_that_others_need() {
     assert!(enter_known(&admission, "198.51.100.2", "new").is_ok());
     drop((strangers, held));
     let client = Client::from("192.0.2.1".parse::<IpAddr>().unwrap());
-    assert_eq!(admission.addresses.lock().unwrap().known(&client).unwrap().asking, 0);
+    assert_eq!(admission.addresses.lock().unwrap().get_mut(&client).unwrap().unverified, 0);
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn tokens_of_one_bearer_count_together() {
     let bearer = secret::digest("bearer");
     let mut held: Vec<_> = ["a", "b", "c"].map(|by| enter(&admission, &format!("{by}::1"), by)).into();
     let known: Vec<_> =
-        held.iter_mut().map(|permit| limit(permit.is_known(Some(bearer), RequestClass::Request))).collect();
+        held.iter_mut().map(|permit| limit(permit.count_caller(Some(bearer), RequestClass::Request))).collect();
     assert_eq!(known, [None, None, Some(Limit::AtOnce)]);
 }
 
@@ -114,12 +114,12 @@ fn who_guesses_is_found_out_and_failures_alone_count() {
     let (admission, now) = (admission(Limits::default()), Instant::now());
     let guess = |i: u32| {
         let permit = enter(&admission, "2001:db8::1", &i.to_string());
-        assert_eq!(permit.suspected(now), None, "{i}");
-        permit.is_unknown(now);
+        assert_eq!(permit.guess_delay(now), None, "{i}");
+        permit.record_unknown_token(now);
     };
     drop(enter_known(&admission, "2001:db8::1", "known").unwrap());
     (0..GUESSES_SAVED).for_each(guess);
-    let suspected = |from: &str, by: &str| enter(&admission, from, by).suspected(now).is_some();
+    let suspected = |from: &str, by: &str| enter(&admission, from, by).guess_delay(now).is_some();
     assert!(suspected("2001:db8::2", "another"));
     assert!(!suspected("2001:db8::2", "known"));
     assert!(!suspected("2001:db8::2", ""));
@@ -127,7 +127,7 @@ fn who_guesses_is_found_out_and_failures_alone_count() {
     // One that proves good is let in from then on, and one that is no longer is forgotten.
     drop(enter_known(&admission, "2001:db8::2", "another").unwrap());
     assert!(!suspected("2001:db8::2", "another"));
-    enter(&admission, "2001:db8::2", "another").is_unknown(now);
+    enter(&admission, "2001:db8::2", "another").record_unknown_token(now);
     assert!(suspected("2001:db8::2", "another"));
 }
 
@@ -136,23 +136,23 @@ fn so_many_bytes_are_held_for_a_token_and_for_all_and_what_is_small_always() {
     const MIB: usize = 1 << 20;
     let admission = admission(Limits { buffered: 5 * MIB, buffered_each: 3 * MIB, ..Limits::default() });
     let [ann, also_ann, bob] = ["a", "a", "b"].map(|by| enter_known(&admission, "192.0.2.1", by).unwrap());
-    ann.hold(UNCOUNTED).unwrap();
-    ann.hold(3 * MIB).unwrap();
-    assert_eq!(limit(ann.hold(1)), Some(Limit::Buffered));
-    assert_eq!(limit(also_ann.hold(UNCOUNTED + 1)), Some(Limit::Buffered));
-    also_ann.hold(UNCOUNTED).unwrap();
-    assert!(matches!(bob.hold(UNCOUNTED + 3 * MIB), Err(Error::Busy)));
-    bob.hold(UNCOUNTED + 2 * MIB).unwrap();
+    ann.count_memory(UNCOUNTED).unwrap();
+    ann.count_memory(3 * MIB).unwrap();
+    assert_eq!(limit(ann.count_memory(1)), Some(Limit::Buffered));
+    assert_eq!(limit(also_ann.count_memory(UNCOUNTED + 1)), Some(Limit::Buffered));
+    also_ann.count_memory(UNCOUNTED).unwrap();
+    assert!(matches!(bob.count_memory(UNCOUNTED + 3 * MIB), Err(Error::Busy)));
+    bob.count_memory(UNCOUNTED + 2 * MIB).unwrap();
     // What is done already is counted beyond that.
-    bob.hold_anyway(2 * MIB);
+    bob.count_memory_of_write(2 * MIB);
     assert_eq!(admission.buffered.load(Ordering::Relaxed), 7 * MIB);
     let mut ann = ann;
-    ann.leave();
-    assert!(also_ann.hold(1).is_err());
+    ann.finish();
+    assert!(also_ann.count_memory(1).is_err());
     drop(ann);
-    assert!(matches!(also_ann.hold(2 * MIB), Err(Error::Busy)));
-    also_ann.hold(MIB).unwrap();
-    bob.release();
+    assert!(matches!(also_ann.count_memory(2 * MIB), Err(Error::Busy)));
+    also_ann.count_memory(MIB).unwrap();
+    bob.release_memory();
     drop((also_ann, bob));
     assert_eq!(admission.buffered.load(Ordering::Relaxed), 0);
 }
@@ -162,26 +162,26 @@ async fn what_is_long_waits_for_others_of_its_token_and_for_nobody_elses() {
     let admission = admission(Limits::default());
     let permits: Vec<_> = ["a", "a", "a", "b"].map(|by| enter_known(&admission, "192.0.2.1", by).unwrap()).into();
     for permit in [&permits[0], &permits[1], &permits[0]] {
-        permit.is_long().await.unwrap();
+        permit.acquire_long_turn().await.unwrap();
     }
-    let waits = permits[2].is_long();
+    let waits = permits[2].acquire_long_turn();
     let mut waits = std::pin::pin!(waits);
     assert!(futures_util::poll!(waits.as_mut()).is_pending());
-    permits[3].is_long().await.unwrap();
-    permits[0].is_done();
+    permits[3].acquire_long_turn().await.unwrap();
+    permits[0].release_turns();
     waits.await.unwrap();
     // So many are worked on in all; a read counts for four.
     let all: Vec<_> = (0..17).map(|_| enter_known(&admission, "192.0.2.1", "c").unwrap()).collect();
     for permit in &all[..15] {
-        permit.is_at_work(true).await.unwrap();
+        permit.acquire_turn(true).await.unwrap();
     }
-    all[15].is_at_work(false).await.unwrap();
-    let mut waits = std::pin::pin!(all[16].is_at_work(true));
+    all[15].acquire_turn(false).await.unwrap();
+    let mut waits = std::pin::pin!(all[16].acquire_turn(true));
     assert!(futures_util::poll!(waits.as_mut()).is_pending());
-    all[0].is_done();
+    all[0].release_turns();
     waits.await.unwrap();
     // Nor does a stranger wait, of whom nothing long is read.
-    enter(&admission, "192.0.2.1", "").is_long().await.unwrap();
+    enter(&admission, "192.0.2.1", "").acquire_long_turn().await.unwrap();
 }
 
 #[test]
@@ -189,8 +189,8 @@ fn strangers_and_their_tokens_do_not_fill_the_memory() {
     let admission = admission(Limits { rate_address: 1, ..Limits::default() });
     for i in 0..50_000_u32 {
         let from = IpAddr::V4(std::net::Ipv4Addr::from_bits(i)).to_string();
-        enter(&admission, &from, &i.to_string()).is_unknown(Instant::now());
+        enter(&admission, &from, &i.to_string()).record_unknown_token(Instant::now());
     }
-    assert!(admission.addresses.lock().unwrap().len() <= MOST);
+    assert!(admission.addresses.lock().unwrap().len() <= MAX_REMEMBERED);
     assert_eq!(admission.tokens.lock().unwrap().len(), 0);
 }

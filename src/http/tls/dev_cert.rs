@@ -98,16 +98,16 @@ impl CertFiles {
 /// One line that names the folder or the file.
 pub fn run(arguments: &DevCertArgs) -> Result<(), String> {
     let files = make("--dir", arguments.dir.as_deref())?;
-    let told = if arguments.json {
+    let output = if arguments.json {
         let path = |path: &Path| path.display().to_string();
         let (authority, certificate, key) = (path(&files.authority), path(&files.cert), path(&files.key));
-        let told = json!({"authority": authority, "certificate": certificate, "key": key, "names": NAMES});
-        format!("{told}\n")
+        let output = json!({"authority": authority, "certificate": certificate, "key": key, "names": NAMES});
+        format!("{output}\n")
     } else {
-        tell(&files.authority, arguments.dir.as_ref().map(|_| files.folder.as_path()))
+        trust_instructions(&files.authority, arguments.dir.as_ref().map(|_| files.folder.as_path()))
     };
-    // A closed output is no error.
-    let _ = std::io::stdout().write_all(told.as_bytes());
+    // A closed output is not an error.
+    let _ = std::io::stdout().write_all(output.as_bytes());
     Ok(())
 }
 
@@ -244,7 +244,7 @@ fn write(files: &CertFiles, path: &Path, text: &str, mode: u32) -> Result<(), St
 }
 
 /// Instructions as shell lines.
-fn tell(authority: &Path, folder: Option<&Path>) -> String {
+fn trust_instructions(authority: &Path, folder: Option<&Path>) -> String {
     let ca = quoted(authority);
     let folder = folder.map(|folder| format!(" --dev-cert-dir {}", quoted(folder))).unwrap_or_default();
     let names = NAMES.join(", ");

@@ -90,7 +90,7 @@ impl Pair {
     }
 }
 
-/// When a certificate ends, as Unix time: `notAfter` of RFC 5280, section 4.1.2.5. `None` for what is no certificate.
+/// When a certificate ends, as Unix time: `notAfter` of RFC 5280, section 4.1.2.5. `None` for what is not a certificate.
 #[allow(clippy::redundant_closure_for_method_calls, reason = "a method is not general enough in its lifetimes")]
 pub(crate) fn ends(certificate: &CertificateDer<'_>) -> Option<i64> {
     let rest = |reader: &mut BERReaderSeq<'_, '_>| {

@@ -89,7 +89,7 @@ struct LiveCertificate {
     served: RwLock<Served>,
 }
 
-/// What new connections get.
+/// The certificate of new connections.
 #[derive(Debug)]
 struct Served {
     key: Arc<CertifiedKey>,

@@ -78,7 +78,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Wire<T> {
     }
 }
 
-/// Where the next byte is.
+/// The part of a request that the next byte belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum HeadState {
     Method,
@@ -229,14 +229,14 @@ impl Requests {
         };
         self.keep(rest.get(..end).unwrap_or_default());
         let line = std::mem::take(&mut self.line);
-        self.at = self.behind(&line);
+        self.at = self.state_after(&line);
         self.line = line;
         self.line.clear();
         end + 1
     }
 
     /// The state after a line.
-    fn behind(&mut self, line: &[u8]) -> HeadState {
+    fn state_after(&mut self, line: &[u8]) -> HeadState {
         let without_return = line.strip_suffix(b"\r");
         match (self.at, without_return) {
             (HeadState::Version, _) => {
@@ -244,7 +244,7 @@ impl Requests {
                 self.is_recent = version == b"HTTP/1.1";
                 if self.is_recent || version == b"HTTP/1.0" { HeadState::Header } else { HeadState::Blind }
             }
-            (HeadState::Header, _) => self.behind_header(line),
+            (HeadState::Header, _) => self.state_after_header(line),
             // The framework accepts chunk extensions and trailers, which no client sends.
             (HeadState::Size, Some(size)) if line.len() <= LINE => match chunk_size(size) {
                 Some(0) => HeadState::Last,
@@ -257,7 +257,7 @@ impl Requests {
         }
     }
 
-    fn behind_header(&mut self, line: &[u8]) -> HeadState {
+    fn state_after_header(&mut self, line: &[u8]) -> HeadState {
         if matches!(line, b"" | b"\r") {
             return match self.body {
                 Framing::None | Framing::Length(0) => HeadState::Method,

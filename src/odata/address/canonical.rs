@@ -37,8 +37,8 @@ impl Item {
             Self::Extension(path, id, name) => format!("{}/contacts/{id}/extensions/{name}", folders(path)),
             Self::Photo(path, id) => format!("{}/contacts/{id}/photo", folders(path)),
             Self::PhotoValue(path, id) => format!("{}/contacts/{id}/photo/$value", folders(path)),
-            Self::Folders(path) => format!("{}/{}", folders(path), inside(path)),
-            Self::FoldersCount(path) => format!("{}/{}/$count", folders(path), inside(path)),
+            Self::Folders(path) => format!("{}/{}", folders(path), child_segment(path)),
+            Self::FoldersCount(path) => format!("{}/{}/$count", folders(path), child_segment(path)),
             Self::FoldersDelta => "/contactFolders/delta".to_owned(),
             Self::Folder(path) => folders(path),
             Self::Categories => "/outlook/masterCategories".to_owned(),
@@ -60,13 +60,13 @@ impl Item {
 fn folders(path: &[String]) -> String {
     let mut text = String::new();
     for (i, id) in path.iter().enumerate() {
-        text.extend(["/", inside(&path[..i]), "/", id]);
+        text.extend(["/", child_segment(&path[..i]), "/", id]);
     }
     text
 }
 
 /// The name of the segment for the folders inside.
-fn inside(path: &[String]) -> &'static str {
+fn child_segment(path: &[String]) -> &'static str {
     if path.is_empty() { "contactFolders" } else { "childFolders" }
 }
 

@@ -248,7 +248,7 @@ impl Segments {
     fn read(path: &str) -> Result<Self, Error> {
         let mut segments = Vec::new();
         for raw in path.split('/').filter(|raw| !raw.is_empty()) {
-            let text = percent_decode(raw, false).ok_or_else(|| Error::NoSegment(raw.to_owned()))?;
+            let text = percent_decode(raw).ok_or_else(|| Error::NoSegment(raw.to_owned()))?;
             match quoted_key(&text) {
                 Some((name, key)) => segments.extend([Segment::Word(name.to_owned()), Segment::Key(key)]),
                 None => segments.push(Segment::Word(text)),
@@ -296,7 +296,7 @@ impl Segments {
                 Ok(Resource::Owned(owner, id.map_or(Item::Permissions, Item::Permission)))
             }
             Some(Segment::Word(word)) if word.eq_ignore_ascii_case("outlook") => self.outlook(owner, word),
-            Some(Segment::Word(word)) if known(&word, &["translateExchangeIds"]).is_some() => {
+            Some(Segment::Word(word)) if match_word(&word, &["translateExchangeIds"]).is_some() => {
                 Ok(Resource::Owned(owner, Item::TranslateExchangeIds))
             }
             Some(other) => Err(Error::NoSegment(other.text())),
@@ -307,7 +307,7 @@ impl Segments {
         let Some(id) = self.next().map(Segment::text) else { return Resource::Subscriptions };
         let word = self.next();
         match &word {
-            Some(Segment::Word(word)) if known(word, &["reauthorize"]).is_some() => Resource::Reauthorize(id),
+            Some(Segment::Word(word)) if match_word(word, &["reauthorize"]).is_some() => Resource::Reauthorize(id),
             Some(Segment::Word(word)) if word.eq_ignore_ascii_case("deliveries") => Resource::Deliveries(id),
             _ => {
                 self.back(word);
@@ -325,7 +325,7 @@ impl Segments {
                     return Ok(Resource::Owned(owner, Item::FoldersCount(path)));
                 }
                 // A folder's id must be followed by what is below it.
-                Some(Segment::Word(word)) if path.is_empty() && known(&word, DELTA).is_some() => {
+                Some(Segment::Word(word)) if path.is_empty() && match_word(&word, DELTA).is_some() => {
                     return Ok(Resource::Owned(owner, Item::FoldersDelta));
                 }
                 Some(Segment::Word(text) | Segment::Key(text)) => path.push(text),
@@ -336,7 +336,7 @@ impl Segments {
                     return self.contacts(owner, path);
                 }
                 Some(Segment::Word(word)) if word.eq_ignore_ascii_case("childFolders") => {}
-                Some(Segment::Word(word)) if known(&word, PERMANENT_DELETE).is_some() => {
+                Some(Segment::Word(word)) if match_word(&word, PERMANENT_DELETE).is_some() => {
                     return Ok(Resource::Owned(owner, Item::PermanentDelete(path, None)));
                 }
                 Some(other) => return Err(Error::NoSegment(other.text())),
@@ -359,7 +359,7 @@ impl Segments {
             Some(Segment::Word(word)) if word.eq_ignore_ascii_case("$export") => {
                 return Ok(Resource::Owned(owner, Item::ContactsExport(path)));
             }
-            Some(Segment::Word(word)) if known(&word, DELTA).is_some() => {
+            Some(Segment::Word(word)) if match_word(&word, DELTA).is_some() => {
                 return Ok(Resource::Owned(owner, Item::ContactsDelta(path)));
             }
             Some(Segment::Word(text) | Segment::Key(text)) => text,
@@ -378,7 +378,7 @@ impl Segments {
                     Ok(Resource::Owned(owner, Item::Photo(path, id)))
                 }
             },
-            Some(Segment::Word(word)) if known(&word, PERMANENT_DELETE).is_some() => {
+            Some(Segment::Word(word)) if match_word(&word, PERMANENT_DELETE).is_some() => {
                 Ok(Resource::Owned(owner, Item::PermanentDelete(path, Some(id))))
             }
             Some(Segment::Word(word)) if word.eq_ignore_ascii_case("extensions") => {
@@ -416,7 +416,7 @@ impl Segments {
         };
         let item = match self.next() {
             None => Deleted::One(id),
-            Some(Segment::Word(word)) if known(&word, &["restore"]).is_some() => Deleted::Restore(id),
+            Some(Segment::Word(word)) if match_word(&word, &["restore"]).is_some() => Deleted::Restore(id),
             Some(other) => return Err(Error::NoSegment(other.text())),
         };
         Ok(Resource::Owned(owner, Item::Deleted(item)))
@@ -424,7 +424,7 @@ impl Segments {
 }
 
 /// Matches `word` (bare, qualified, or with the parentheses of a call) to one of `words`.
-fn known(word: &str, words: &[&'static str]) -> Option<&'static str> {
+fn match_word(word: &str, words: &[&'static str]) -> Option<&'static str> {
     let word = word.strip_suffix("()").unwrap_or(word);
     let word = word.get(16..).filter(|_| word[..16].eq_ignore_ascii_case("microsoft.graph.")).unwrap_or(word);
     words.iter().find(|known| known.eq_ignore_ascii_case(word)).copied()

@@ -39,7 +39,7 @@ impl Checker<'_> {
         let name = names.join("/");
         let number =
             |cast| place.map_or(NumberValue::Constant(None), |(depth, table)| NumberValue::Cast(cast, depth, table));
-        let whole = |from: i64, to: i64| Typed::whole(number(Cast::Whole(from, to)), from.saturating_abs());
+        let whole = |from: i64, to: i64| Typed::integer(number(Cast::Whole(from, to)), from.saturating_abs());
         Ok(match name.to_ascii_lowercase().as_str() {
             "edm.int16" => whole(i16::MIN.into(), i16::MAX.into()),
             "edm.int32" => whole(i32::MIN.into(), i32::MAX.into()),

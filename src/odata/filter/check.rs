@@ -12,13 +12,13 @@ use crate::domain::handling::Handling;
 use crate::domain::phone::Region;
 use crate::domain::plain::shorten;
 use crate::domain::query::typed::{
-    Arithmetic, Comparison, Condition, EntryList, EntryTable, ExtendedOf, Id, Key, Moment, NumberValue, Order,
-    Property, TextValue,
+    Arithmetic, Comparison, Condition, EntryList, EntryTable, ExtendedOf, Id, Key, NumberValue, Order, Property,
+    TextValue, TimeProperty,
 };
 use crate::odata::filter::aliases::Resolver;
 use crate::odata::filter::ast::{Binary, Expr, ExprNode};
 use crate::odata::filter::model::{Model, ModelComplex, ModelProperty, ModelTarget};
-use crate::odata::filter::value::{EnumMembers, Number, Typed, alike, compare_ordered, literal};
+use crate::odata::filter::value::{EnumMembers, Number, Typed, compare_ordered, literal, same_unit};
 pub(super) use crate::odata::filter::views::{VariableBinding, Variables};
 use crate::odata::filter::{Fault, views};
 
@@ -31,7 +31,7 @@ pub(super) struct Checker<'a> {
     model: Model,
     pub(super) aliases: &'a Resolver<'a>,
     strict: bool,
-    /// Where numbers of phones are dialled from.
+    /// The region from which phone numbers are dialled.
     pub(super) region: Option<Region>,
     /// How many more views on the contact may be substituted for extended properties. Each one repeats its condition.
     pub(super) views: Cell<usize>,
@@ -56,7 +56,9 @@ impl<'a> Checker<'a> {
             Typed::Text(text, _) => Key::Text(text),
             Typed::Condition(condition) => Key::Condition(condition),
             // Sorted as stored, so that items written within one second are in order too.
-            Typed::Instant(NumberValue::Moment(moment)) => Key::Number(NumberValue::Moment(moment.exactly())),
+            Typed::Instant(NumberValue::TimeProperty(moment)) => {
+                Key::Number(NumberValue::TimeProperty(moment.exactly()))
+            }
             Typed::Number(Number { value, .. }) | Typed::Date(value) | Typed::Instant(value) | Typed::Time(value) => {
                 Key::Number(value)
             }
@@ -108,7 +110,7 @@ impl<'a> Checker<'a> {
             ExprNode::Path(names) => self.path(names, at, scope),
             ExprNode::Count(names) => {
                 self.beyond_graph(at)?;
-                Ok(Typed::whole(NumberValue::Count(self.list(names, at, scope)?), 1 << 20))
+                Ok(Typed::integer(NumberValue::Count(self.list(names, at, scope)?), 1 << 20))
             }
             ExprNode::Any(names, lambda) => {
                 let list = self.list(names, at, scope)?;
@@ -196,14 +198,16 @@ impl<'a> Checker<'a> {
     }
 
     fn path(&self, names: &[String], at: usize, scope: &Variables<'_>) -> Result<Typed, Fault> {
-        let instant = |moment| NumberValue::Moment(moment);
+        let instant = |moment| NumberValue::TimeProperty(moment);
         Ok(match self.target(names, at, scope)? {
             ModelTarget::Text(property) => Typed::Text(TextValue::Property(property), None),
             ModelTarget::Enum(property, name, members) => {
                 Typed::Text(TextValue::Property(property), Some((name, members)))
             }
-            ModelTarget::Moment(Moment::WeddingAnniversary) => Typed::Date(instant(Moment::WeddingAnniversary)),
-            ModelTarget::Moment(moment) => Typed::Instant(instant(moment)),
+            ModelTarget::TimeProperty(TimeProperty::WeddingAnniversary) => {
+                Typed::Date(instant(TimeProperty::WeddingAnniversary))
+            }
+            ModelTarget::TimeProperty(moment) => Typed::Instant(instant(moment)),
             ModelTarget::IsFavorite => Typed::Condition(Condition::IsFavorite),
             ModelTarget::Id(id) => Typed::Id(id),
             ModelTarget::ViewId(view) => Typed::ViewId(view),
@@ -311,7 +315,7 @@ impl<'a> Checker<'a> {
         let bound = bound.ok_or_else(|| Fault::wrong(at, "The result may not fit into 64 bits."))?;
         let right = values.pop().map_or(NumberValue::Constant(None), |value| value);
         let left = values.pop().map_or(NumberValue::Constant(None), |value| value);
-        Ok(Typed::whole(NumberValue::Arithmetic(arithmetic, Box::new(left), Box::new(right)), bound))
+        Ok(Typed::integer(NumberValue::Arithmetic(arithmetic, Box::new(left), Box::new(right)), bound))
     }
 
     fn compare(&self, op: Binary, left: Typed, right: Typed, at: usize) -> Result<Condition, Fault> {
@@ -381,7 +385,7 @@ impl<'a> Checker<'a> {
             (Typed::Text(text, _), Typed::Null) => Condition::CompareText(op, text, TextValue::Constant(None)),
             (Typed::Null, Typed::Text(text, _)) => Condition::CompareText(op, TextValue::Constant(None), text),
             (Typed::Number(left), Typed::Number(right)) => {
-                let [left, right] = alike(left, right)
+                let [left, right] = same_unit(left, right)
                     .ok_or_else(|| Fault::wrong(at, "The number is too large to compare with a decimal number."))?;
                 Condition::CompareNumber(op, left, right)
             }

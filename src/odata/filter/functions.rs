@@ -61,22 +61,22 @@ impl Checker<'_> {
             "startswith" => Typed::Condition(Condition::Find(Find::StartsWith, arguments.text()?, arguments.text()?)),
             "endswith" => Typed::Condition(Condition::Find(Find::EndsWith, arguments.text()?, arguments.text()?)),
             "concat" => text(TextValue::Concat(Box::new(arguments.text()?), Box::new(arguments.text()?))),
-            "indexof" => Typed::whole(NumberValue::IndexOf(arguments.text()?, arguments.text()?), LONGEST),
+            "indexof" => Typed::integer(NumberValue::IndexOf(arguments.text()?, arguments.text()?), LONGEST),
             "substring" => {
-                let (of, from) = (Box::new(arguments.text()?), Box::new(arguments.whole()?));
-                let length = if arguments.rest.is_empty() { None } else { Some(Box::new(arguments.whole()?)) };
+                let (of, from) = (Box::new(arguments.text()?), Box::new(arguments.integer()?));
+                let length = if arguments.rest.is_empty() { None } else { Some(Box::new(arguments.integer()?)) };
                 text(TextValue::Substring(of, from, length))
             }
             // Comparisons ignore case, so these two change nothing.
             "tolower" | "toupper" => text(arguments.text()?),
             "trim" => text(TextValue::Trim(Box::new(arguments.text()?))),
-            "length" => Typed::whole(NumberValue::Length(arguments.text()?), LONGEST),
-            "year" => Typed::whole(NumberValue::Calendar(Calendar::Year, Box::new(arguments.day()?)), 10_000),
-            "month" => Typed::whole(NumberValue::Calendar(Calendar::Month, Box::new(arguments.day()?)), 12),
-            "day" => Typed::whole(NumberValue::Calendar(Calendar::Day, Box::new(arguments.day()?)), 31),
-            "hour" => Typed::whole(clock(arguments.time()?, 3_600 * MILLION, 24), 24),
-            "minute" => Typed::whole(clock(arguments.time()?, 60 * MILLION, 60), 60),
-            "second" => Typed::whole(clock(arguments.time()?, MILLION, 60), 60),
+            "length" => Typed::integer(NumberValue::Length(arguments.text()?), LONGEST),
+            "year" => Typed::integer(NumberValue::Calendar(Calendar::Year, Box::new(arguments.day()?)), 10_000),
+            "month" => Typed::integer(NumberValue::Calendar(Calendar::Month, Box::new(arguments.day()?)), 12),
+            "day" => Typed::integer(NumberValue::Calendar(Calendar::Day, Box::new(arguments.day()?)), 31),
+            "hour" => Typed::integer(clock(arguments.time()?, 3_600 * MILLION, 24), 24),
+            "minute" => Typed::integer(clock(arguments.time()?, 60 * MILLION, 60), 60),
+            "second" => Typed::integer(clock(arguments.time()?, MILLION, 60), 60),
             "fractionalseconds" => {
                 let value = clock(arguments.time()?, 1, MILLION);
                 Typed::Number(Number { value, millionths: true, bound: MILLION })
@@ -121,7 +121,7 @@ impl CallArguments<'_, '_> {
         })
     }
 
-    fn whole(&mut self) -> Result<NumberValue, Fault> {
+    fn integer(&mut self) -> Result<NumberValue, Fault> {
         self.next("a whole number", |value| match value {
             Typed::Number(Number { value, millionths: false, .. }) => Some(value),
             Typed::Null => Some(NumberValue::Constant(None)),

@@ -45,7 +45,7 @@ pub struct Fault {
     pub at: usize,
     /// The rule, which decides the code.
     pub kind: Kind,
-    /// What is wrong, and what would be accepted.
+    /// The problem, and what is accepted.
     pub message: String,
     /// Whether it is a syntax error.
     pub syntax: bool,
@@ -91,7 +91,7 @@ pub fn filter_in(
         let expr = parse::expression(text)?;
         check::Checker::new(model, &Resolver::new(aliases), handling, region).filter(&expr)
     };
-    read().map_err(|fault| told("$filter", text, fault))
+    read().map_err(|fault| to_error("$filter", text, fault))
 }
 
 /// Reads an `$orderby`.
@@ -107,7 +107,7 @@ pub fn order(text: &str, aliases: &Aliases, model: Model, handling: Handling) ->
             .map(|(key, descending)| checker.order(key, *descending))
             .collect::<Result<Vec<_>, _>>()
     };
-    read().map_err(|fault| told("$orderby", text, fault))
+    read().map_err(|fault| to_error("$orderby", text, fault))
 }
 
 /// Reads a `$filter` that only names ids: `id eq 'a' or id eq 'b'`, `id in ('a','b')`. `read` parses each id or returns an
@@ -121,7 +121,7 @@ pub fn ids(text: &str, aliases: &Aliases, read: impl Fn(&str) -> Result<String, 
         collect(&parse::expression(text)?, &Resolver::new(aliases), &read, &mut ids)?;
         Ok(ids)
     };
-    collected().map_err(|fault| told("$filter", text, fault))
+    collected().map_err(|fault| to_error("$filter", text, fault))
 }
 
 fn collect(
@@ -157,7 +157,7 @@ fn collect(
     Ok(())
 }
 
-fn told(option: &str, text: &str, Fault { at, kind, message, syntax }: Fault) -> Error {
+fn to_error(option: &str, text: &str, Fault { at, kind, message, syntax }: Fault) -> Error {
     let text = shorten(text);
     let message = if syntax {
         format!("Syntax error at position {at} in '{text}': {message}.")

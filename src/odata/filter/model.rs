@@ -6,7 +6,7 @@ use crate::domain::contact::tags::View;
 use crate::domain::contact::{FLAG_STATUS, Text};
 use crate::domain::extended::{MULTI, SINGLE};
 use crate::domain::plain::shorten;
-use crate::domain::query::typed::{EntryList, EntryTable, ExtendedOf, Id, Moment, NUMBER, Property, UserText};
+use crate::domain::query::typed::{EntryList, EntryTable, ExtendedOf, Id, NUMBER, Property, TimeProperty, UserText};
 use crate::odata::shape::Shape;
 
 /// The type that is filtered, for contacts with the shape.
@@ -30,7 +30,7 @@ pub(super) enum ModelTarget {
     Text(Property),
     /// A text with a known set of values: the property, the type's name, and the values.
     Enum(Property, &'static str, &'static [&'static str]),
-    Moment(Moment),
+    TimeProperty(TimeProperty),
     IsFavorite,
     Id(Id),
     /// A view on the contact, and the id of such a view.
@@ -109,12 +109,12 @@ const USER: &[ModelProperty] = &[
 
 const BOTH: &[ModelProperty] = &[
     named("id", ModelTarget::Id(Id::Contact), false),
-    named("createdDateTime", ModelTarget::Moment(Moment::Created), true),
-    named("lastModifiedDateTime", ModelTarget::Moment(Moment::LastModified), true),
+    named("createdDateTime", ModelTarget::TimeProperty(TimeProperty::Created), true),
+    named("lastModifiedDateTime", ModelTarget::TimeProperty(TimeProperty::LastModified), true),
     named("changeKey", ModelTarget::Id(Id::ChangeKey), false),
     named("categories", list(EntryTable::Categories), false),
     named("parentFolderId", ModelTarget::Id(Id::ParentFolder), false),
-    named("birthday", ModelTarget::Moment(Moment::Birthday), true),
+    named("birthday", ModelTarget::TimeProperty(TimeProperty::Birthday), true),
     named("emailAddresses", list(EntryTable::Emails), true),
     named("imAddresses", list(EntryTable::ImAddresses), false),
     named("children", list(EntryTable::Children), true),
@@ -127,7 +127,7 @@ const BETA: &[ModelProperty] = &[
     named("websites", list(EntryTable::Websites), false),
     named("phones", list(EntryTable::Phones), true),
     named("postalAddresses", list(EntryTable::Addresses), false),
-    named("weddingAnniversary", ModelTarget::Moment(Moment::WeddingAnniversary), true),
+    named("weddingAnniversary", ModelTarget::TimeProperty(TimeProperty::WeddingAnniversary), true),
     named("isFavorite", ModelTarget::IsFavorite, true),
     named("flag", ModelTarget::ModelComplex(ModelComplex::Flag), true),
 ];

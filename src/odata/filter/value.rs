@@ -5,7 +5,9 @@ use crate::domain::date;
 use crate::domain::fold::fold;
 use crate::domain::literal::{DAY, MILLION, decimal};
 use crate::domain::plain::shorten;
-use crate::domain::query::typed::{Arithmetic, Comparison, Condition, Id, Moment, NumberValue, Property, TextValue};
+use crate::domain::query::typed::{
+    Arithmetic, Comparison, Condition, Id, NumberValue, Property, TextValue, TimeProperty,
+};
 use crate::odata::filter::ast::Literal;
 use crate::odata::filter::model::{enumerations, members_of};
 use crate::odata::filter::{Fault, time_of_day};
@@ -43,7 +45,7 @@ pub(super) struct Number {
 }
 
 impl Typed {
-    pub(super) fn whole(value: NumberValue, bound: i64) -> Self {
+    pub(super) fn integer(value: NumberValue, bound: i64) -> Self {
         Self::Number(Number { value, millionths: false, bound })
     }
 
@@ -74,7 +76,7 @@ impl Typed {
 
     /// A short operand of the same type.
     pub(super) fn stand_in(&self) -> Self {
-        let short = || NumberValue::Moment(Moment::Created);
+        let short = || NumberValue::TimeProperty(TimeProperty::Created);
         match self {
             Self::Text(_, known) => Self::Text(TextValue::Property(Property::Name), *known),
             Self::Quoted(_) => Self::Text(TextValue::Property(Property::Name), None),
@@ -113,7 +115,7 @@ pub(super) fn times(value: NumberValue, factor: i64) -> NumberValue {
 }
 
 /// Two numbers in the same unit; `None` if one is too large for that.
-pub(super) fn alike(left: Number, right: Number) -> Option<[NumberValue; 2]> {
+pub(super) fn same_unit(left: Number, right: Number) -> Option<[NumberValue; 2]> {
     let scaled = |number: Number, millionths: bool| match (number.millionths, millionths) {
         (false, true) => number.bound.checked_mul(MILLION).map(|_| times(number.value, MILLION)),
         _ => Some(number.value),
@@ -150,7 +152,7 @@ pub(super) fn literal(literal: &Literal, at: usize) -> Result<Typed, Fault> {
             };
             Typed::Text(TextValue::Constant(Some(fold(known))), None)
         }
-        Literal::Int(number) => Typed::whole(constant(*number), number.saturating_abs()),
+        Literal::Int(number) => Typed::integer(constant(*number), number.saturating_abs()),
         Literal::Decimal(text) => {
             let value = decimal(text).unwrap_or_default();
             Typed::Number(Number { value: constant(value), millionths: true, bound: value.saturating_abs() })
@@ -169,7 +171,7 @@ fn fraction(text: &str, value: Typed) -> Typed {
 /// With the fraction of times that are shown in whole seconds: a literal with a fraction means the stored time.
 pub(super) fn exactly(value: NumberValue) -> NumberValue {
     match value {
-        NumberValue::Moment(moment) => NumberValue::Moment(moment.exactly()),
+        NumberValue::TimeProperty(moment) => NumberValue::TimeProperty(moment.exactly()),
         NumberValue::TimeOf(instant) => NumberValue::TimeOf(Box::new(exactly(*instant))),
         other => other,
     }

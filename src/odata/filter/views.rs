@@ -12,7 +12,7 @@ use crate::odata::filter::check::Checker;
 /// Most views that are substituted in one filter.
 pub(super) const MAX: usize = 32;
 
-/// What a range variable is bound to.
+/// The collection that a range variable is bound to.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum VariableBinding {
     /// The entries of a list, one after the other.

@@ -1,4 +1,4 @@
-//! What made-up contacts are put together from: names, places and words of several languages, written for this purpose.
+//! The word lists of made-up contacts: names, places and words of several languages, written for this purpose.
 
 mod asian;
 mod european;
@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 /// The words of one language, as they stand in the source: lists separated by commas.
 pub(super) struct Words {
-    /// What `--locale` calls it.
+    /// Its code for `--locale`.
     pub(super) code: &'static str,
     pub(super) women: &'static str,
     pub(super) men: &'static str,

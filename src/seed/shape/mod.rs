@@ -33,7 +33,7 @@ const CATEGORIES: [&str; 12] = [
 /// Types of phones that few contacts have.
 const RARE_PHONES: [&str; 7] = ["other", "assistant", "homeFax", "businessFax", "otherFax", "pager", "radio"];
 
-/// What becomes of a number: the contact itself, and what it shares with others.
+/// A contact in the making, and the data that it shares with others.
 struct Making<'a> {
     number: u64,
     pool: &'static Pool,
@@ -47,7 +47,7 @@ struct Making<'a> {
     websites: Vec<Website>,
 }
 
-/// What a household shares.
+/// The data that the members of a household share.
 struct Home {
     surname: usize,
     street: String,
@@ -55,7 +55,7 @@ struct Home {
     landline: String,
 }
 
-/// What those who work at a company share.
+/// The data that the employees of a company share.
 struct Firm<'a> {
     name: &'a Name,
     domain: String,
@@ -121,7 +121,7 @@ fn digits(pattern: &str, dice: &mut Dice) -> String {
     pattern.chars().map(digit).collect()
 }
 
-/// What of a text an address can have: letters without marks, digits, and hyphens between words.
+/// The part of a text that an address can have: letters without marks, digits, and hyphens between words.
 fn ascii(text: &str) -> Option<String> {
     let letters = text.nfd().filter(|c| c.is_ascii_alphanumeric() || *c == ' ' || *c == '-');
     let letters: String = letters.map(|c| if c == ' ' { '-' } else { c.to_ascii_lowercase() }).collect();
@@ -169,24 +169,24 @@ impl Making<'_> {
         self.websites.push(Website { kind: Some(kind.to_owned()), address: Some(address), display_name });
     }
 
-    fn works(&mut self) {
+    fn has_employer(&mut self) {
         self.set(Text::CompanyName, self.firm.name.text);
         if let Some(yomi) = self.firm.name.yomi {
             self.set(Text::YomiCompanyName, yomi);
         }
     }
 
-    fn at_work(&mut self) {
+    fn set_employer(&mut self) {
         let (street, city) = (self.firm.street.clone(), self.firm.city);
         self.address("business", street, city);
     }
 
     fn company(&mut self) {
-        self.works();
+        self.has_employer();
         self.phone("business", self.firm.switchboard.clone());
         self.email("main", format!("info@{}", self.firm.domain), None, None);
         self.website("work", format!("https://www.{}/", self.firm.domain), Some(self.firm.name.text));
-        self.at_work();
+        self.set_employer();
     }
 
     fn only_number(&mut self) {
@@ -205,7 +205,7 @@ impl Making<'_> {
         self.numbers();
         self.addresses_of(&local);
         self.family();
-        self.remarks();
+        self.add_notes();
     }
 
     fn work(&mut self) {
@@ -216,7 +216,7 @@ impl Making<'_> {
             }
             return;
         }
-        self.works();
+        self.has_employer();
         let (job, department) = (*self.dice.pick(&self.pool.jobs), *self.dice.pick(&self.pool.departments));
         self.set(Text::JobTitle, job);
         if self.dice.percent(50) {
@@ -228,7 +228,7 @@ impl Making<'_> {
         }
         for text in [Text::AssistantName, Text::Manager] {
             if self.dice.percent(6) {
-                let name = self.somebody();
+                let name = self.other_person_name();
                 self.set(text, name);
             }
         }
@@ -237,7 +237,7 @@ impl Making<'_> {
             self.phone("business", format!("{} ext. {extension}", self.firm.switchboard));
         }
         if self.dice.percent(25) {
-            self.at_work();
+            self.set_employer();
         }
     }
 
@@ -309,7 +309,7 @@ impl Making<'_> {
             self.patch.birthday = Some(Some(format!("{year:04}-{month:02}-{day:02}T11:59:00Z")));
         }
         if self.dice.percent(8) {
-            let spouse = self.somebody();
+            let spouse = self.other_person_name();
             self.set(Text::SpouseName, spouse);
             let day =
                 format!("{}-{:02}-{:02}", 1970 + self.dice.below(55), 1 + self.dice.below(12), 1 + self.dice.below(28));
@@ -326,7 +326,7 @@ impl Making<'_> {
         }
     }
 
-    fn remarks(&mut self) {
+    fn add_notes(&mut self) {
         if self.dice.percent(10) {
             let note = self.pool.words.note;
             let long = if self.dice.percent(5) { MAX_TEXT / note.len().max(1) } else { 1 };
@@ -361,7 +361,7 @@ impl Making<'_> {
 }
 
 /// A contact as it was written down a second time.
-pub(super) fn again(mut patch: ContactPatch, dice: &mut Dice) -> ContactPatch {
+pub(super) fn duplicate(mut patch: ContactPatch, dice: &mut Dice) -> ContactPatch {
     let text = |patch: &ContactPatch, text: Text| patch.texts[text as usize].clone().flatten();
     match dice.below(4) {
         // The same number, written otherwise.

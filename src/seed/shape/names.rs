@@ -93,7 +93,7 @@ impl Making<'_> {
     }
 
     /// The name of somebody else.
-    pub(super) fn somebody(&mut self) -> String {
+    pub(super) fn other_person_name(&mut self) -> String {
         let pool = self.pool;
         let of = usize::from(self.dice.percent(50));
         let (first, last) = (self.dice.pick(&pool.given[of]).text, self.dice.pick(&pool.surnames[of]).text);

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use crate::store::db::check::{self, Verify};
 use crate::store::db::engine::{Session, plain_options};
 use crate::store::db::faults::OpenError;
-use crate::store::db::files::{BESIDE, beside, create_private, folder_of, name, real, sync_folder_of};
+use crate::store::db::files::{
+    BESIDE, create_private, folder_of, rename_to_new, resolve_links, sync_folder_of, with_suffix,
+};
 use crate::store::db::opened::OpenedDatabase;
 use crate::store::db::scratch::{COPY_PREFIX, Scratch};
 use crate::store::db::statement::Statement;
@@ -15,18 +17,19 @@ use crate::store::db::statement::Statement;
 /// checked as `verify` says, and then renamed, so that a file with the target's name is always complete.
 ///
 /// # Errors
-/// The source is no database or damaged; the target exists, cannot be written, or lies beside the log of another database.
+/// The source is not a database or damaged; the target exists, cannot be written, or lies beside the log of another database.
 pub async fn backup(source: &Path, target: &Path, verify: Verify) -> Result<(), OpenError> {
     let of_source = |why: String| OpenError::new(source.display(), why);
     if !source.is_file() {
         return Err(of_source("there is no such file".to_owned()));
     }
     let of_target = |why: String| OpenError::new(target.display(), why);
-    let target = real(target);
+    let target = resolve_links(target);
     if target.symlink_metadata().is_ok() {
         return Err(of_target("it already exists".to_owned()));
     }
-    if let Some(left) = BESIDE.map(|end| beside(&target, end)).into_iter().find(|file| file.symlink_metadata().is_ok())
+    if let Some(left) =
+        BESIDE.map(|end| with_suffix(&target, end)).into_iter().find(|file| file.symlink_metadata().is_ok())
     {
         let left = left.file_name().unwrap_or_default().to_string_lossy().into_owned();
         return Err(of_target(format!(
@@ -34,10 +37,10 @@ pub async fn backup(source: &Path, target: &Path, verify: Verify) -> Result<(), 
              to put a copy in place, or move {left} away"
         )));
     }
-    let path = real(source);
-    let _opened = OpenedDatabase::enter(&path).map_err(of_source)?;
+    let path = resolve_links(source);
+    let _opened = OpenedDatabase::register(&path).map_err(of_source)?;
     let copy = Copy::make(&path, &target, verify).await?;
-    name(&copy.file, &target).map_err(|error| match error.kind() {
+    rename_to_new(&copy.file, &target).map_err(|error| match error.kind() {
         std::io::ErrorKind::AlreadyExists => of_target("it already exists".to_owned()),
         _ => of_target(error.to_string()),
     })
@@ -59,7 +62,7 @@ impl Copy {
         let folder = Scratch::new_in(folder_of(target), COPY_PREFIX).map_err(|error| of_target(error.to_string()))?;
         let file = folder.file("copy.db");
         copy_to(source, &file).await?;
-        let faults = check::copy(&file, verify).await.map_err(of_target)?;
+        let faults = check::check_copy(&file, verify).await.map_err(of_target)?;
         if let Some(first) = faults.first() {
             let count = faults.len();
             let why = format!("its copy has {count} faults and was not kept (contactd check lists them); {first}");

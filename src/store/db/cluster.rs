@@ -109,7 +109,7 @@ pub(in crate::store) enum Use {
 }
 
 impl Use {
-    fn patience(self) -> Option<Duration> {
+    fn timeout(self) -> Option<Duration> {
         match self {
             Self::Write => Some(Duration::from_secs(10) + HANGS),
             Self::Read(time) => Some(time + HANGS),
@@ -244,7 +244,7 @@ enum Role {
 
 async fn connect(host: &PgConnectOptions, purpose: Use, role: Role) -> Result<Session, Error> {
     let connecting = async {
-        let mut session = Session::postgres(host.connect().await?, purpose.patience());
+        let mut session = Session::postgres(host.connect().await?, purpose.timeout());
         let text = "
 select pg_is_in_recovery(), current_setting('default_transaction_read_only') = 'on', pg_backend_pid()::bigint,
     (select backend_start::text from pg_stat_activity where pid = pg_backend_pid())";
@@ -260,11 +260,11 @@ select pg_is_in_recovery(), current_setting('default_transaction_read_only') = '
         let Use::Read(time) = purpose else { return Ok(session) };
         let millis = time.as_millis().max(1).to_string();
         session.row(Statement::new("select set_config('statement_timeout', $1, false)").bind(millis)).await?;
-        Ok(session.asking(time))
+        Ok(session.read_only(time))
     };
     let late = |_| Error::unavailable("connecting to the server took too long");
     let session = tokio::time::timeout(CONNECT, connecting).await.map_err(late).and_then(|session| session);
-    CONNECTS.one(if session.is_ok() { Done::Ok } else { Done::Failed });
+    CONNECTS.increment(if session.is_ok() { Done::Ok } else { Done::Failed });
     // Errors on connecting (no such database, wrong password) mean that the store is unavailable.
     session.map_err(|error| match error {
         Error::Internal(cause) => Error::Unavailable(cause),

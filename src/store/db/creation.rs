@@ -13,7 +13,7 @@ use crate::domain::secret;
 use crate::permission;
 use crate::store::db::engine::{Session, plain_options};
 use crate::store::db::faults::{OpenError, reason};
-use crate::store::db::files::{create_private, folder_of, name};
+use crate::store::db::files::{create_private, folder_of, rename_to_new};
 use crate::store::db::migrate::{Adaptor, OpenFailure, in_sqlite};
 use crate::store::db::scratch::{NEW_PREFIX, Scratch};
 use crate::store::db::statement::Statement;
@@ -21,14 +21,14 @@ use crate::store::db::statement::Statement;
 /// Creates a SQLite file with the schema. It gets its name when it is complete, so an interruption leaves no file. If another
 /// process creates the file first, that file is kept, and the result is `false`.
 pub(in crate::store) async fn make_sqlite(path: &Path) -> Result<bool, OpenError> {
-    let failed = |error: IoError| OpenError::because(permission::reason(path, &error));
+    let failed = |error: IoError| OpenError::from_line(permission::reason(path, &error));
     let scratch = Scratch::new_in(folder_of(path), NEW_PREFIX).map_err(failed)?;
     let new = scratch.file("new.db");
     let file = create_private(&new).map_err(failed)?;
     fill_sqlite(&new, SqliteJournalMode::Delete).await.map_err(|why| OpenError::new(path.display(), why))?;
     file.sync_all().map_err(failed)?;
     tracing::info!("database created");
-    match name(&new, path) {
+    match rename_to_new(&new, path) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
         named => named.map(|()| true).map_err(failed),
     }
@@ -41,7 +41,7 @@ pub(in crate::store) const READY_MADE_OF: &str = include_str!("ready_made.sha256
 
 /// Creates a temporary SQLite file with the schema, without syncing it.
 pub(in crate::store) async fn make_temporary(path: &Path) -> Result<(), OpenError> {
-    let failed = |error: IoError| OpenError::because(permission::reason(path, &error));
+    let failed = |error: IoError| OpenError::from_line(permission::reason(path, &error));
     create_private(path).map_err(failed)?;
     if digest() == READY_MADE_OF.trim() {
         let mut bytes = Vec::new();
@@ -63,7 +63,7 @@ pub(in crate::store) fn digest() -> String {
     for text in texts(&runner) {
         digest.update(text);
     }
-    secret::hex(&digest.finalize().into())
+    secret::hex(&digest.finalize())
 }
 
 fn texts(runner: &Runner) -> Vec<&str> {

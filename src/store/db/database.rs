@@ -60,7 +60,7 @@ fn scheme(text: &str) -> Option<(&str, &str)> {
 /// The SQLite file of a URL: a percent-encoded path, optionally with parameters. `mode=rwc` is the default, and accepted.
 fn of_url(text: &str) -> Result<Database, String> {
     let (path, parameters) = text.split_once('?').unwrap_or((text, ""));
-    let mut database = match percent_decode(path, false).as_deref() {
+    let mut database = match percent_decode(path).as_deref() {
         None => return Err("the file's name is not percent-encoded UTF-8".to_owned()),
         Some("") => return Err("the URL names no file".to_owned()),
         Some(":memory:") => Database::Temporary,

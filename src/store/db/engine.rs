@@ -28,23 +28,23 @@ pub(in crate::store) struct Session {
     /// PostgreSQL refuses further statements in this transaction until a rollback to a savepoint.
     aborted: bool,
     /// Time without an answer after which a PostgreSQL server counts as lost.
-    patience: Option<Duration>,
+    timeout: Option<Duration>,
     /// Time limit of a session that only reads.
-    asking: Option<ReadDeadline>,
+    deadline: Option<ReadDeadline>,
     /// Whether a snapshot is open, see [`Session::begin_snapshot`].
     snapshot: bool,
     /// Whether a statement was started and has not ended. If its caller was dropped, it may still run.
     busy: bool,
     /// A question that is sent with the next statement.
-    along: Along,
+    side_question: SideQuestion,
     /// The server process.
     pub(in crate::store) backend: Backend,
     /// Time of the last use.
     used: Instant,
 }
 
-/// See [`Session::ask_along`].
-enum Along {
+/// See [`Session::ask_with_next_row`].
+enum SideQuestion {
     Nothing,
     Asked(Statement<'static>, usize),
     Answered(Vec<Option<bool>>),
@@ -75,7 +75,7 @@ impl ReadDeadline {
     }
 
     /// Whether a statement of SQLite goes on.
-    fn goes_on(&self) -> impl FnMut() -> bool + Send + 'static {
+    fn keep_running(&self) -> impl FnMut() -> bool + Send + 'static {
         let stop = Arc::clone(&self.stop);
         move || Instant::now() < *stop.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -108,75 +108,75 @@ enum EngineConnection {
 impl Session {
     fn new(connection: EngineConnection) -> Self {
         let (backend, used) = (Backend::default(), Instant::now());
-        let (patience, asking, along) = (None, None, Along::Nothing);
+        let (timeout, deadline, side_question) = (None, None, SideQuestion::Nothing);
         let (broken, aborted, snapshot, busy) = (None, false, false, false);
-        Self { connection, broken, aborted, patience, asking, snapshot, busy, along, backend, used }
+        Self { connection, broken, aborted, timeout, deadline, snapshot, busy, side_question, backend, used }
     }
 
-    /// A connection to PostgreSQL. A statement that takes longer than `patience` ends the session. The server's own statement
+    /// A connection to PostgreSQL. A statement that takes longer than `timeout` ends the session. The server's own statement
     /// timeout should be shorter, so that only a hanging server, or a commit that waits for a standby, ends it.
-    pub(in crate::store) fn postgres(connection: PgConnection, patience: Option<Duration>) -> Self {
-        Self { patience, ..Self::new(EngineConnection::Postgres(Box::new(connection))) }
+    pub(in crate::store) fn postgres(connection: PgConnection, timeout: Option<Duration>) -> Self {
+        Self { timeout, ..Self::new(EngineConnection::Postgres(Box::new(connection))) }
     }
 
     /// Makes this a session that only reads, whose server cancels statements after `time`.
-    pub(in crate::store) fn asking(self, time: Duration) -> Self {
-        Self { asking: Some(ReadDeadline::new(time)), ..self }
+    pub(in crate::store) fn read_only(self, time: Duration) -> Self {
+        Self { deadline: Some(ReadDeadline::new(time)), ..self }
     }
 
     /// A reader of a SQLite file with a time limit. After it the running statement is stopped, and later ones fail.
     pub(in crate::store) async fn reader(options: &SqliteConnectOptions, time: Duration) -> Result<Self, Error> {
         let mut session = Self::open(options).await?;
         session.script(READER).await?;
-        session.stop_after(time).await?;
+        session.set_time_limit(time).await?;
         Ok(session)
     }
 
     /// Sets a time limit for a connection to a SQLite file.
-    pub(in crate::store) async fn stop_after(&mut self, time: Duration) -> Result<(), Error> {
+    pub(in crate::store) async fn set_time_limit(&mut self, time: Duration) -> Result<(), Error> {
         if let EngineConnection::Sqlite(connection) = &mut self.connection {
-            let asking = ReadDeadline::new(time);
-            connection.lock_handle().await?.set_progress_handler(OPERATIONS, asking.goes_on());
-            self.asking = Some(asking);
+            let deadline = ReadDeadline::new(time);
+            connection.lock_handle().await?.set_progress_handler(OPERATIONS, deadline.keep_running());
+            self.deadline = Some(deadline);
         }
         Ok(())
     }
 
     /// Makes the next [`Session::row`] answer a question too, which saves a call to the database. The question is a statement
     /// with one row of this many booleans. Returns whether that is supported: only SQLite does, where a call changes threads.
-    pub(in crate::store) fn ask_along(&mut self, question: Statement<'static>, booleans: usize) -> bool {
-        let can = !self.is_postgres();
-        if can {
-            self.along = Along::Asked(question, booleans);
+    pub(in crate::store) fn ask_with_next_row(&mut self, question: Statement<'static>, booleans: usize) -> bool {
+        let is_supported = !self.is_postgres();
+        if is_supported {
+            self.side_question = SideQuestion::Asked(question, booleans);
         }
-        can
+        is_supported
     }
 
     /// The answer; `None` if no row was found.
-    pub(in crate::store) fn answered_along(&mut self) -> Option<Vec<Option<bool>>> {
-        match std::mem::replace(&mut self.along, Along::Nothing) {
-            Along::Answered(booleans) => Some(booleans),
-            Along::Nothing | Along::Asked(..) => None,
+    pub(in crate::store) fn take_side_answers(&mut self) -> Option<Vec<Option<bool>>> {
+        match std::mem::replace(&mut self.side_question, SideQuestion::Nothing) {
+            SideQuestion::Answered(booleans) => Some(booleans),
+            SideQuestion::Nothing | SideQuestion::Asked(..) => None,
         }
     }
 
     /// Makes the session ready for another read, whose time limit starts now.
     pub(in crate::store) fn restart(&mut self) {
-        self.along = Along::Nothing;
+        self.side_question = SideQuestion::Nothing;
         self.restart_time_limit();
     }
 
     /// Starts the time limit of a session that only reads again.
     pub(in crate::store) fn restart_time_limit(&mut self) {
-        if let Some(asking) = &mut self.asking {
-            asking.restart();
+        if let Some(deadline) = &mut self.deadline {
+            deadline.restart();
         }
     }
 
     /// Makes all further reads see one snapshot, until [`Session::reset`]. It costs a call to the database, so a single
     /// statement goes without. In a transaction that writes it does nothing: its reads are consistent anyway.
     pub(in crate::store) async fn begin_snapshot(&mut self) -> Result<(), Error> {
-        if self.asking.is_none() || self.snapshot {
+        if self.deadline.is_none() || self.snapshot {
             return Ok(());
         }
         // Set before the statement is sent: if the caller is dropped meanwhile, it may have begun.
@@ -193,8 +193,8 @@ impl Session {
     /// Ends the snapshot of a session that only reads, and the statement of a dropped caller.
     pub(in crate::store) async fn reset(&mut self) -> Result<(), Error> {
         self.restart_time_limit();
-        if let Some(asking) = self.asking.as_ref().filter(|_| self.busy) {
-            asking.stop_at(Instant::now());
+        if let Some(deadline) = self.deadline.as_ref().filter(|_| self.busy) {
+            deadline.stop_at(Instant::now());
         }
         let end = if std::mem::take(&mut self.snapshot) { "rollback" } else { "select 1" };
         self.script(end).await
@@ -221,7 +221,7 @@ impl Session {
     }
 
     /// Whether it was idle for too long to be used again.
-    pub(in crate::store) fn is_old(&self) -> bool {
+    pub(in crate::store) fn is_idle_too_long(&self) -> bool {
         self.used.elapsed() > MAX_IDLE
     }
 
@@ -235,7 +235,7 @@ select pg_terminate_backend(pid, 2000) from pg_stat_activity where pid = $1 and 
     }
 
     /// Marks the session as broken and returns the error.
-    pub(in crate::store) fn give_up(&mut self, error: Error) -> Error {
+    pub(in crate::store) fn mark_broken(&mut self, error: Error) -> Error {
         self.broken = Some(error.clone());
         error
     }
@@ -246,7 +246,7 @@ select pg_terminate_backend(pid, 2000) from pg_stat_activity where pid = $1 and 
     /// [`Error::Inefficient`] if the time limit is over.
     fn begin_statement(&mut self) -> Result<Instant, Error> {
         let now = Instant::now();
-        if self.asking.as_ref().is_some_and(|asking| asking.end <= now) {
+        if self.deadline.as_ref().is_some_and(|deadline| deadline.end <= now) {
             return Err(Error::Inefficient);
         }
         self.busy = true;
@@ -254,28 +254,28 @@ select pg_terminate_backend(pid, 2000) from pg_stat_activity where pid = $1 and 
     }
 
     /// Records the end of a statement, and converts its error.
-    fn noted<T>(&mut self, begun: Instant, done: Result<T, sqlx::Error>) -> Result<T, Error> {
+    fn finish_statement<T>(&mut self, begun: Instant, done: Result<T, sqlx::Error>) -> Result<T, Error> {
         self.used = Instant::now();
         self.busy = false;
         done.map_err(|error| {
-            if faults::is_stopped(&error) {
+            if faults::is_canceled(&error) {
                 // An operator can cancel a statement too; only one at its time limit counts as too expensive.
-                let is_late = |asking: &ReadDeadline| {
-                    asking.end <= self.used || asking.time <= self.used.duration_since(begun) + CLOCKS
+                let is_late = |deadline: &ReadDeadline| {
+                    deadline.end <= self.used || deadline.time <= self.used.duration_since(begun) + CLOCKS
                 };
                 // The connection is still usable.
-                if self.asking.as_ref().is_some_and(is_late) {
-                    INTERRUPTED.one();
+                if self.deadline.as_ref().is_some_and(is_late) {
+                    INTERRUPTED.increment();
                     return Error::Inefficient;
                 }
             }
             if let Some(fault) = faults::kind(&error) {
-                FAULTS.one(fault);
+                FAULTS.increment(fault);
             }
             let error = Error::from(error);
             self.aborted = self.is_postgres();
             if matches!(error, Error::Unavailable(_)) {
-                self.give_up(error.clone());
+                self.mark_broken(error.clone());
             }
             error
         })
@@ -307,91 +307,92 @@ select pg_terminate_backend(pid, 2000) from pg_stat_activity where pid = $1 and 
         let text = || sqlx::raw_sql(AssertSqlSafe(text));
         let done = match &mut self.connection {
             EngineConnection::Sqlite(connection) => connection.execute(text()).await.map(drop),
-            EngineConnection::Postgres(connection) => {
-                in_time(self.patience, connection.execute(text())).await.map(drop)
-            }
+            EngineConnection::Postgres(connection) => in_time(self.timeout, connection.execute(text())).await.map(drop),
         };
-        self.noted(begun, done)
+        self.finish_statement(begun, done)
     }
 
     /// The same on SQLite only; on PostgreSQL it does nothing.
-    pub(in crate::store) async fn script_of_sqlite(&mut self, text: &str) -> Result<(), Error> {
+    pub(in crate::store) async fn script_on_sqlite(&mut self, text: &str) -> Result<(), Error> {
         if self.is_postgres() { Ok(()) } else { self.script(text).await }
     }
 
     /// The row of a statement that always answers one, such as `select count(*)`.
-    pub(in crate::store) async fn one(&mut self, statement: impl Into<Statement<'_>>) -> Result<Row, Error> {
+    pub(in crate::store) async fn single_row(&mut self, statement: impl Into<Statement<'_>>) -> Result<Row, Error> {
         self.row(statement.into()).await?.ok_or_else(|| Error::internal("a query of one row answered none"))
     }
 
     /// The number that an aggregate returns.
     pub(in crate::store) async fn count(&mut self, statement: impl Into<Statement<'_>>) -> Result<i64, Error> {
-        self.one(statement).await?.get(0)
+        self.single_row(statement).await?.get(0)
     }
 
     /// The rows of a text of refinery's, without values.
-    pub(in crate::store) async fn rows_of_text(&mut self, text: &str) -> Result<Vec<Row>, Error> {
+    pub(in crate::store) async fn rows_of_script(&mut self, text: &str) -> Result<Vec<Row>, Error> {
         let begun = self.begin_statement()?;
         let text = || sqlx::raw_sql(AssertSqlSafe(text));
         let rows = match &mut self.connection {
             EngineConnection::Sqlite(connection) => connection.fetch_all(text()).await.map(rows),
             EngineConnection::Postgres(connection) => {
-                in_time(self.patience, connection.fetch_all(text())).await.map(rows)
+                in_time(self.timeout, connection.fetch_all(text())).await.map(rows)
             }
         };
-        self.noted(begun, rows)
+        self.finish_statement(begun, rows)
     }
 
     /// All rows.
     pub(in crate::store) async fn rows(&mut self, statement: Statement<'_>) -> Result<Vec<Row>, Error> {
         #[cfg(test)]
-        if self.asking.is_some() {
+        if self.deadline.is_some() {
             crate::store::tests::between::statement().await;
         }
-        let (asked, begun) = (self.asked(&statement), self.begin_statement()?);
+        let (logged_text, begun) = (self.loggable_text(&statement), self.begin_statement()?);
         let rows = match &mut self.connection {
-            EngineConnection::Sqlite(connection) => connection.fetch_all(statement.of_sqlite()).await.map(rows),
+            EngineConnection::Sqlite(connection) => connection.fetch_all(statement.into_sqlite()).await.map(rows),
             EngineConnection::Postgres(connection) => {
-                in_time(self.patience, connection.fetch_all(statement.of_postgres())).await.map(rows)
+                in_time(self.timeout, connection.fetch_all(statement.into_postgres())).await.map(rows)
             }
         };
-        let rows = self.noted(begun, rows);
-        self.look_at(asked, begun, rows.as_ref().map(Vec::len)).await;
+        let rows = self.finish_statement(begun, rows);
+        self.log_if_slow(logged_text, begun, rows.as_ref().map(Vec::len)).await;
         rows
     }
 
     /// All rows on SQLite; on PostgreSQL none.
-    pub(in crate::store) async fn rows_of_sqlite(&mut self, statement: Statement<'_>) -> Result<Vec<Row>, Error> {
+    pub(in crate::store) async fn rows_on_sqlite(&mut self, statement: Statement<'_>) -> Result<Vec<Row>, Error> {
         if self.is_postgres() { Ok(Vec::new()) } else { self.rows(statement).await }
     }
 
     /// The first row, if there is one.
     pub(in crate::store) async fn row(&mut self, statement: Statement<'_>) -> Result<Option<Row>, Error> {
-        if self.asking.is_none() || self.is_postgres() {
+        if self.deadline.is_none() || self.is_postgres() {
             // Not with the driver's `fetch_optional`: it stops the statement at the first row.
             return Ok(self.rows(statement).await?.into_iter().next());
         }
         #[cfg(test)]
         crate::store::tests::between::statement().await;
-        let (asked, begun) = (self.asked(&statement), self.begin_statement()?);
-        let (statement, before) = match std::mem::replace(&mut self.along, Along::Nothing) {
-            Along::Asked(question, booleans) if statement.can_answer() => (statement.answering(question), booleans),
+        let (logged_text, begun) = (self.loggable_text(&statement), self.begin_statement()?);
+        let (statement, before) = match std::mem::replace(&mut self.side_question, SideQuestion::Nothing) {
+            SideQuestion::Asked(question, booleans) if statement.can_answer() => {
+                (statement.answering(question), booleans)
+            }
             other => {
-                self.along = other;
+                self.side_question = other;
                 (statement, 0)
             }
         };
         let row = match &mut self.connection {
-            EngineConnection::Sqlite(connection) => connection.fetch_optional(statement.of_sqlite()).await,
+            EngineConnection::Sqlite(connection) => connection.fetch_optional(statement.into_sqlite()).await,
             EngineConnection::Postgres(_) => Ok(None),
         };
-        let row = self.noted(begun, row);
-        self.look_at(asked, begun, row.as_ref().map(|row| usize::from(row.is_some()))).await;
+        let row = self.finish_statement(begun, row);
+        self.log_if_slow(logged_text, begun, row.as_ref().map(|row| usize::from(row.is_some()))).await;
         let Some(row) = row?.map(Row::from) else { return Ok(None) };
         if before == 0 {
             return Ok(Some(row));
         }
-        self.along = Along::Answered((0..before).map(|column| row.get(column)).collect::<Result<_, _>>()?);
+        self.side_question =
+            SideQuestion::Answered((0..before).map(|column| row.get(column)).collect::<Result<_, _>>()?);
         Ok(Some(row.without(before)))
     }
 
@@ -406,42 +407,47 @@ select pg_terminate_backend(pid, 2000) from pg_stat_activity where pid = $1 and 
         if self.is_postgres() {
             return self.rows(statement).await;
         }
-        let packed: Option<String> = self.one(statement.packed(columns, ids)).await?.get(0)?;
+        let packed: Option<String> = self.single_row(statement.packed(columns, ids)).await?.get(0)?;
         packed.map_or_else(|| Ok(Vec::new()), |packed| Row::unpacked(&packed))
     }
 
     /// Runs a statement without reading its rows.
     pub(in crate::store) async fn execute(&mut self, statement: Statement<'_>) -> Result<(), Error> {
-        let (asked, begun) = (self.asked(&statement), self.begin_statement()?);
+        let (logged_text, begun) = (self.loggable_text(&statement), self.begin_statement()?);
         let done = match &mut self.connection {
-            EngineConnection::Sqlite(connection) => connection.execute(statement.of_sqlite()).await.map(drop),
+            EngineConnection::Sqlite(connection) => connection.execute(statement.into_sqlite()).await.map(drop),
             EngineConnection::Postgres(connection) => {
-                in_time(self.patience, connection.execute(statement.of_postgres())).await.map(drop)
+                in_time(self.timeout, connection.execute(statement.into_postgres())).await.map(drop)
             }
         };
-        let done = self.noted(begun, done);
-        self.look_at(asked, begun, done.as_ref().map(|()| 0)).await;
+        let done = self.finish_statement(begun, done);
+        self.log_if_slow(logged_text, begun, done.as_ref().map(|()| 0)).await;
         done
     }
 
     /// The text of a statement, if it may be logged.
-    fn asked(&self, statement: &Statement<'_>) -> Option<Cow<'static, str>> {
+    fn loggable_text(&self, statement: &Statement<'_>) -> Option<Cow<'static, str>> {
         slow::is_watching().then(|| statement.text(self.is_postgres()))
     }
 
     /// Logs a statement if it was slow, at debug with SQLite's plan of it.
-    async fn look_at(&mut self, asked: Option<Cow<'static, str>>, begun: Instant, ended: Result<usize, &Error>) {
+    async fn log_if_slow(
+        &mut self,
+        logged_text: Option<Cow<'static, str>>,
+        begun: Instant,
+        ended: Result<usize, &Error>,
+    ) {
         let took = self.used.saturating_duration_since(begun);
-        let Some(text) = asked.filter(|_| slow::is_slow(took)) else { return };
+        let Some(text) = logged_text.filter(|_| slow::is_slow(took)) else { return };
         let (rows, interrupted) = (ended.ok(), matches!(ended, Err(Error::Inefficient)));
-        slow::tell(&Slow { text: &text, took, rows, interrupted, writes: self.asking.is_none() });
+        slow::log(&Slow { text: &text, took, rows, interrupted, writes: self.deadline.is_none() });
         if self.is_postgres() || rows.is_none() || !tracing::enabled!(tracing::Level::DEBUG) {
             return;
         }
-        let plan = Box::pin(async { self.rows_of_text(&Statement::explained(&text)).await }).await;
+        let plan = Box::pin(async { self.rows_of_script(&Statement::explained(&text)).await }).await;
         // A statement such as a commit has no plan.
         if let Ok(plan) = plan.and_then(|rows| rows.iter().map(|row| row.get(3)).collect::<Result<Vec<String>, _>>()) {
-            slow::tell_plan(&plan);
+            slow::log_plan(&plan);
         }
     }
 
@@ -450,7 +456,7 @@ select pg_terminate_backend(pid, 2000) from pg_stat_activity where pid = $1 and 
         let closed = match self.connection {
             EngineConnection::Sqlite(connection) => connection.close().await,
             EngineConnection::Postgres(connection) if self.broken.is_none() => {
-                in_time(self.patience, connection.close()).await
+                in_time(self.timeout, connection.close()).await
             }
             // A lost connection cannot be closed cleanly.
             EngineConnection::Postgres(_) => Ok(()),
@@ -466,12 +472,12 @@ fn rows<R: Into<Row>>(rows: Vec<R>) -> Vec<Row> {
 }
 
 async fn in_time<T>(
-    patience: Option<Duration>,
+    timeout: Option<Duration>,
     work: impl Future<Output = Result<T, sqlx::Error>>,
 ) -> Result<T, sqlx::Error> {
     let late = || sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, "the server does not respond"));
-    match patience {
-        Some(patience) => tokio::time::timeout(patience, work).await.unwrap_or_else(|_| Err(late())),
+    match timeout {
+        Some(timeout) => tokio::time::timeout(timeout, work).await.unwrap_or_else(|_| Err(late())),
         None => work.await,
     }
 }

@@ -34,7 +34,7 @@ fn postgres_error(error: &sqlx::Error) -> Option<&PgDatabaseError> {
     error.as_database_error()?.try_downcast_ref()
 }
 
-/// Whether a SQLite file is damaged, or is no database.
+/// Whether a SQLite file is damaged, or is not a database.
 pub(in crate::store) fn is_damage(error: &Error) -> bool {
     let (Error::Unavailable(cause) | Error::Internal(cause)) = error else { return false };
     let code = cause.downcast_ref::<sqlx::Error>().and_then(sqlite_code);
@@ -47,7 +47,7 @@ pub(in crate::store) fn is_busy(error: &sqlx::Error) -> bool {
 }
 
 /// Whether a statement was canceled, by its time limit or by an operator.
-pub(in crate::store) fn is_stopped(error: &sqlx::Error) -> bool {
+pub(in crate::store) fn is_canceled(error: &sqlx::Error) -> bool {
     sqlite_code(error).is_some_and(|code| code & 0xff == 9)
         || postgres_error(error).is_some_and(|error| error.code() == "57014")
 }
@@ -65,7 +65,7 @@ pub(in crate::store) fn is_of_pooler(error: &Error) -> bool {
 }
 
 /// Whether a statement violated a not-null constraint.
-pub(in crate::store) fn lacks_value(error: &Error) -> bool {
+pub(in crate::store) fn is_missing_value(error: &Error) -> bool {
     let Error::Internal(cause) = error else { return false };
     let error = cause.downcast_ref::<sqlx::Error>().and_then(sqlx::Error::as_database_error);
     error.is_some_and(|error| error.kind() == sqlx::error::ErrorKind::NotNullViolation)
@@ -154,13 +154,13 @@ pub struct OpenError {
 
 impl OpenError {
     /// A whole line.
-    pub(in crate::store) fn because(reason: String) -> Self {
+    pub(in crate::store) fn from_line(reason: String) -> Self {
         Self { reason, is_fault: false }
     }
 
     /// `PLACE: REASON`
     pub(in crate::store) fn new(place: impl Display, reason: impl Display) -> Self {
-        Self::because(format!("{place}: {reason}"))
+        Self::from_line(format!("{place}: {reason}"))
     }
 
     /// The same where the data itself is at fault.

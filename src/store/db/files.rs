@@ -24,7 +24,7 @@ pub(in crate::store) fn create_private(path: &Path) -> Result<File, IoError> {
 ///
 /// # Errors
 /// The name exists; and those of the system.
-pub(in crate::store) fn name(file: &Path, name: &Path) -> Result<(), IoError> {
+pub(in crate::store) fn rename_to_new(file: &Path, name: &Path) -> Result<(), IoError> {
     match rustix::fs::renameat_with(CWD, file, CWD, name, RenameFlags::NOREPLACE) {
         // Not every file system supports NOREPLACE. A hard link fails too if the name exists.
         Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
@@ -46,7 +46,7 @@ pub(in crate::store) fn is_open_to_others(path: &Path) -> bool {
 }
 
 /// The path with symbolic links resolved, so that one file has one lock and one log.
-pub(in crate::store) fn real(path: &Path) -> PathBuf {
+pub(in crate::store) fn resolve_links(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| {
         // The file does not exist yet: resolve its folder.
         match (folder_of(path).canonicalize(), path.file_name()) {
@@ -57,7 +57,7 @@ pub(in crate::store) fn real(path: &Path) -> PathBuf {
 }
 
 /// The file beside another with this suffix.
-pub(in crate::store) fn beside(path: &Path, end: &str) -> PathBuf {
+pub(in crate::store) fn with_suffix(path: &Path, end: &str) -> PathBuf {
     let mut name: OsString = path.as_os_str().to_owned();
     name.push(end);
     name.into()

@@ -32,7 +32,7 @@ impl Store {
     pub async fn check(&self) -> Result<(), Error> {
         self.writer()?.check()?;
         if let StoreLocation::File(opened) = &self.shared.location {
-            opened.look()?;
+            opened.check_paths()?;
         }
         self.shared.probe.read(read_a_row).await
     }
@@ -53,7 +53,7 @@ impl Store {
         let read = read.map_err(|error| reason(&error));
         let place = match &self.shared.location {
             StoreLocation::File(opened) => {
-                let found = match opened.look() {
+                let found = match opened.check_paths() {
                     Ok(()) => disk(opened.path()),
                     Err(error) => Err(reason(&error)),
                 };

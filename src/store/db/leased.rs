@@ -69,7 +69,7 @@ impl Manager for ConnectionFactory {
         match self {
             Self::Sqlite(options, opened, time) => {
                 // The path may name another file by now.
-                opened.look()?;
+                opened.check_paths()?;
                 Session::reader(options, *time).await
             }
             Self::Primary(cluster, time) => cluster.primary(Use::Read(*time)).await,
@@ -81,8 +81,10 @@ impl Manager for ConnectionFactory {
         // A server's connection is not used after any error: its cached state, for instance of an older schema, may be wrong.
         let is_stale = match self {
             Self::Sqlite(..) => false,
-            Self::Primary(cluster, _) => session.is_aborted() || session.is_old() || !cluster.is_current(session),
-            Self::Standby(..) => session.is_aborted() || session.is_old(),
+            Self::Primary(cluster, _) => {
+                session.is_aborted() || session.is_idle_too_long() || !cluster.is_current(session)
+            }
+            Self::Standby(..) => session.is_aborted() || session.is_idle_too_long(),
         };
         if session.broken().is_some() || is_stale {
             return Err(RecycleError::message("it is stale"));

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::OFlags;
 
 use crate::permission;
-use crate::store::db::files::{beside, real};
+use crate::store::db::files::{resolve_links, with_suffix};
 
 /// Maximum number of bytes that are read from the file.
 const MAX_BYTES: u64 = 256;
@@ -47,8 +47,8 @@ impl Lock {
     ///
     /// # Errors
     /// [`LockError`]
-    pub fn take(database: &Path) -> Result<Self, LockError> {
-        let path = beside(&real(database), ".lock");
+    pub fn acquire(database: &Path) -> Result<Self, LockError> {
+        let path = with_suffix(&resolve_links(database), ".lock");
         let reason = |error: IoError| LockError::Failed(permission::reason(&path, &error));
         let mut options = File::options();
         options.create(true).truncate(false).read(true).write(true).mode(0o644);
@@ -66,7 +66,7 @@ impl Lock {
             Err(TryLockError::Error(error)) => return Err(reason(error)),
         }
         let lock = Self { file, path: path.clone() };
-        lock.note(&runs_in(&read(&lock.file))).map_err(reason)?;
+        lock.record_runs(&runs_in(&read(&lock.file))).map_err(reason)?;
         Ok(lock)
     }
 
@@ -74,7 +74,7 @@ impl Lock {
     ///
     /// # Errors
     /// Those of the system.
-    pub(in crate::store) fn note(&self, runs: &[u32]) -> Result<(), IoError> {
+    pub(in crate::store) fn record_runs(&self, runs: &[u32]) -> Result<(), IoError> {
         let mut file = &self.file;
         file.set_len(0)?;
         file.rewind()?;
@@ -93,11 +93,11 @@ impl Lock {
 
 /// The runs that the last server of a database recorded; none if they are not known.
 pub(in crate::store) fn runs(database: &Path) -> Vec<u32> {
-    let file = fs::symlink_metadata(beside(database, ".lock"));
+    let file = fs::symlink_metadata(with_suffix(database, ".lock"));
     if !file.is_ok_and(|file| file.is_file()) {
         return Vec::new();
     }
-    File::open(beside(database, ".lock")).map(|file| runs_in(&read(&file))).unwrap_or_default()
+    File::open(with_suffix(database, ".lock")).map(|file| runs_in(&read(&file))).unwrap_or_default()
 }
 
 fn runs_in(text: &str) -> Vec<u32> {

@@ -9,7 +9,7 @@ use crate::metrics::list::{
     BACKLOG, CONTACTS, DATABASE_BYTES, DELETED, DISK_FREE, FREE_BYTES, OLDEST_CHANGE, SUBSCRIPTIONS, USERS, WAL_BYTES,
 };
 use crate::store::db::engine::Session;
-use crate::store::db::files::beside;
+use crate::store::db::files::with_suffix;
 use crate::store::db::statement::Statement;
 use crate::store::{Store, StoreLocation};
 
@@ -63,7 +63,7 @@ from subscriptions s join mailboxes m on m.id = s.mailbox";
 fn measure_files(path: &Path) {
     let size = |path: &Path| fs::metadata(path).map_or(0, |file| i64::try_from(file.len()).unwrap_or(i64::MAX));
     DATABASE_BYTES.set(size(path));
-    WAL_BYTES.set(size(&beside(path, "-wal")));
+    WAL_BYTES.set(size(&with_suffix(path, "-wal")));
     if let Ok(found) = rustix::fs::statvfs(path) {
         DISK_FREE.set(i64::try_from(found.f_bavail.saturating_mul(found.f_frsize)).unwrap_or(i64::MAX));
     }

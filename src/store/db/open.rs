@@ -14,6 +14,7 @@ use crate::domain::fold::FOLDING;
 use crate::permission;
 use crate::store::db::cluster::{Cluster, PostgresUrl};
 use crate::store::db::database::Database;
+use crate::store::db::derived::UNFINISHED;
 use crate::store::db::engine::Session;
 use crate::store::db::faults::OpenError;
 use crate::store::db::lock::Lock;
@@ -21,7 +22,6 @@ use crate::store::db::migrate::Schema;
 use crate::store::db::opened::OpenedDatabase;
 use crate::store::db::probe::ProbeConnection;
 use crate::store::db::readers::Readers;
-use crate::store::db::renew::UNFINISHED;
 use crate::store::db::scratch::Scratch;
 use crate::store::db::statement::Statement;
 use crate::store::db::{check, creation, engine, faults, files, migrate, pooler, restore, upgrade};
@@ -35,7 +35,7 @@ use crate::store::write::writer::Writer;
 use crate::store::{SharedStore, Store, StoreLocation};
 
 /// Time limit for the check of a file at the start of a server.
-const LOOK: Duration = Duration::from_secs(1);
+const CHECK_TIME: Duration = Duration::from_secs(1);
 
 /// Options of [`Store::open`].
 #[derive(Debug, Clone)]
@@ -103,23 +103,23 @@ impl Store {
     /// Opens a database, and upgrades its schema if the options say so. Other processes may have it open as well.
     ///
     /// # Errors
-    /// The file cannot be read or written, the server cannot be reached, it is no database of contactd, the schema is newer,
+    /// The file cannot be read or written, the server cannot be reached, it is not a database of contactd, the schema is newer,
     /// the write-ahead log belongs to another file, or the file is damaged.
     pub async fn open(database: &Database, options: Options) -> Result<Self, OpenError> {
         match database {
             Database::File(path) => {
                 let shown = path.display();
-                let path = files::real(path);
+                let path = files::resolve_links(path);
                 let opened = ready(&path, &shown, &options).await?;
                 let options = (options, engine::SqliteSync::Full);
                 Self::open_file(&path, &shown, opened, options, ()).await
             }
             Database::Temporary => {
                 let folder = Scratch::new_in(&std::env::temp_dir(), "contactd-memory-");
-                let folder = folder.map_err(|error| OpenError::because(format!("no temporary folder: {error}")))?;
+                let folder = folder.map_err(|error| OpenError::from_line(format!("no temporary folder: {error}")))?;
                 let path = folder.file("contacts.db");
                 creation::make_temporary(&path).await?;
-                let opened = OpenedDatabase::enter(&path).map_err(|why| OpenError::new(path.display(), why))?;
+                let opened = OpenedDatabase::register(&path).map_err(|why| OpenError::new(path.display(), why))?;
                 // The writer closes the file last, and then drops the folder. Nobody opens it again, so nothing is synced.
                 let options = (options, engine::SqliteSync::Off);
                 Self::open_file(&path, path.display(), opened, options, folder).await
@@ -135,12 +135,14 @@ impl Store {
         (options, sync): (Options, engine::SqliteSync),
         on_end: impl Send + 'static,
     ) -> Result<Self, OpenError> {
-        let how = if options.upgrade { engine::sqlite_options(path) } else { engine::sqlite_options_as_is(path) };
-        let how = how.synchronous(sync);
-        let how = if options.checkpoint { how } else { engine::without_checkpoints(how) };
-        let readers = Readers::sqlite(how.clone(), Arc::clone(&opened), options.query_timeout);
+        let connect_options =
+            if options.upgrade { engine::sqlite_options(path) } else { engine::sqlite_options_as_is(path) };
+        let connect_options = connect_options.synchronous(sync);
+        let connect_options =
+            if options.checkpoint { connect_options } else { engine::without_checkpoints(connect_options) };
+        let readers = Readers::sqlite(connect_options.clone(), Arc::clone(&opened), options.query_timeout);
         let readers = readers.map_err(|error| OpenError::of(&shown, &error))?;
-        let connector = Connector::Sqlite(Box::new(how), Arc::clone(&opened), procedures::sqlite_views());
+        let connector = Connector::Sqlite(Box::new(connect_options), Arc::clone(&opened), procedures::sqlite_views());
         let writer = Writer::start(connector, 1, options.limits(), on_end)
             .await
             .map_err(|error| OpenError::of(&shown, &error))?;
@@ -150,15 +152,15 @@ impl Store {
     async fn open_cluster(address: &PostgresUrl, options: Options) -> Result<Self, OpenError> {
         let reason = |error: Error| OpenError::of(address, &error);
         let cluster = Arc::new(Cluster::new(address));
-        pooler::refuse(&cluster).await.map_err(|why| OpenError::new(address, why))?;
+        pooler::check(&cluster).await.map_err(|why| OpenError::new(address, why))?;
         let standbys: Vec<_> = options.read_from.iter().map(Cluster::new).collect();
         for (place, standby) in options.read_from.iter().zip(&standbys) {
-            pooler::refuse_standby(standby).await.map_err(|why| OpenError::new(place, why))?;
+            pooler::check_standby(standby).await.map_err(|why| OpenError::new(place, why))?;
         }
         let ready = if options.upgrade {
             migrate::postgres(&cluster).await
         } else {
-            migrate::of_postgres(&cluster).await.and_then(Schema::of_today)
+            migrate::of_postgres(&cluster).await.and_then(Schema::check_current)
         };
         ready.map_err(|error| OpenError::new(address, error))?;
         let writing = usize::from(options.connections / 2).max(1);
@@ -202,7 +204,7 @@ impl Store {
         };
         let why = match described {
             Ok((FOLDING, _)) => {
-                store.purge_by_itself()?;
+                store.start_purges()?;
                 return Ok(store);
             }
             Ok((UNFINISHED, _)) => "a copy into it is not finished: continue it with contactd copy --resume".to_owned(),
@@ -237,7 +239,7 @@ impl Store {
 /// Checkpoints the rest of the write-ahead log into a closed file. A reader whose runtime ended before it could go back to its
 /// pool closes a little later than the others, and SQLite checkpoints only on the last close.
 async fn move_log_into_file(path: &Path) {
-    let log = files::beside(path, "-wal");
+    let log = files::with_suffix(path, "-wal");
     for _ in 0..25 {
         if !log.exists() {
             return;
@@ -256,7 +258,7 @@ async fn ready(path: &Path, shown: impl Display, options: &Options) -> Result<Ar
     let refused = |why: &str| OpenError::new(&shown, why);
     let mut is_new = false;
     if let Some(lock) = &options.lock {
-        restore::finish(path, lock).map_err(|error| OpenError::because(permission::reason(path, &error)))?;
+        restore::finish(path, lock).map_err(|error| OpenError::from_line(permission::reason(path, &error)))?;
     } else if restore::is_unfinished(path) {
         return Err(refused("a restore of it was interrupted: finish it with contactd serve or contactd restore"));
     }
@@ -272,19 +274,19 @@ async fn ready(path: &Path, shown: impl Display, options: &Options) -> Result<Ar
         }
         _ => {}
     }
-    permission::writable(path).map_err(|error| OpenError::because(permission::reason(path, &error)))?;
-    let opened = OpenedDatabase::enter(path).map_err(|why| refused(&why))?;
+    permission::writable(path).map_err(|error| OpenError::from_line(permission::reason(path, &error)))?;
+    let opened = OpenedDatabase::register(path).map_err(|why| refused(&why))?;
     if options.lock.is_some() && files::is_open_to_others(path) {
         tracing::warn!(database = %path.display(), "other users of this machine may read the database: chmod 600");
     }
     let done = if options.upgrade {
         if !is_new {
-            check::at_start(path, LOOK).await.map_err(|why| refused(&why))?;
+            check::at_start(path, CHECK_TIME).await.map_err(|why| refused(&why))?;
             upgrade::upgrade_file(path, options.backup_before_upgrade).await.map_err(|why| refused(&why))?;
         }
         migrate::begin_writing(path, options.lock.as_deref()).await
     } else {
-        migrate::of_sqlite(&engine::plain_options(path)).await.and_then(Schema::of_today)
+        migrate::of_sqlite(&engine::plain_options(path)).await.and_then(Schema::check_current)
     };
     done.map_err(|why| refused(&why))?;
     Ok(opened)
@@ -292,7 +294,7 @@ async fn ready(path: &Path, shown: impl Display, options: &Options) -> Result<Ar
 
 /// Creates a new file, unless a write-ahead log is there: it may hold the only copy of contacts. Returns whether it is ours.
 async fn make(path: &Path, shown: impl Display) -> Result<bool, OpenError> {
-    let log = files::beside(path, "-wal");
+    let log = files::with_suffix(path, "-wal");
     if std::fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
         let log = log.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let why =
@@ -310,7 +312,7 @@ insert into store (id, epoch, folding, created_date_time) values (1, $1, $2, $3)
     tx.execute(Statement::new(text).bind(epoch).bind(FOLDING).bind(now)).await?;
     let secret = Statement::new("update store set token_key = $1 where token_key is null").bind(clock::new_secret());
     tx.execute(secret).await?;
-    let row = tx.reading().await?.row(Statement::new("select folding, epoch, token_key from store")).await?;
+    let row = tx.reader().await?.row(Statement::new("select folding, epoch, token_key from store")).await?;
     let row = row.ok_or_else(|| Error::internal("the store has no row"))?;
     Ok((row.get(0)?, History { epoch: row.get(1)?, key: row.get(2)? }))
 }

@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::domain::error::Error;
-use crate::store::db::files::beside;
-use crate::store::db::log::{self, Header};
+use crate::store::db::files::with_suffix;
+use crate::store::db::wal::{self, Header};
 
 /// Device and inode: unique among the files while it is open.
 type FileIdentity = (u64, u64);
@@ -39,8 +39,8 @@ impl OpenedDatabase {
     /// Checks that SQLite may open a file.
     ///
     /// # Errors
-    /// One line: it cannot be read, is no database, or the log beside it belongs to another file.
-    pub(in crate::store) fn enter(path: &Path) -> Result<Arc<Self>, String> {
+    /// One line: it cannot be read, is not a database, or the log beside it belongs to another file.
+    pub(in crate::store) fn register(path: &Path) -> Result<Arc<Self>, String> {
         let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
         let metadata = fs::metadata(path).map_err(|error| missing(&error))?;
         if !metadata.is_file() {
@@ -52,13 +52,13 @@ impl OpenedDatabase {
             file
         } else {
             let file = File::open(path).map_err(|error| error.to_string())?;
-            log::belongs(path, &file)?;
+            wal::check_belongs(path, &file)?;
             Arc::new(file)
         };
         open.push((identity, Arc::clone(&file)));
         Ok(Arc::new(Self {
             path: path.to_owned(),
-            log: beside(path, "-wal"),
+            log: with_suffix(path, "-wal"),
             identity,
             file,
             expected: Mutex::new(None),
@@ -69,10 +69,10 @@ impl OpenedDatabase {
     /// Records the log as the file's own. SQLite has just opened it.
     ///
     /// # Errors
-    /// As [`OpenedDatabase::look`].
-    pub(in crate::store) fn has_log(&self) -> Result<(), Error> {
-        self.has_no_log();
-        self.look()?;
+    /// As [`OpenedDatabase::check_paths`].
+    pub(in crate::store) fn record_log(&self) -> Result<(), Error> {
+        self.expect_no_log();
+        self.check_paths()?;
         let header = self.header().map_err(Error::unavailable)?;
         if !header.has_log {
             return Ok(());
@@ -82,8 +82,8 @@ impl OpenedDatabase {
         Ok(())
     }
 
-    /// Expects no log any more: SQLite removes it when it closes the file.
-    pub(in crate::store) fn has_no_log(&self) {
+    /// No longer expects a log: SQLite removes it when it closes the file.
+    pub(in crate::store) fn expect_no_log(&self) {
         *self.expected.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
@@ -101,7 +101,7 @@ impl OpenedDatabase {
     ///
     /// # Errors
     /// [`Error::Unavailable`]: writes would go to files that the next start does not find.
-    pub(in crate::store) fn look(&self) -> Result<(), Error> {
+    pub(in crate::store) fn check_paths(&self) -> Result<(), Error> {
         let why = self.why_gone();
         if self.gone.swap(why.is_some(), Ordering::AcqRel) != why.is_some() {
             let database = self.path.display();
@@ -139,7 +139,7 @@ impl OpenedDatabase {
         Header::read(&self.file)
     }
 
-    /// Whether the file has no name any more, so that writes to it are lost.
+    /// Whether the file no longer has a name, so that writes to it are lost.
     pub(in crate::store) fn is_lost(&self) -> bool {
         self.file.metadata().is_ok_and(|metadata| metadata.nlink() == 0)
     }

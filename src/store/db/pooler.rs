@@ -24,32 +24,34 @@ const REFUSED: &str = "a pooler in front of the server gives one session several
 ///
 /// # Errors
 /// One line: a pooler shares the processes, or the server cannot be reached.
-pub(in crate::store) async fn refuse(cluster: &Cluster) -> Result<(), OpenFailure> {
+pub(in crate::store) async fn check(cluster: &Cluster) -> Result<(), OpenFailure> {
     let session = async || cluster.primary(Use::Operate).await;
-    look(session).await.map_err(|error| if faults::is_of_pooler(&error) { REFUSED.to_owned() } else { reason(&error) })
+    compare_sessions(session)
+        .await
+        .map_err(|error| if faults::is_of_pooler(&error) { REFUSED.to_owned() } else { reason(&error) })
 }
 
 /// The same for a standby, if it can be reached: without it, the primary answers.
 ///
 /// # Errors
 /// One line: a pooler shares the processes.
-pub(in crate::store) async fn refuse_standby(cluster: &Cluster) -> Result<(), OpenFailure> {
-    match look(async || cluster.standby(STANDBY).await).await {
+pub(in crate::store) async fn check_standby(cluster: &Cluster) -> Result<(), OpenFailure> {
+    match compare_sessions(async || cluster.standby(STANDBY).await).await {
         Err(error) if faults::is_of_pooler(&error) => Err(REFUSED.to_owned()),
         _ => Ok(()),
     }
 }
 
-async fn look(session: impl AsyncFn() -> Result<Session, Error>) -> Result<(), Error> {
+async fn compare_sessions(session: impl AsyncFn() -> Result<Session, Error>) -> Result<(), Error> {
     let (mut one, mut other) = (session().await?, session().await?);
-    let kept = are_kept(&mut one, &mut other).await;
+    let kept = check_two_sessions(&mut one, &mut other).await;
     one.close().await;
     other.close().await;
     kept
 }
 
 /// While the second session holds its process in a transaction, the first one has to find its own free.
-async fn are_kept(one: &mut Session, other: &mut Session) -> Result<(), Error> {
+async fn check_two_sessions(one: &mut Session, other: &mut Session) -> Result<(), Error> {
     let (first, second) = (process(one).await?, process(other).await?);
     for _ in 0..LOOKS {
         other.script("begin").await?;
@@ -66,5 +68,5 @@ async fn are_kept(one: &mut Session, other: &mut Session) -> Result<(), Error> {
 /// The server process of a session, without a prepared statement. The system reuses ids, so its start time is part of it.
 async fn process(session: &mut Session) -> Result<String, Error> {
     let text = "select pid::text || ' ' || backend_start::text from pg_stat_activity where pid = pg_backend_pid()";
-    session.rows_of_text(text).await?.first().map_or_else(|| Ok(String::new()), |row| row.get(0))
+    session.rows_of_script(text).await?.first().map_or_else(|| Ok(String::new()), |row| row.get(0))
 }

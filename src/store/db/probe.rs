@@ -83,9 +83,9 @@ impl ProbeConnection {
     ) -> Result<T, Error> {
         session.restart();
         if let ProbeTarget::Cluster(_) = self.at {
-            let standby: bool = session.one(Statement::new("select pg_is_in_recovery()")).await?.get(0)?;
+            let standby: bool = session.single_row(Statement::new("select pg_is_in_recovery()")).await?.get(0)?;
             if standby {
-                return Err(session.give_up(Error::unavailable("the server does not accept writes")));
+                return Err(session.mark_broken(Error::unavailable("the server does not accept writes")));
             }
         }
         work(session).await
@@ -94,10 +94,10 @@ impl ProbeConnection {
     async fn connect(&self) -> Result<Session, Error> {
         match &self.at {
             ProbeTarget::File(opened) => {
-                opened.look()?;
+                opened.check_paths()?;
                 let mut session = Session::open(&engine::sqlite_options_as_is(opened.path())).await?;
                 session.script("pragma query_only = on").await?;
-                session.stop_after(TIME).await?;
+                session.set_time_limit(TIME).await?;
                 Ok(session)
             }
             ProbeTarget::Cluster(cluster) => cluster.primary(Use::Read(TIME)).await,
@@ -107,7 +107,7 @@ impl ProbeConnection {
     fn is_usable(&self, session: &Session) -> bool {
         match &self.at {
             ProbeTarget::File(_) => true,
-            ProbeTarget::Cluster(cluster) => cluster.is_current(session) && !session.is_old(),
+            ProbeTarget::Cluster(cluster) => cluster.is_current(session) && !session.is_idle_too_long(),
         }
     }
 

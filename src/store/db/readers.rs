@@ -26,7 +26,7 @@ const STANDBY: Duration = Duration::from_secs(3);
 /// Time limit for a statement on a standby. It is shorter, so that an expensive statement does not count as a hanging server.
 const STANDBY_STATEMENT: Duration = Duration::from_millis(2_500);
 /// Time for which a failed standby is not asked.
-const REST: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_secs(5);
 
 /// Connections that cannot write.
 pub(in crate::store) struct Readers {
@@ -64,7 +64,7 @@ impl Readers {
     ) -> Result<Self, Error> {
         let kind = ConnectionFactory::Sqlite(Box::new(options), Arc::clone(&opened), time);
         let pool = pool(kind, SQLITE_READERS, WAIT)?;
-        Ok(Self { engine: Engine::Sqlite(pool, Turns::at(SQLITE_READERS), opened), time })
+        Ok(Self { engine: Engine::Sqlite(pool, Turns::for_connections(SQLITE_READERS), opened), time })
     }
 
     /// Readers with `connections` to the primary and to each standby, opened when first needed.
@@ -77,11 +77,11 @@ impl Readers {
         let standby = |cluster| {
             let kind = ConnectionFactory::Standby(cluster, time.min(STANDBY_STATEMENT));
             let pool = pool(kind, connections, STANDBY / 4)?;
-            Ok(Standby { pool, turns: Turns::of_much(connections), failed: Mutex::new(None) })
+            Ok(Standby { pool, turns: Turns::for_expensive_reads(connections), failed: Mutex::new(None) })
         };
         let engine = Engine::Postgres(Servers {
             primary: pool(ConnectionFactory::Primary(cluster, time), connections, WAIT)?,
-            turns: Turns::at(connections),
+            turns: Turns::for_connections(connections),
             standbys: standbys.into_iter().map(standby).collect::<Result<_, Error>>()?,
             next: AtomicUsize::new(0),
         });
@@ -99,12 +99,12 @@ impl Readers {
     /// Those of `work`, and [`Error::Unavailable`] if no turn comes in time.
     pub(in crate::store) async fn read<T>(
         &self,
-        need: ReadCost<'_>,
+        cost: ReadCost<'_>,
         work: impl AsyncFn(&mut Session) -> Result<T, Error>,
     ) -> Result<T, Error> {
         match &self.engine {
-            Engine::Sqlite(..) => work(self.lend(need).await?.session()?).await,
-            Engine::Postgres(servers) => servers.read(need, &work).await,
+            Engine::Sqlite(..) => work(self.acquire(cost).await?.session()?).await,
+            Engine::Postgres(servers) => servers.read(cost, &work).await,
         }
     }
 
@@ -112,24 +112,24 @@ impl Readers {
     ///
     /// # Errors
     /// [`Error::Unavailable`] if no turn comes in time, or the database is not available.
-    pub(in crate::store) async fn lend(&self, need: ReadCost<'_>) -> Result<LeasedSession, Error> {
+    pub(in crate::store) async fn acquire(&self, cost: ReadCost<'_>) -> Result<LeasedSession, Error> {
         let begun = Instant::now();
-        let lent = self.lend_to(need).await;
-        READER_WAIT.took(begun.elapsed());
+        let lent = self.acquire_from(cost).await;
+        READER_WAIT.observe_time(begun.elapsed());
         lent
     }
 
-    async fn lend_to(&self, need: ReadCost<'_>) -> Result<LeasedSession, Error> {
+    async fn acquire_from(&self, cost: ReadCost<'_>) -> Result<LeasedSession, Error> {
         match &self.engine {
             Engine::Sqlite(pool, turns, opened) => {
                 if opened.is_gone() {
                     // Reads may see another file.
-                    opened.look()?;
+                    opened.check_paths()?;
                 }
-                let turn = turns.next(need, WAIT).await?;
+                let turn = turns.next(cost, WAIT).await?;
                 Ok(LeasedSession::new(pool.get().await.map_err(of_pool)?, turn))
             }
-            Engine::Postgres(servers) => servers.lend(need).await,
+            Engine::Postgres(servers) => servers.acquire(cost).await,
         }
     }
 
@@ -145,15 +145,15 @@ impl Readers {
     pub(in crate::store) async fn read_mailbox<T>(
         &self,
         mailbox: i64,
-        need: ReadCost<'_>,
+        cost: ReadCost<'_>,
         at_least: Option<i64>,
         work: impl AsyncFn(&mut Session) -> Result<T, Error>,
     ) -> Result<T, Error> {
         match &self.engine {
             Engine::Postgres(servers) if self.has_standbys() => {
-                servers.read_mailbox(mailbox, need, at_least, self.time, &work).await
+                servers.read_mailbox(mailbox, cost, at_least, self.time, &work).await
             }
-            _ => self.read(need, work).await,
+            _ => self.read(cost, work).await,
         }
     }
 
@@ -197,10 +197,10 @@ impl Readers {
 impl Servers {
     async fn read<T>(
         &self,
-        need: ReadCost<'_>,
+        cost: ReadCost<'_>,
         work: &impl AsyncFn(&mut Session) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let mut leased = self.lend(need).await?;
+        let mut leased = self.acquire(cost).await?;
         let done = work(leased.session()?).await;
         if !leased.session()?.broken().is_some_and(faults::is_lost) {
             return done;
@@ -208,32 +208,30 @@ impl Servers {
         // The connection was stale, and so are idle ones. Reads can be repeated.
         drop(leased);
         self.primary.retain(|_, _| false);
-        work(self.lend(need).await?.session()?).await
+        work(self.acquire(cost).await?.session()?).await
     }
 
-    async fn lend(&self, need: ReadCost<'_>) -> Result<LeasedSession, Error> {
-        let turn = self.turns.next(need, WAIT).await?;
+    async fn acquire(&self, cost: ReadCost<'_>) -> Result<LeasedSession, Error> {
+        let turn = self.turns.next(cost, WAIT).await?;
         Ok(LeasedSession::new(self.primary.get().await.map_err(of_pool)?, turn))
     }
 
     async fn read_mailbox<T>(
         &self,
         mailbox: i64,
-        need: ReadCost<'_>,
+        cost: ReadCost<'_>,
         at_least: Option<i64>,
         time: Duration,
         work: &impl AsyncFn(&mut Session) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let at_least = match at_least {
             Some(number) => number,
-            None => {
-                self.read(ReadCost::Little, &async |session: &mut Session| position(session, mailbox).await).await?
-            }
+            None => self.read(ReadCost::ByKey, &async |session: &mut Session| position(session, mailbox).await).await?,
         };
         let first = self.next.fetch_add(1, Ordering::Relaxed);
         for standby in self.standbys.iter().cycle().skip(first % self.standbys.len()).take(self.standbys.len()) {
-            let read = standby.read(mailbox, need, at_least, work).await;
-            STANDBY_READS.one(match &read {
+            let read = standby.read(mailbox, cost, at_least, work).await;
+            STANDBY_READS.increment(match &read {
                 None if standby.is_failed() => Fresh::Failed,
                 None => Fresh::Behind,
                 Some(_) => Fresh::Fresh,
@@ -245,7 +243,7 @@ impl Servers {
                 Some(done) => return done,
             }
         }
-        self.read(need, work).await
+        self.read(cost, work).await
     }
 }
 
@@ -254,16 +252,16 @@ impl Standby {
     async fn read<T>(
         &self,
         mailbox: i64,
-        need: ReadCost<'_>,
+        cost: ReadCost<'_>,
         at_least: i64,
         work: &impl AsyncFn(&mut Session) -> Result<T, Error>,
     ) -> Option<Result<T, Error>> {
-        if self.rests() {
+        if self.is_paused() {
             return None;
         }
         let reading = async {
             // A caller without a free turn here may have one at another server.
-            let Ok(turn) = self.turns.next(need, STANDBY / 4).await else { return Ok(None) };
+            let Ok(turn) = self.turns.next(cost, STANDBY / 4).await else { return Ok(None) };
             let object = match self.pool.get().await {
                 Ok(object) => object,
                 // All its connections are in use; the primary may have a free one.
@@ -276,7 +274,7 @@ impl Standby {
                     Err(Error::Inefficient) => Ok(Some(Err(Error::Inefficient))),
                     done => done.map(|done| Some(Ok(done))),
                 },
-                // It lags behind, does not have the mailbox yet, or is no standby any more.
+                // It lags behind, does not have the mailbox yet, or is no longer a standby.
                 _ => Ok(None),
             }
         };
@@ -286,8 +284,8 @@ impl Standby {
                 *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = None;
                 done
             }
-            Ok(Err(error)) => self.rest(&error),
-            Err(_) => self.rest(&Error::unavailable("it does not respond")),
+            Ok(Err(error)) => self.record_failure(&error),
+            Err(_) => self.record_failure(&Error::unavailable("it does not respond")),
         }
     }
 
@@ -296,9 +294,9 @@ impl Standby {
     }
 
     /// Whether it is not asked after a failure. After the pause one caller tries it, while others still skip it.
-    fn rests(&self) -> bool {
+    fn is_paused(&self) -> bool {
         let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        let resting = failed.is_some_and(|when| when.elapsed() < REST);
+        let resting = failed.is_some_and(|when| when.elapsed() < PAUSE);
         if failed.is_some() && !resting {
             *failed = Some(Instant::now());
         }
@@ -306,7 +304,7 @@ impl Standby {
     }
 
     /// Records a failure.
-    fn rest<T>(&self, error: &Error) -> Option<T> {
+    fn record_failure<T>(&self, error: &Error) -> Option<T> {
         tracing::warn!(%error, "reading from a standby failed");
         *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         self.pool.retain(|_, _| false);
@@ -314,7 +312,7 @@ impl Standby {
     }
 }
 
-/// The number of the mailbox's last change on a standby; `None` if it is no standby any more, because its history may then
+/// The number of the mailbox's last change on a standby; `None` if it is no longer a standby, because its history may then
 /// differ.
 async fn replayed(session: &mut Session, mailbox: i64) -> Result<Option<i64>, Error> {
     let text = "select seq from mailboxes where id = $1 and pg_is_in_recovery()";

@@ -17,7 +17,9 @@ use crate::clock;
 use crate::domain::date;
 use crate::store::db::check::{self, Verify};
 use crate::store::db::faults::OpenError;
-use crate::store::db::files::{BESIDE, beside, create_private, folder_of, name, real, sync_folder_of};
+use crate::store::db::files::{
+    BESIDE, create_private, folder_of, rename_to_new, resolve_links, sync_folder_of, with_suffix,
+};
 use crate::store::db::lock::Lock;
 use crate::store::db::scratch::{COPY_PREFIX, Scratch};
 
@@ -66,22 +68,22 @@ pub(in crate::store) async fn restore_by(
 ) -> Result<Vec<PathBuf>, OpenError> {
     let of_copy = |why: String| OpenError::new(copy.display(), why);
     let of_target = |error: IoError| OpenError::new(database.display(), error);
-    let target = real(database);
+    let target = resolve_links(database);
     finish_by(&target, lock, steps).map_err(of_target)?;
-    let source = usable(copy, &target).map_err(of_copy)?;
+    let source = open_copy(copy, &target).map_err(of_copy)?;
 
     let scratch = Scratch::new_in(folder_of(&target), COPY_PREFIX).map_err(of_target)?;
     let new = scratch.file("restored.db");
     copy_bytes(&source, &new).map_err(|error| of_copy(error.to_string()))?;
-    let faults = check::copy(&new, Verify::Full).await.map_err(of_copy)?;
+    let faults = check::check_copy(&new, Verify::Full).await.map_err(of_copy)?;
     if let Some(first) = faults.first() {
         let why = format!("it is damaged ({} faults, the first: {first}); nothing was changed", faults.len());
         return Err(OpenError::faulty(copy.display(), why));
     }
-    like(&target, &new).map_err(of_target)?;
+    copy_owner_and_mode(&target, &new).map_err(of_target)?;
 
     let kept = keep(&target, steps).map_err(of_target)?;
-    let renamed = steps.next().and_then(|()| name(&new, &beside(&target, RESTORING)));
+    let renamed = steps.next().and_then(|()| rename_to_new(&new, &with_suffix(&target, RESTORING)));
     renamed.and_then(|()| finish_by(&target, lock, steps)).map_err(of_target)?;
     Ok(kept)
 }
@@ -95,13 +97,13 @@ pub(in crate::store) fn finish(database: &Path, lock: &Lock) -> Result<(), IoErr
 }
 
 fn finish_by(database: &Path, _lock: &Lock, steps: &mut impl RestoreSteps) -> Result<(), IoError> {
-    let new = beside(database, RESTORING);
+    let new = with_suffix(database, RESTORING);
     if !is_unfinished(database) {
         return Ok(());
     }
     for end in BESIDE {
         steps.next()?;
-        match fs::remove_file(beside(database, end)) {
+        match fs::remove_file(with_suffix(database, end)) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
             _ => {}
         }
@@ -110,7 +112,7 @@ fn finish_by(database: &Path, _lock: &Lock, steps: &mut impl RestoreSteps) -> Re
     sync_folder_of(database)?;
     steps.next()?;
     if steps.replace(&new, database).is_err() {
-        write_over(&new, database, steps)?;
+        overwrite(&new, database, steps)?;
         steps.next()?;
         fs::remove_file(&new)?;
     }
@@ -119,11 +121,11 @@ fn finish_by(database: &Path, _lock: &Lock, steps: &mut impl RestoreSteps) -> Re
 
 /// Whether a restore was interrupted after step 3.
 pub(in crate::store) fn is_unfinished(database: &Path) -> bool {
-    beside(database, RESTORING).symlink_metadata().is_ok_and(|file| file.is_file())
+    with_suffix(database, RESTORING).symlink_metadata().is_ok_and(|file| file.is_file())
 }
 
 /// The copy, opened, if it is a file that is not in use.
-fn usable(copy: &Path, target: &Path) -> Result<File, String> {
+fn open_copy(copy: &Path, target: &Path) -> Result<File, String> {
     let metadata = fs::metadata(copy).map_err(|error| match error.kind() {
         ErrorKind::NotFound => "there is no such file".to_owned(),
         _ => error.to_string(),
@@ -131,11 +133,11 @@ fn usable(copy: &Path, target: &Path) -> Result<File, String> {
     if !metadata.is_file() {
         return Err("it is not a file".to_owned());
     }
-    if fs::metadata(target).is_ok_and(|there| (there.dev(), there.ino()) == (metadata.dev(), metadata.ino())) {
+    if fs::metadata(target).is_ok_and(|exists| (exists.dev(), exists.ino()) == (metadata.dev(), metadata.ino())) {
         return Err("it is the database itself".to_owned());
     }
     for end in ["-wal", "-journal"] {
-        if fs::metadata(beside(&real(copy), end)).is_ok_and(|file| file.len() > 0) {
+        if fs::metadata(with_suffix(&resolve_links(copy), end)).is_ok_and(|file| file.len() > 0) {
             let name = copy.file_name().unwrap_or_default().to_string_lossy();
             return Err(format!(
                 "{name}{end} lies beside it, so it is in use or was not closed: make a copy of it with contactd backup"
@@ -152,7 +154,7 @@ fn copy_bytes(mut from: &File, to: &Path) -> Result<(), IoError> {
 }
 
 /// Gives a new file the owner and the mode of the file that it replaces.
-fn like(old: &Path, new: &Path) -> Result<(), IoError> {
+fn copy_owner_and_mode(old: &Path, new: &Path) -> Result<(), IoError> {
     let old = match fs::metadata(old) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         old => old?,
@@ -169,15 +171,16 @@ fn like(old: &Path, new: &Path) -> Result<(), IoError> {
 /// Keeps the old files under new names. The index of the log (`-shm`) is left out; SQLite rebuilds it.
 fn keep(database: &Path, steps: &mut impl RestoreSteps) -> Result<Vec<PathBuf>, IoError> {
     const KEPT: [&str; 3] = ["", "-wal", "-journal"];
-    let there = |path: &Path| path.symlink_metadata().is_ok();
+    let exists = |path: &Path| path.symlink_metadata().is_ok();
     let now = date::print(clock::now()).replace(['-', ':'], "");
-    let kept = |n: u32| beside(database, &if n == 1 { format!(".before-{now}") } else { format!(".before-{now}-{n}") });
-    let free = |n: &u32| !KEPT.iter().any(|end| there(&beside(&kept(*n), end)));
+    let kept =
+        |n: u32| with_suffix(database, &if n == 1 { format!(".before-{now}") } else { format!(".before-{now}-{n}") });
+    let free = |n: &u32| !KEPT.iter().any(|end| exists(&with_suffix(&kept(*n), end)));
     let kept = kept((1..=u32::MAX).find(free).unwrap_or_default());
     let mut names = Vec::new();
     for end in KEPT {
-        let (old, kept) = (beside(database, end), beside(&kept, end));
-        if there(&old) {
+        let (old, kept) = (with_suffix(database, end), with_suffix(&kept, end));
+        if exists(&old) {
             steps.next()?;
             keep_one(&old, &kept, steps)?;
             names.push(kept);
@@ -203,7 +206,7 @@ fn keep_one(old: &Path, kept: &Path, steps: &mut impl RestoreSteps) -> Result<()
 const OTHER_NAMES: &str = "it has other hard links, whose content would be overwritten";
 
 /// Overwrites a file with the bytes of another, and keeps its inode.
-fn write_over(new: &Path, database: &Path, steps: &mut impl RestoreSteps) -> Result<(), IoError> {
+fn overwrite(new: &Path, database: &Path, steps: &mut impl RestoreSteps) -> Result<(), IoError> {
     let mut from = File::open(new)?;
     if fs::metadata(database)?.nlink() > 1 {
         return Err(IoError::other(OTHER_NAMES));

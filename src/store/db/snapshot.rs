@@ -16,15 +16,15 @@ impl Store {
     /// Runs several reads in one snapshot and one turn for expensive reads. `work` gets a store that can only read.
     ///
     /// # Errors
-    /// Those of `work` and of [`Store::permits`], and [`Error::Unavailable`] if no turn comes in time.
+    /// Those of `work` and of [`Store::check_access`], and [`Error::Unavailable`] if no turn comes in time.
     pub async fn in_snapshot<T>(
         &self,
         mailbox: i64,
         work: impl AsyncFn(&Self) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let mut again = false;
+        let mut is_retry = false;
         loop {
-            let leased = self.shared.readers.lend(self.much(Some(mailbox))).await?;
+            let leased = self.shared.readers.acquire(self.expensive(Some(mailbox))).await?;
             let snapshot = std::sync::Arc::new(Snapshot(Mutex::new(leased)));
             let store = Self { snapshot: Some(std::sync::Arc::clone(&snapshot)), ..self.clone() };
             let done = match self.begin(&snapshot).await {
@@ -32,12 +32,12 @@ impl Store {
                 Err(error) => Err(error),
             };
             let is_lost = snapshot.0.lock().await.session()?.broken().is_some_and(faults::is_lost);
-            if again || !is_lost {
+            if is_retry || !is_lost {
                 return done;
             }
             // The connection was stale. Reads can be repeated.
             self.shared.readers.forget();
-            again = true;
+            is_retry = true;
         }
     }
 
@@ -45,7 +45,7 @@ impl Store {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn goes_on(&self) -> Result<(), Error> {
+    pub async fn restart_time_limit(&self) -> Result<(), Error> {
         if let Some(snapshot) = &self.snapshot {
             snapshot.0.lock().await.session()?.restart_time_limit();
         }

@@ -117,7 +117,7 @@ impl Sql {
     }
 
     /// A part that differs between the engines, with its own values.
-    pub(in crate::store) fn either(sqlite: Self, postgres: Self) -> Self {
+    pub(in crate::store) fn engine_specific(sqlite: Self, postgres: Self) -> Self {
         Self { pieces: vec![SqlPiece::Either(sqlite, postgres)] }
     }
 
@@ -141,15 +141,15 @@ impl Sql {
         let Some(round) = round_limit(limit.saturating_add(skip)) else { return self.limited(order, limit, skip) };
         let rows = Self::new("select * from (").then(self.clone()).then(order.clone()).text(" limit ").number(round);
         let bounded = rows.text(") bounded").limited(Self::default(), limit, skip);
-        Self::either(self.limited(order, limit, skip), bounded)
+        Self::engine_specific(self.limited(order, limit, skip), bounded)
     }
 
-    /// The first `most` of these rows in an order, or some more, with the same plan for all values.
-    pub(in crate::store) fn about(self, order: Self, most: i64) -> Self {
+    /// The first `max` of these rows in an order, or some more, with the same plan for all values.
+    pub(in crate::store) fn limited_roughly(self, order: Self, max: i64) -> Self {
         let rows = self.then(order).text(" limit ");
-        match round_limit(most) {
+        match round_limit(max) {
             Some(round) => rows.number(round),
-            None => rows.value(most),
+            None => rows.value(max),
         }
     }
 
@@ -217,8 +217,8 @@ impl Sql {
 }
 
 /// The least of the limits in plans that is not less.
-fn round_limit(most: i64) -> Option<usize> {
-    ROUND_LIMITS.into_iter().find(|round| i64::try_from(*round).is_ok_and(|round| most <= round))
+fn round_limit(max: i64) -> Option<usize> {
+    ROUND_LIMITS.into_iter().find(|round| i64::try_from(*round).is_ok_and(|round| max <= round))
 }
 
 /// Texts are always JSON.
@@ -314,7 +314,7 @@ impl<'q> Statement<'q> {
         self
     }
 
-    /// The same with all its rows in one text: a JSON array in each line. Of its so many columns, those of `ids` are UUIDs. Only
+    /// The same with all its rows in one text: a JSON array in each line. `columns` is their number; those of `ids` are UUIDs. Only
     /// for SQLite, which keeps the order of the rows for such an aggregate.
     pub(in crate::store) fn packed(mut self, columns: usize, ids: &[usize]) -> Self {
         let names: Vec<_> = (0..columns).map(|i| format!("c{i}")).collect();
@@ -334,11 +334,11 @@ impl<'q> Statement<'q> {
         AssertSqlSafe(sql)
     }
 
-    pub(in crate::store) fn of_sqlite(self) -> Query<'q, Sqlite, SqliteArguments> {
+    pub(in crate::store) fn into_sqlite(self) -> Query<'q, Sqlite, SqliteArguments> {
         bound(sqlx::query(Self::checked(self.sqlite, &self.values)), self.values)
     }
 
-    pub(in crate::store) fn of_postgres(self) -> Query<'q, Postgres, PgArguments> {
+    pub(in crate::store) fn into_postgres(self) -> Query<'q, Postgres, PgArguments> {
         let values = self.of_postgres.unwrap_or(self.values);
         bound(sqlx::query(Self::checked(self.postgres, &values)), values)
     }
@@ -416,6 +416,6 @@ mod tests {
     #[test]
     #[should_panic(expected = "values bound to")]
     fn a_statement_short_of_a_value_does_not_run() {
-        let _ = Statement::new("select $1, $2").bind(1_i64).of_sqlite();
+        let _ = Statement::new("select $1, $2").bind(1_i64).into_sqlite();
     }
 }

@@ -10,7 +10,7 @@ use crate::store::db::cluster::Cluster;
 use crate::store::db::database::Database;
 use crate::store::db::engine::plain_options;
 use crate::store::db::faults::OpenError;
-use crate::store::db::files::{beside, real};
+use crate::store::db::files::{resolve_links, with_suffix};
 use crate::store::db::lock::Lock;
 use crate::store::db::migrate::{self, OpenFailure, Pending};
 use crate::store::db::opened::OpenedDatabase;
@@ -39,7 +39,7 @@ pub struct Rehearsed {
 /// The pending upgrade of a database. Nothing is changed.
 ///
 /// # Errors
-/// There is no database, or it has no schema, or one that cannot be upgraded.
+/// There is not a database, or it has no schema, or one that cannot be upgraded.
 pub async fn pending(database: &Database) -> Result<Pending, OpenError> {
     match database {
         Database::Temporary => Err(OpenError::new(":memory:", "only the process that created it can open it")),
@@ -48,7 +48,7 @@ pub async fn pending(database: &Database) -> Result<Pending, OpenError> {
             found.map_err(|why| OpenError::new(address, why))
         }
         Database::File(path) => {
-            let file = real(path);
+            let file = resolve_links(path);
             let _opened = enter(&file).map_err(|why| OpenError::new(path.display(), why))?;
             let found = migrate::pending_in_sqlite(&plain_options(&file)).await;
             found.map_err(|why| OpenError::new(path.display(), why))
@@ -62,7 +62,7 @@ pub async fn pending(database: &Database) -> Result<Pending, OpenError> {
 /// The file is damaged, there is no room for a copy beside it, or the upgrade fails.
 pub async fn rehearse(path: &Path) -> Result<Rehearsed, OpenError> {
     let refused = |why: String| OpenError::new(path.display(), why);
-    let file = real(path);
+    let file = resolve_links(path);
     let _opened = enter(&file).map_err(refused)?;
     let copy = Copy::make(&file, &file, Verify::Quick).await?;
     let size = || std::fs::metadata(&copy.file).map_or(0, |file| file.len());
@@ -79,7 +79,8 @@ pub async fn rehearse(path: &Path) -> Result<Rehearsed, OpenError> {
 pub async fn upgrade(database: &Database, lock: Option<&Lock>, backs_up: bool) -> Result<Upgraded, OpenError> {
     let begun = Instant::now();
     if let (Database::File(path), Some(lock)) = (database, lock) {
-        restore::finish(&real(path), lock).map_err(|error| OpenError::because(permission::reason(path, &error)))?;
+        restore::finish(&resolve_links(path), lock)
+            .map_err(|error| OpenError::from_line(permission::reason(path, &error)))?;
     }
     let pending = pending(database).await?;
     let mut backup = None;
@@ -88,12 +89,12 @@ pub async fn upgrade(database: &Database, lock: Option<&Lock>, backs_up: bool) -
         Database::Temporary => {}
         Database::Postgres(address) => {
             let (cluster, refused) = (Cluster::new(address), |why: String| OpenError::new(address, why));
-            pooler::refuse(&cluster).await.map_err(refused)?;
+            pooler::check(&cluster).await.map_err(refused)?;
             migrate::postgres(&cluster).await.map_err(refused)?;
         }
         Database::File(path) => {
-            let file = real(path);
-            permission::writable(&file).map_err(|error| OpenError::because(permission::reason(path, &error)))?;
+            let file = resolve_links(path);
+            permission::writable(&file).map_err(|error| OpenError::from_line(permission::reason(path, &error)))?;
             let refused = |why: String| OpenError::new(path.display(), why);
             let _opened = enter(&file).map_err(refused)?;
             backup = upgrade_file(&file, backs_up).await.map_err(refused)?;
@@ -106,7 +107,7 @@ fn enter(file: &Path) -> Result<std::sync::Arc<OpenedDatabase>, OpenFailure> {
     if std::fs::metadata(file).is_ok_and(|file| file.len() == 0) {
         return Err("the file is empty and is not a database".to_owned());
     }
-    OpenedDatabase::enter(file)
+    OpenedDatabase::register(file)
 }
 
 /// Upgrades a SQLite file that this process has entered, if it has an older schema. A file with users is copied before, unless the options
@@ -130,7 +131,7 @@ async fn back_up(file: &Path, schema: i64) -> Result<PathBuf, OpenFailure> {
             "no backup can be made before its schema is upgraded: {why}; --no-backup-before-upgrade upgrades without one"
         )
     };
-    let target = beside(file, &format!(".schema-{schema}"));
+    let target = with_suffix(file, &format!(".schema-{schema}"));
     let copy = Copy::make(file, &target, Verify::Quick).await.map_err(|error| failed(error.to_string()))?;
     copy.replace(&target).map_err(|error| failed(permission::reason(&target, &error)))?;
     tracing::info!(backup = %target.display(), "the database was backed up before the upgrade of its schema");

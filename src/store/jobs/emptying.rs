@@ -21,9 +21,9 @@ pub(in crate::store) fn is_in_none(mailbox: i64) -> Sql {
 impl Store {
     /// Marks the contacts of deleted folders. It continues if its caller is dropped.
     pub(in crate::store) async fn empty_folders(&self, mailbox: i64) {
-        let store = self.itself();
+        let store = self.without_actor();
         let emptying = tokio::spawn(async move {
-            while store.write(Some(mailbox), async move |tx: &mut Tx| some(tx, mailbox).await).await? {}
+            while store.write(Some(mailbox), async move |tx: &mut Tx| mark_some(tx, mailbox).await).await? {}
             Ok::<_, Error>(())
         });
         match emptying.await {
@@ -49,26 +49,26 @@ where mailbox = $1 and id in (select folder_id from changes where mailbox = $1 a
 }
 
 /// Marks some contacts of deleted folders. Returns whether there may be more.
-pub(in crate::store) async fn some(tx: &mut Tx, mailbox: i64) -> Result<bool, Error> {
+pub(in crate::store) async fn mark_some(tx: &mut Tx, mailbox: i64) -> Result<bool, Error> {
     let text = "select id, emptying from folders where mailbox = $1 and emptying is not null order by id limit 1";
-    let Some(row) = tx.reading().await?.row(Statement::new(text).bind(mailbox)).await? else { return Ok(false) };
-    mark(tx, mailbox, row.get(0)?, row.get(1)?).await?;
+    let Some(row) = tx.reader().await?.row(Statement::new(text).bind(mailbox)).await? else { return Ok(false) };
+    mark_batch(tx, mailbox, row.get(0)?, row.get(1)?).await?;
     Ok(true)
 }
 
 /// Marks all contacts of a folder, before it is created again.
-pub(in crate::store) async fn all_in(tx: &mut Tx, mailbox: i64, folder: &str) -> Result<(), Error> {
+pub(in crate::store) async fn mark_all_in(tx: &mut Tx, mailbox: i64, folder: &str) -> Result<(), Error> {
     let text = "select emptying from folders where mailbox = $1 and id = $2 and emptying is not null";
     loop {
         let statement = Statement::new(text).bind(mailbox).bind(folder);
-        let Some(row) = tx.reading().await?.row(statement).await? else { return Ok(()) };
-        mark(tx, mailbox, folder.to_owned(), row.get(0)?).await?;
+        let Some(row) = tx.reader().await?.row(statement).await? else { return Ok(()) };
+        mark_batch(tx, mailbox, folder.to_owned(), row.get(0)?).await?;
     }
 }
 
 /// Marks some contacts of a folder, or ends the marking if none are left.
-async fn mark(tx: &mut Tx, mailbox: i64, folder: String, time: i64) -> Result<(), Error> {
-    let (before, now) = (changes::last(tx, mailbox).await?, tx.now());
+async fn mark_batch(tx: &mut Tx, mailbox: i64, folder: String, time: i64) -> Result<(), Error> {
+    let (before, now) = (changes::last_number(tx, mailbox).await?, tx.now());
     let log = "
 insert into changes (mailbox, seq, folder_id, contact_id, removed, changed_date_time)
 select $1, $4 + row_number() over (order by id), $2, id, true, $3
@@ -77,12 +77,12 @@ from (
 ) as piece";
     let statement = Statement::new(log).bind(mailbox).bind(folder.as_str()).bind(now).bind(before);
     tx.execute(statement.bind(PIECE)).await?;
-    let last = changes::logged(tx, mailbox, before).await?;
+    let last = changes::last_logged(tx, mailbox, before).await?;
     if last == before {
         let text = "update folders set emptying = null where mailbox = $1 and id = $2";
         return tx.execute(Statement::new(text).bind(mailbox).bind(folder.as_str())).await;
     }
     counts::mark_contacts(tx, mailbox, time, before).await?;
-    cards::deleted_since(tx, mailbox, before).await?;
+    cards::mark_deleted_since(tx, mailbox, before).await?;
     changes::catch_up(tx, mailbox, last).await
 }

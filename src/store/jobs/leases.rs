@@ -33,7 +33,7 @@ pub(crate) struct LeasedSubscription {
     /// The owner of the mailbox.
     pub(crate) user: String,
     /// End of the subscription, in UTC microseconds: its expiration or that of its creator's token. 0 if the creator may not
-    /// read the mailbox any more.
+    /// read the mailbox.
     pub(crate) end: i64,
     pub(crate) progress: DeliveryProgress,
 }
@@ -86,7 +86,7 @@ macro_rules! end {
 
 impl Store {
     /// Waits until this process has written.
-    pub(crate) async fn written(&self) {
+    pub(crate) async fn wait_for_write(&self) {
         self.shared.written.notified().await;
     }
 
@@ -115,13 +115,18 @@ order by s.next_attempt_date_time"
             let rows = session.rows(Statement::new(text).bind(clock::now()).bind(soon)).await?;
             rows.iter().map(|row| Ok(Due { mailbox: row.get(0)?, id: row.get(1)?, creator: row.get(2)? })).collect()
         };
-        self.itself().read(list).await
+        self.without_actor().read(list).await
     }
 
-    /// Leases a subscription to `owner` for `micros` microseconds. `None` if another process has it, or it is gone.
-    pub(crate) async fn lease(&self, due: &Due, owner: Uuid, micros: i64) -> Result<Option<LeasedSubscription>, Error> {
+    /// Leases a subscription to `holder` for `micros` microseconds. `None` if another process has it, or it is gone.
+    pub(crate) async fn lease(
+        &self,
+        due: &Due,
+        holder: Uuid,
+        micros: i64,
+    ) -> Result<Option<LeasedSubscription>, Error> {
         let (mailbox, id) = (due.mailbox, due.id);
-        self.write(None, async move |tx| lease(tx, mailbox, id, owner, micros).await).await
+        self.write(None, async move |tx| lease(tx, mailbox, id, holder, micros).await).await
     }
 
     /// The notifications that are not delivered yet.
@@ -130,37 +135,37 @@ order by s.next_attempt_date_time"
         let read = async |session: &mut Session| {
             notices::read(session, subscription.mailbox, &subscription.subject, after).await
         };
-        self.itself().read(read).await
+        self.without_actor().read(read).await
     }
 
-    /// Stores the progress and the attempt, if `owner` still has the lease, and ends the lease.
+    /// Stores the progress and the attempt, if `holder` still has the lease, and ends the lease.
     pub(crate) async fn end_lease(
         &self,
         held: &LeasedSubscription,
-        owner: Uuid,
+        holder: Uuid,
         delivery: Option<Delivery>,
     ) -> Result<(), Error> {
         let (mailbox, id, progress) = (held.subscription.mailbox, held.subscription.id, held.progress.clone());
-        self.write(None, async move |tx| end_lease(tx, mailbox, id, owner, progress, delivery).await).await
+        self.write(None, async move |tx| end_lease(tx, mailbox, id, holder, progress, delivery).await).await
     }
 
-    /// Removes an ended subscription, if `owner` has the lease and it was neither renewed nor reauthorized meanwhile.
-    pub(crate) async fn remove_ended(&self, held: &LeasedSubscription, owner: Uuid) -> Result<(), Error> {
+    /// Removes an ended subscription, if `holder` has the lease and it was neither renewed nor reauthorized meanwhile.
+    pub(crate) async fn remove_ended(&self, held: &LeasedSubscription, holder: Uuid) -> Result<(), Error> {
         let (mailbox, id) = (held.subscription.mailbox, held.subscription.id);
         let text = "
 delete from subscriptions
 where mailbox = $1 and id = $2 and lease_owner = $3 and expiration_date_time = $4 and token_id is not distinct from $5";
         let (end, token) = (held.subscription.terms.expiration_date_time, held.subscription.token);
         let work = async move |tx: &mut Tx| {
-            tx.execute(Statement::new(text).bind(mailbox).bind(id).bind(owner).bind(end).bind(token)).await
+            tx.execute(Statement::new(text).bind(mailbox).bind(id).bind(holder).bind(end).bind(token)).await
         };
         self.write(None, work).await
     }
 
-    /// Ends all leases of `owner`.
-    pub(crate) async fn release_leases(&self, owner: Uuid) -> Result<(), Error> {
+    /// Ends all leases of `holder`.
+    pub(crate) async fn release_leases(&self, holder: Uuid) -> Result<(), Error> {
         let text = "update subscriptions set lease_owner = null, lease_until_date_time = null where lease_owner = $1";
-        self.write(None, async move |tx| tx.execute(Statement::new(text).bind(owner)).await).await
+        self.write(None, async move |tx| tx.execute(Statement::new(text).bind(holder)).await).await
     }
 }
 
@@ -168,14 +173,14 @@ async fn lease(
     tx: &mut Tx,
     mailbox: i64,
     id: Uuid,
-    owner: Uuid,
+    holder: Uuid,
     micros: i64,
 ) -> Result<Option<LeasedSubscription>, Error> {
     let text = "
 update subscriptions set lease_owner = $3, lease_until_date_time = $4
 where mailbox = $1 and id = $2 and coalesce(lease_until_date_time, 0) <= $5";
     let now = tx.now();
-    tx.execute(Statement::new(text).bind(mailbox).bind(id).bind(owner).bind(now + micros).bind(now)).await?;
+    tx.execute(Statement::new(text).bind(mailbox).bind(id).bind(holder).bind(now + micros).bind(now)).await?;
     let text = select_subscriptions!(
         ", s.delivered_seq, s.attempts, s.next_attempt_date_time, s.lifecycle_event, s.lifecycle_attempts,
     s.next_lifecycle_date_time, s.reminded_of_date_time, u.id, s.lease_until_date_time",
@@ -189,9 +194,9 @@ where mailbox = $1 and id = $2 and coalesce(lease_until_date_time, 0) <= $5";
         end!(),
         " else 0 end from subscriptions s where s.mailbox = $1 and s.id = $2"
     );
-    let row = tx.reading().await?.row(Statement::new(text).bind(mailbox).bind(id).bind(owner)).await?;
+    let row = tx.reader().await?.row(Statement::new(text).bind(mailbox).bind(id).bind(holder)).await?;
     let Some(row) = row else { return Ok(None) };
-    let end = tx.reading().await?.row(Statement::new(ends).bind(mailbox).bind(id)).await?;
+    let end = tx.reader().await?.row(Statement::new(ends).bind(mailbox).bind(id)).await?;
     let event: Option<String> = row.get(COLUMNS + 3)?;
     Ok(Some(LeasedSubscription {
         subscription: read(&row)?,
@@ -212,7 +217,7 @@ async fn end_lease(
     tx: &mut Tx,
     mailbox: i64,
     id: Uuid,
-    owner: Uuid,
+    holder: Uuid,
     progress: DeliveryProgress,
     delivery: Option<Delivery>,
 ) -> Result<(), Error> {
@@ -222,27 +227,27 @@ set delivered_seq = $4, attempts = $5, next_attempt_date_time = $6, lifecycle_ev
     next_lifecycle_date_time = $9, reminded_of_date_time = $10
 where mailbox = $1 and id = $2 and lease_owner = $3";
     let DeliveryProgress { delivered, attempts, event, event_attempts, reminded_of } = progress;
-    let statement = Statement::new(text).bind(mailbox).bind(id).bind(owner).bind(delivered);
+    let statement = Statement::new(text).bind(mailbox).bind(id).bind(holder).bind(delivered);
     let statement = statement.bind(attempts.failed).bind(attempts.next).bind(event.map(Lifecycle::name));
     tx.execute(statement.bind(event_attempts.failed).bind(event_attempts.next).bind(reminded_of)).await?;
     if let Some(delivery) = delivery {
-        remember(tx, mailbox, id, owner, &delivery).await?;
+        remember(tx, mailbox, id, holder, &delivery).await?;
     }
     let text = "
 update subscriptions set lease_owner = null, lease_until_date_time = null
 where mailbox = $1 and id = $2 and lease_owner = $3";
-    tx.execute(Statement::new(text).bind(mailbox).bind(id).bind(owner)).await
+    tx.execute(Statement::new(text).bind(mailbox).bind(id).bind(holder)).await
 }
 
 /// Records an attempt, and removes the oldest ones.
-async fn remember(tx: &mut Tx, mailbox: i64, id: Uuid, owner: Uuid, delivery: &Delivery) -> Result<(), Error> {
+async fn remember(tx: &mut Tx, mailbox: i64, id: Uuid, holder: Uuid, delivery: &Delivery) -> Result<(), Error> {
     let text = "
 insert into deliveries
     (mailbox, subscription_id, pos, attempt_date_time, about, attempt, notifications, first_seq, last_seq, status, error)
 select $1, $2, 1 + coalesce((select max(pos) from deliveries where mailbox = $1 and subscription_id = $2), 0),
     $4, $5, $6, $7, $8, $9, $10, $11
 from subscriptions where mailbox = $1 and id = $2 and lease_owner = $3";
-    let statement = Statement::new(text).bind(mailbox).bind(id).bind(owner).bind(delivery.attempt_date_time);
+    let statement = Statement::new(text).bind(mailbox).bind(id).bind(holder).bind(delivery.attempt_date_time);
     let statement = statement.bind(&delivery.about).bind(delivery.attempt).bind(delivery.notifications);
     let statement =
         statement.bind(delivery.changes.map(|(first, _)| first)).bind(delivery.changes.map(|(_, last)| last));

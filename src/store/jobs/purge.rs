@@ -39,7 +39,7 @@ pub(in crate::store) type PurgeHandle = Sender<()>;
 
 impl Store {
     /// Starts the purges, if the options ask for any.
-    pub(in crate::store) fn purge_by_itself(&self) -> Result<(), OpenError> {
+    pub(in crate::store) fn start_purges(&self) -> Result<(), OpenError> {
         let Options { keep_deleted, keep_changes, keep_audit, .. } = self.shared.options;
         if keep_deleted.is_none() && keep_changes.is_none() && keep_audit.is_none() {
             return Ok(());
@@ -58,7 +58,7 @@ impl Store {
             }
         };
         let thread = std::thread::Builder::new().name("contactd-purge".to_owned()).spawn(clock::inherited(work));
-        thread.map_err(|error| OpenError::because(format!("no thread: {error}")))?;
+        thread.map_err(|error| OpenError::from_line(format!("no thread: {error}")))?;
         *self.shared.purging.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
         Ok(())
     }
@@ -84,16 +84,16 @@ impl Store {
         self.forget_imports(mailbox).await?;
         while self.write(Some(mailbox), async move |tx| remove_changes(tx, mailbox, i64::MAX).await).await? {}
         while self.write(Some(mailbox), async move |tx| remove_kept(tx, mailbox, i64::MAX, true).await).await? {}
-        self.write(Some(mailbox), async move |tx| cards::forget(tx, mailbox, i64::MAX).await).await
+        self.write(Some(mailbox), async move |tx| cards::forget_names(tx, mailbox, i64::MAX).await).await
     }
 
     /// Removes the items of a mailbox that were deleted at `until` or before.
     pub(in crate::store) async fn purge_mailbox(&self, mailbox: i64, until: i64) -> Result<(), Error> {
-        while self.write(Some(mailbox), async move |tx| emptying::some(tx, mailbox).await).await? {}
+        while self.write(Some(mailbox), async move |tx| emptying::mark_some(tx, mailbox).await).await? {}
         let contacts = async move |tx: &mut Tx| remove_contacts(tx, mailbox, until).await;
         while self.write(Some(mailbox), contacts).await? {}
         while self.write(Some(mailbox), async move |tx| cards::remove_groups(tx, mailbox, until).await).await? {}
-        while self.write(Some(mailbox), async move |tx| trash::leave_folders(tx, mailbox).await).await? {}
+        while self.write(Some(mailbox), async move |tx| trash::move_out_of_folders(tx, mailbox).await).await? {}
         let folders = async move |tx: &mut Tx| remove_folders(tx, mailbox, until).await;
         while self.write(Some(mailbox), folders).await? {}
         Ok(())
@@ -108,7 +108,7 @@ pub(in crate::store) async fn purge(
     keep_audit: Option<Duration>,
 ) {
     let before = |keep: Option<Duration>| {
-        let keep = keep.map_or(i64::MAX, |keep| i64::try_from(keep.as_micros()).unwrap_or(i64::MAX));
+        let keep = keep.map_or(i64::MAX, clock::micros);
         clock::now().saturating_sub(keep)
     };
     let until = before(keep_deleted).max(trash::FOR_GOOD);
@@ -144,7 +144,7 @@ pub(in crate::store) async fn purge(
 
 /// Purges the next mailboxes after `last`. Returns the last of them.
 async fn purge_some(store: &Store, until: i64, changes: i64, last: i64) -> Result<Option<i64>, Error> {
-    let mailboxes = store.write(None, async move |tx| look_over(tx, until, changes, last).await).await?;
+    let mailboxes = store.write(None, async move |tx| find_expired(tx, until, changes, last).await).await?;
     let next = mailboxes.last().map(|(mailbox, ..)| *mailbox);
     for (mailbox, due, orphaned) in mailboxes {
         if orphaned {
@@ -180,7 +180,7 @@ const EMPTY: [&str; 5] = [
 async fn mark_contacts(tx: &mut Tx, mailbox: i64) -> Result<bool, Error> {
     let text = "
 select id from contacts where mailbox = $1 and coalesce(deleted_date_time, 1) > 0 order by id limit $2";
-    let rows = tx.reading().await?.rows(Statement::new(text).bind(mailbox).bind(MAX_CONTACTS)).await?;
+    let rows = tx.reader().await?.rows(Statement::new(text).bind(mailbox).bind(MAX_CONTACTS)).await?;
     let Some(last) = rows.last() else { return Ok(false) };
     let last: Uuid = last.get(0)?;
     // The index of what is not deleted finds these, however many were marked before.
@@ -196,7 +196,7 @@ where mailbox = $1 and contacts > 0";
 }
 
 /// The next mailboxes after `last`, each with whether anything in it has expired, and whether its user is removed.
-async fn look_over(tx: &mut Tx, until: i64, changes: i64, last: i64) -> Result<Vec<(i64, bool, bool)>, Error> {
+async fn find_expired(tx: &mut Tx, until: i64, changes: i64, last: i64) -> Result<Vec<(i64, bool, bool)>, Error> {
     let text = "
 select id,
     exists (select 1 from contacts where mailbox = m.id and deleted_date_time <= $1)
@@ -221,7 +221,7 @@ from mailboxes m where id > $3 order by id limit $4";
     let over = tx.now() - idempotency::KEPT;
     let statement = Statement::new(text).bind(until).bind(over).bind(last).bind(MAILBOXES).bind(changes);
     let statement = statement.bind(kept_until(changes));
-    let rows = tx.reading().await?.rows(statement).await?;
+    let rows = tx.reader().await?.rows(statement).await?;
     rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).collect()
 }
 
@@ -237,7 +237,7 @@ async fn remove_contacts(tx: &mut Tx, mailbox: i64, until: i64) -> Result<bool, 
     let select = due.then(select_columns()).text(" from measured m join contacts c on c.mailbox = ").value(mailbox);
     let select = select.text(" and c.id = m.id left join flags f on f.mailbox = c.mailbox and f.contact_id = c.id");
     let select = select.text(" where m.before < ").value(MAX_BYTES);
-    let rows = tx.reading().await?.rows(select.into()).await?;
+    let rows = tx.reader().await?.rows(select.into()).await?;
     let contacts = rows.iter().map(contacts::read).collect::<Result<Vec<_>, _>>()?;
     if !contacts.is_empty() {
         trash::remove(tx, mailbox, &contacts).await?;
@@ -255,7 +255,7 @@ select max(seq), count(*) from (
     order by seq limit $3
 ) first where changed_date_time <= $2";
     let statement = Statement::new(text).bind(mailbox).bind(until).bind(MAX_CHANGES);
-    let row = tx.reading().await?.one(statement).await?;
+    let row = tx.reader().await?.single_row(statement).await?;
     let (last, count): (Option<i64>, i64) = (row.get(0)?, row.get(1)?);
     let Some(last) = last else { return Ok(false) };
     let text = "
@@ -281,7 +281,7 @@ select max(seq) from (
     order by seq limit $3
 ) first";
     let statement = Statement::new(text).bind(mailbox).bind(until).bind(MAX_CHANGES).bind(even_last);
-    let row = tx.reading().await?.row(statement).await?;
+    let row = tx.reader().await?.row(statement).await?;
     let Some(last) = row.map_or(Ok(None), |row| row.get::<Option<i64>>(0))? else { return Ok(false) };
     let text = "
 delete from changes
@@ -289,7 +289,7 @@ where mailbox = $1 and seq <= $2 and kept and changed_date_time <= $3 and ($4
     or not exists (select 1 from folders f where f.mailbox = $1 and f.id = changes.folder_id) or seq < (
     select max(e.seq) from changes e where e.mailbox = $1 and e.folder_id = changes.folder_id and e.contact_id is not null))";
     tx.execute(Statement::new(text).bind(mailbox).bind(last).bind(until).bind(even_last)).await?;
-    cards::forget(tx, mailbox, last).await?;
+    cards::forget_names(tx, mailbox, last).await?;
     Ok(true)
 }
 
@@ -303,10 +303,10 @@ where mailbox = $1 and deleted_date_time <= $2 and emptying is null
     and id not in (select parent_folder_id from contacts where mailbox = $1 and deleted_date_time is not null)
 limit $3";
     let statement = Statement::new(text).bind(mailbox).bind(until).bind(MAX_FOLDERS);
-    let rows = tx.reading().await?.rows(statement).await?;
+    let rows = tx.reader().await?.rows(statement).await?;
     let ids = rows.iter().map(|row: &Row| row.get(0)).collect::<Result<Vec<String>, _>>()?;
     for id in &ids {
-        let held = quota::of_folder(tx.reading().await?, mailbox, id).await?;
+        let held = quota::of_folder(tx.reader().await?, mailbox, id).await?;
         quota::count(tx, mailbox, 0, -held).await?;
         dav_properties::clear(tx, mailbox, id).await?;
         let text = "delete from folders where mailbox = $1 and id = $2";

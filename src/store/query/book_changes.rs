@@ -10,7 +10,7 @@ use crate::domain::sync::Watermark;
 use crate::store::Store;
 use crate::store::db::engine::Session;
 use crate::store::db::statement::{Sql, Statement};
-use crate::store::query::books::{ListedCard, members_of, moment};
+use crate::store::query::books::{ListedCard, members_of, read_watermark};
 
 /// The changes of a folder since a watermark.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub struct BookChanges {
     /// Existing cards that are new or changed, in the order of their last change.
     pub changed: Vec<ListedCard>,
     /// Names that no longer exist.
-    pub gone: Vec<String>,
+    pub removed: Vec<String>,
     /// The watermark after these changes.
     pub moment: Watermark,
     /// Whether there are more changes.
@@ -42,18 +42,18 @@ impl Store {
         let read = async |session: &mut Session| {
             session.begin_snapshot().await?;
             if let Some(then) = since {
-                leads_on(session, mailbox, then, kept_since).await?;
+                check_watermark(session, mailbox, then, kept_since).await?;
             }
-            let now = moment(session, mailbox, folder).await?;
+            let now = read_watermark(session, mailbox, folder).await?;
             changes(session, mailbox, folder, (since, now), limit, kept_since).await
         };
-        self.read_much(Some(mailbox), read).await
+        self.read_expensive(Some(mailbox), read).await
     }
 }
 
 /// Checks that the watermark belongs to this mailbox's history: the log has the same entry, or the entry is so old that
 /// it may have been purged.
-async fn leads_on(session: &mut Session, mailbox: i64, then: Watermark, kept_since: i64) -> Result<(), Error> {
+async fn check_watermark(session: &mut Session, mailbox: i64, then: Watermark, kept_since: i64) -> Result<(), Error> {
     let text = "
 select m.seq, c.changed_date_time from mailboxes m left join changes c on c.mailbox = m.id and c.seq = $2 where m.id = $1";
     let row = session.row(Statement::new(text).bind(mailbox).bind(then.seq)).await?;
@@ -115,29 +115,34 @@ where c.deleted_date_time is null and c.mailbox = ";
     let items = rows.iter().take(taken).map(|row| Ok((row.get(0)?, row.get(1)?)));
     let items = items.collect::<Result<Vec<(Uuid, i64)>, Error>>()?;
     let ids: Vec<_> = items.iter().map(|(id, _)| *id).collect();
-    let mut there = members_of(session, mailbox, folder, &ids).await?;
+    let mut present = members_of(session, mailbox, folder, &ids).await?;
     let mut changed = Vec::new();
     let mut lost = Vec::new();
     for (id, _) in &items {
-        match there.remove(id) {
+        match present.remove(id) {
             Some(member) => changed.push(member),
             None => lost.push(*id),
         }
     }
     // In the first round a client knows no cards, so none can be gone.
-    let gone = if since.is_some() { gone(session, mailbox, folder, &lost).await? } else { Vec::new() };
+    let removed = if since.is_some() { removed_names(session, mailbox, folder, &lost).await? } else { Vec::new() };
     let moment = match items.last().filter(|_| more) {
-        Some((_, seq)) => at(session, mailbox, *seq, &changed).await?,
+        Some((_, seq)) => watermark_of(session, mailbox, *seq, &changed).await?,
         None => Watermark {
             seq: now.seq.max(after),
             entry: if now.seq >= after { now.entry } else { since.unwrap_or_default().entry },
         },
     };
-    Ok(BookChanges { changed, gone, moment, more })
+    Ok(BookChanges { changed, removed, moment, more })
 }
 
 /// The watermark of a change, from the log or from the row that was written then.
-async fn at(session: &mut Session, mailbox: i64, seq: i64, changed: &[ListedCard]) -> Result<Watermark, Error> {
+async fn watermark_of(
+    session: &mut Session,
+    mailbox: i64,
+    seq: i64,
+    changed: &[ListedCard],
+) -> Result<Watermark, Error> {
     let text = "select changed_date_time from changes where mailbox = $1 and seq = $2";
     let row = session.row(Statement::new(text).bind(mailbox).bind(seq)).await?;
     let time = match row {
@@ -148,7 +153,7 @@ async fn at(session: &mut Session, mailbox: i64, seq: i64, changed: &[ListedCard
 }
 
 /// The names of removed cards, without those that another card has now.
-async fn gone(session: &mut Session, mailbox: i64, folder: &str, ids: &[Uuid]) -> Result<Vec<String>, Error> {
+async fn removed_names(session: &mut Session, mailbox: i64, folder: &str, ids: &[Uuid]) -> Result<Vec<String>, Error> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }

@@ -78,12 +78,12 @@ from folders f where f.mailbox = $1 and f.deleted_date_time is null order by f.i
             let by_id: HashMap<_, _> = folders.iter().map(|folder| (folder.id.as_str(), folder)).collect();
             let mut books = Vec::with_capacity(folders.len());
             for folder in &folders {
-                let moment = moment(session, mailbox, &folder.id).await?;
+                let moment = read_watermark(session, mailbox, &folder.id).await?;
                 books.push(Book { folder: folder.clone(), path: path(&by_id, folder), moment });
             }
             Ok(books)
         };
-        self.read_much(Some(mailbox), read).await
+        self.read_expensive(Some(mailbox), read).await
     }
 
     /// A folder as an address book.
@@ -118,7 +118,7 @@ from folders f where f.mailbox = $1 and f.deleted_date_time is null order by f.i
             let select = select.text(id).value(after).text(order).value(limit);
             session.rows(select.into()).await?.iter().map(member).collect()
         };
-        self.read_much(Some(mailbox), read).await
+        self.read_expensive(Some(mailbox), read).await
     }
 
     /// The card with this name in a folder.
@@ -153,7 +153,7 @@ from folders f where f.mailbox = $1 and f.deleted_date_time is null order by f.i
             found.retain(|_, member| wanted.contains(&member.name));
             Ok(found.into_values().collect())
         };
-        self.read_much(Some(mailbox), read).await
+        self.read_expensive(Some(mailbox), read).await
     }
 
     /// The first of these cards with everything they are rendered from, up to some megabytes, and how many that were.
@@ -171,9 +171,9 @@ from folders f where f.mailbox = $1 and f.deleted_date_time is null order by f.i
         let folder_of = async |session: &mut Session| {
             session.begin_snapshot().await?;
             let ids: Vec<_> = members.iter().map(|member| member.id).collect();
-            wholes(session, mailbox, &ids).await
+            read_whole_cards(session, mailbox, &ids).await
         };
-        let mut found = self.read_much(Some(mailbox), folder_of).await?;
+        let mut found = self.read_expensive(Some(mailbox), folder_of).await?;
         let whole = members.iter().filter_map(|member| found.remove(&member.id)).collect();
         Ok((whole, members.len()))
     }
@@ -182,7 +182,7 @@ from folders f where f.mailbox = $1 and f.deleted_date_time is null order by f.i
 /// See [`Store::book`].
 pub(in crate::store) async fn book(session: &mut Session, mailbox: i64, id: &str) -> Result<Book, Error> {
     let folder = folders::get(session, mailbox, &[id.to_owned()]).await?;
-    let moment = moment(session, mailbox, &folder.id).await?;
+    let moment = read_watermark(session, mailbox, &folder.id).await?;
     let (mut above, mut path) = (folder.parent_folder_id.clone(), Vec::new());
     while let Some(id) = above.take() {
         let parent = folders::get(session, mailbox, &[id]).await?;
@@ -204,7 +204,11 @@ fn path(by_id: &HashMap<&str, &Folder>, folder: &Folder) -> Vec<String> {
 }
 
 /// The last change of a folder's cards.
-pub(in crate::store) async fn moment(session: &mut Session, mailbox: i64, folder: &str) -> Result<Watermark, Error> {
+pub(in crate::store) async fn read_watermark(
+    session: &mut Session,
+    mailbox: i64,
+    folder: &str,
+) -> Result<Watermark, Error> {
     let text = "
 select seq, changed_date_time from changes
 where mailbox = $1 and folder_id = $2 and contact_id is not null order by seq desc limit 1";
@@ -260,7 +264,7 @@ fn member(row: &Row) -> Result<ListedCard, Error> {
     })
 }
 
-/// Those of the given members that are in the folder.
+/// The given members that are in the folder.
 pub(in crate::store) async fn members_of(
     session: &mut Session,
     mailbox: i64,
@@ -280,7 +284,11 @@ pub(in crate::store) async fn members_of(
 }
 
 /// Cards with everything they are rendered from.
-async fn wholes(session: &mut Session, mailbox: i64, ids: &[Uuid]) -> Result<HashMap<Uuid, WholeCard>, Error> {
+async fn read_whole_cards(
+    session: &mut Session,
+    mailbox: i64,
+    ids: &[Uuid],
+) -> Result<HashMap<Uuid, WholeCard>, Error> {
     let from = "
 from contacts c left join flags f on f.mailbox = c.mailbox and f.contact_id = c.id
 where c.deleted_date_time is null and c.mailbox = ";
@@ -357,7 +365,7 @@ pub(in crate::store) async fn whole_named(
     name: &str,
 ) -> Result<Option<WholeCard>, Error> {
     match cards::by_name(session, mailbox, folder, name).await? {
-        Some(id) => Ok(wholes(session, mailbox, &[id]).await?.remove(&id)),
+        Some(id) => Ok(read_whole_cards(session, mailbox, &[id]).await?.remove(&id)),
         None => Ok(None),
     }
 }

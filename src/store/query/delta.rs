@@ -25,7 +25,7 @@ use crate::trace;
 /// Approximate maximum size of a page as JSON, in bytes, unless its first contact is larger.
 const MAX_PAGE_BYTES: i64 = 4 << 20;
 
-/// What a delta query covers.
+/// The scope of a delta query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeltaScope {
     /// The contacts of one folder, or of all.
@@ -58,7 +58,7 @@ pub enum RemovalReason {
 pub struct Delta {
     /// Each item once, in the order of the last changes.
     pub changes: Vec<Change>,
-    /// Where the next page begins, or the next round.
+    /// The start of the next page, or of the next round.
     pub progress: SyncState,
     /// Whether more pages follow in this round.
     pub more: bool,
@@ -83,10 +83,10 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::folder`].
-    pub async fn moment(&self, mailbox: i64, within: &[String]) -> Result<Watermark, Error> {
+    pub async fn watermark(&self, mailbox: i64, path: &[String]) -> Result<Watermark, Error> {
         let read = async |session: &mut Session| {
-            see_folder(session, mailbox, within).await?;
-            moment(session, mailbox, None).await
+            check_folder(session, mailbox, path).await?;
+            read_watermark(session, mailbox, None).await
         };
         self.read_mailbox(mailbox, None, read).await
     }
@@ -95,11 +95,11 @@ impl Store {
     /// early at about 4 MiB. The log may no longer have changes before `kept_since` (UTC microseconds).
     ///
     /// # Errors
-    /// As [`Store::moment`]; [`Error::OutOfSync`] if the log does not continue from there.
+    /// As [`Store::watermark`]; [`Error::OutOfSync`] if the log does not continue from there.
     pub async fn delta(
         &self,
         mailbox: i64,
-        within: &[String],
+        path: &[String],
         of: &DeltaScope,
         since: Option<&SyncState>,
         size: u16,
@@ -108,22 +108,22 @@ impl Store {
         let _timed = trace::question(Query::Delta);
         let page = async |session: &mut Session| {
             session.begin_snapshot().await?;
-            let folder = see_folder(session, mailbox, within).await?;
+            let folder = check_folder(session, mailbox, path).await?;
             // The default folder has several names, so the path may end in one that is not its id.
             let of = &match (of, folder) {
                 (DeltaScope::Contacts(Some(_)), Some(folder)) => DeltaScope::Contacts(Some(folder)),
                 (of, _) => of.clone(),
             };
-            let now = moment(session, mailbox, None).await?;
+            let now = read_watermark(session, mailbox, None).await?;
             match since {
-                None => there(session, mailbox, of, now, "", size).await,
+                None => existing_page(session, mailbox, of, now, "", size).await,
                 Some(SyncState::Reads(then, after)) => {
-                    leads_on(session, mailbox, now, *then, kept_since).await?;
-                    there(session, mailbox, of, *then, after, size).await
+                    check_watermark(session, mailbox, now, *then, kept_since).await?;
+                    existing_page(session, mailbox, of, *then, after, size).await
                 }
                 Some(SyncState::Knows(then)) => {
-                    leads_on(session, mailbox, now, *then, kept_since).await?;
-                    changed(session, mailbox, of, *then, now, size).await
+                    check_watermark(session, mailbox, now, *then, kept_since).await?;
+                    changed_page(session, mailbox, of, *then, now, size).await
                 }
             }
         };
@@ -135,16 +135,16 @@ impl Store {
 ///
 /// # Errors
 /// As [`Store::folder`].
-async fn see_folder(session: &mut Session, mailbox: i64, within: &[String]) -> Result<Option<String>, Error> {
-    if within.is_empty() {
+async fn check_folder(session: &mut Session, mailbox: i64, path: &[String]) -> Result<Option<String>, Error> {
+    if path.is_empty() {
         return Ok(None);
     }
     session.begin_snapshot().await?;
-    Ok(Some(folders::get(session, mailbox, within).await?.id))
+    Ok(Some(folders::get(session, mailbox, path).await?.id))
 }
 
 /// The current watermark of a mailbox, or the one it had at this number.
-async fn moment(session: &mut Session, mailbox: i64, then: Option<i64>) -> Result<Watermark, Error> {
+async fn read_watermark(session: &mut Session, mailbox: i64, then: Option<i64>) -> Result<Watermark, Error> {
     let text = "
 select m.seq, c.seq, c.changed_date_time
 from mailboxes m left join changes c on c.mailbox = m.id
@@ -161,14 +161,14 @@ where m.id = $1";
 ///
 /// # Errors
 /// [`Error::OutOfSync`]
-async fn leads_on(
+async fn check_watermark(
     session: &mut Session,
     mailbox: i64,
     now: Watermark,
     then: Watermark,
     kept_since: i64,
 ) -> Result<(), Error> {
-    let found = moment(session, mailbox, Some(then.seq)).await?.entry;
+    let found = read_watermark(session, mailbox, Some(then.seq)).await?.entry;
     let purged = found == (0, 0) && then.entry.1 < kept_since;
     if now.seq >= then.seq && (found == then.entry || purged) {
         return Ok(());
@@ -177,7 +177,7 @@ async fn leads_on(
 }
 
 /// A page of the existing rows, by id.
-async fn there(
+async fn existing_page(
     session: &mut Session,
     mailbox: i64,
     of: &DeltaScope,
@@ -214,7 +214,7 @@ order by c.id limit $5";
 }
 
 /// A page of changes: the next entries of the log, with the current state of their contacts or folders.
-async fn changed(
+async fn changed_page(
     session: &mut Session,
     mailbox: i64,
     of: &DeltaScope,

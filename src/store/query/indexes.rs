@@ -5,7 +5,7 @@
 //! are in a second index, so a query reads both.
 
 use crate::domain::contact::Text;
-use crate::domain::query::typed::{Key, Moment, NumberValue, Order, Property, TextValue};
+use crate::domain::query::typed::{Key, NumberValue, Order, Property, TextValue, TimeProperty};
 use crate::store::db::statement::Sql;
 use crate::store::tables::columns;
 
@@ -64,8 +64,10 @@ impl IndexKey {
     fn is(self, key: &Key) -> bool {
         match (self, key) {
             (Self::Text(text), Key::Text(TextValue::Property(Property::Text(of)))) => text == *of,
-            (Self::Created, Key::Number(NumberValue::Moment(moment))) => *moment == Moment::CreatedExactly,
-            (Self::LastModified, Key::Number(NumberValue::Moment(moment))) => *moment == Moment::LastModifiedExactly,
+            (Self::Created, Key::Number(NumberValue::TimeProperty(moment))) => *moment == TimeProperty::CreatedExactly,
+            (Self::LastModified, Key::Number(NumberValue::TimeProperty(moment))) => {
+                *moment == TimeProperty::LastModifiedExactly
+            }
             _ => false,
         }
     }

@@ -17,7 +17,7 @@ use crate::store::query::search::PrefixExpansions;
 use crate::store::query::walk::{self, IndexPage};
 use crate::store::query::{filter, search};
 use crate::store::tables::contacts::{COLUMNS, read, select_columns};
-use crate::store::tables::{along, counts, folders};
+use crate::store::tables::{counts, expanded, folders};
 
 /// Approximate maximum size of a page as JSON, in bytes, unless its first contact is larger.
 const MAX_PAGE_BYTES: i64 = 4 << 20;
@@ -30,7 +30,7 @@ pub struct Listing {
     /// Only contacts of this folder.
     pub folder: Option<String>,
     /// The path of ids that leads to the folder, if it must be checked; else empty.
-    pub within: Vec<String>,
+    pub path: Vec<String>,
     /// Only deleted contacts; otherwise only contacts that are not deleted.
     pub deleted: bool,
     /// Only contacts for which this is true.
@@ -47,7 +47,7 @@ pub struct Listing {
     pub after: Option<Cursor>,
     /// Whether [`Page::count`] is wanted.
     pub count: bool,
-    /// What is shown with each contact. A page also ends early if that is too large.
+    /// The expansions of each contact. A page also ends early if that is too large.
     pub expand: Expand,
 }
 
@@ -63,8 +63,8 @@ impl Listing {
 
     fn takes_several_reads(&self) -> bool {
         let is_cut = self.after.as_ref().is_some_and(|cursor| pager::is_cut(&cursor.keys));
-        let is_looked_up = self.search.is_some() || walk::merges(self);
-        self.count || is_cut || is_looked_up || !self.within.is_empty() || !self.expand.is_empty()
+        let is_looked_up = self.search.is_some() || walk::needs_folders(self);
+        self.count || is_cut || is_looked_up || !self.path.is_empty() || !self.expand.is_empty()
     }
 
     /// The same with the id of the folder at the end of the path. The default folder has several names, so the path's
@@ -72,11 +72,11 @@ impl Listing {
     ///
     /// # Errors
     /// [`Error::NotFound`] if the path leads nowhere.
-    async fn located(&self, session: &mut Session, mailbox: i64) -> Result<Cow<'_, Self>, Error> {
-        if self.within.is_empty() {
+    async fn with_folder_id(&self, session: &mut Session, mailbox: i64) -> Result<Cow<'_, Self>, Error> {
+        if self.path.is_empty() {
             return Ok(Cow::Borrowed(self));
         }
-        let folder = Some(folders::get(session, mailbox, &self.within).await?.id);
+        let folder = Some(folders::get(session, mailbox, &self.path).await?.id);
         let is_same = self.folder == folder;
         Ok(if is_same { Cow::Borrowed(self) } else { Cow::Owned(Self { folder, ..self.clone() }) })
     }
@@ -103,7 +103,7 @@ pub(in crate::store) async fn page(session: &mut Session, mailbox: i64, listing:
     if listing.takes_several_reads() {
         session.begin_snapshot().await?;
     }
-    let listing = &*listing.located(session, mailbox).await?;
+    let listing = &*listing.with_folder_id(session, mailbox).await?;
     let keyset = keyset(mailbox, listing);
     let statement = page_rows(session, mailbox, listing).await?;
     // The last column is the id again.
@@ -114,7 +114,7 @@ pub(in crate::store) async fn page(session: &mut Session, mailbox: i64, listing:
     let found = rows.first().map_or(Ok(0), |row| row.get::<i64>(COUNT))?;
     let size = usize::from(listing.size);
     let mut contacts = rows.iter().take(size).map(read).collect::<Result<Vec<_>, _>>()?;
-    along::read_along(session, mailbox, &mut contacts, &listing.expand).await?;
+    expanded::expand_contacts(session, mailbox, &mut contacts, &listing.expand).await?;
     let more = usize::try_from(found).unwrap_or_default() > contacts.len();
     let shown = rows.iter().take(if more { contacts.len() } else { 0 });
     let places = shown.map(|row| keyset.place(row, KEYS)).collect::<Result<Vec<_>, _>>()?;
@@ -128,7 +128,7 @@ pub(in crate::store) async fn count(session: &mut Session, mailbox: i64, listing
     if listing.takes_several_reads() {
         session.begin_snapshot().await?;
     }
-    let listing = listing.located(session, mailbox).await?;
+    let listing = listing.with_folder_id(session, mailbox).await?;
     count_all(session, mailbox, &listing).await
 }
 
@@ -177,7 +177,7 @@ fn keyset(mailbox: i64, listing: &Listing) -> Keyset<'_> {
 
 /// The statement that reads a page's rows.
 pub(in crate::store) async fn page_rows(session: &mut Session, mailbox: i64, listing: &Listing) -> Result<Sql, Error> {
-    let found = found(session, mailbox, listing).await?;
+    let found = page_in_order(session, mailbox, listing).await?;
     Ok(select_page(mailbox, listing, found))
 }
 
@@ -200,7 +200,7 @@ pub(in crate::store) fn has_conditions(listing: &Listing) -> bool {
 }
 
 /// The rows of a page in their order: `size`, and the names of the keyset.
-async fn found(session: &mut Session, mailbox: i64, listing: &Listing) -> Result<Sql, Error> {
+async fn page_in_order(session: &mut Session, mailbox: i64, listing: &Listing) -> Result<Sql, Error> {
     let keyset = keyset(mailbox, listing);
     let after = match &listing.after {
         Some(cursor) => {
@@ -231,7 +231,7 @@ fn sorted(mailbox: i64, listing: &Listing, expansions: &PrefixExpansions, after:
     };
     let found = keyed.text(") keyed");
     let found = match after {
-        Some(after) if after.id().is_none() => found.text(" where ").then(keyset.behind(after)),
+        Some(after) if after.id().is_none() => found.text(" where ").then(keyset.after_position(after)),
         _ => found,
     };
     limited(listing, &keyset, found)

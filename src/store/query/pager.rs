@@ -23,7 +23,7 @@ const MAX_ANCHORS: usize = 4;
 const KEYS: [&str; 8] = ["k1", "k2", "k3", "k4", "k5", "k6", "k7", "k8"];
 const TIES: [&str; 2] = ["t1", "t2"];
 
-/// A column of the row `c` that tells rows with the same sort keys apart. It is never null.
+/// A column of the row `c` that distinguishes rows with the same sort keys. It is never null.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::store) enum Tie {
     Number(&'static str),
@@ -88,8 +88,8 @@ impl Keyset<'_> {
         let keys = self.order.iter().zip(KEYS).map(|(order, name)| {
             Sql::new(name).text(if order.descending { " desc nulls last" } else { " asc nulls first" })
         });
-        let way = if self.ties_descend() { " desc" } else { "" };
-        let ties = TIES.into_iter().take(self.ties.len()).map(|name| Sql::new(name).text(way));
+        let direction = if self.ties_descend() { " desc" } else { "" };
+        let ties = TIES.into_iter().take(self.ties.len()).map(|name| Sql::new(name).text(direction));
         Sql::new(" order by ").then(Sql::list(keys.chain(ties)))
     }
 
@@ -197,7 +197,7 @@ impl Keyset<'_> {
     }
 
     /// The condition that a row with named keys comes after a position.
-    pub(in crate::store) fn behind(self, after: &After) -> Sql {
+    pub(in crate::store) fn after_position(self, after: &After) -> Sql {
         let descending = |i: usize| self.order.get(i).map_or(self.ties_descend(), |order| order.descending);
         let keys: Vec<_> = self.all_names().zip(&after.place).enumerate().collect();
         let mut behind: Option<Sql> = None;
@@ -213,8 +213,8 @@ impl Keyset<'_> {
                 // A key that is known only by its beginning cannot order rows any further.
                 (KeyValue::Cut(_), false) => key().text(" >= ").then(bound(value)).text(")"),
                 (KeyValue::Cut(text), true) => {
-                    let all_with_it = Sql::of(text.clone() + "\u{10ffff}");
-                    key().text(" <= ").then(all_with_it).text(" or ").text(name).text(" is null)")
+                    let prefix_end = Sql::of(text.clone() + "\u{10ffff}");
+                    key().text(" <= ").then(prefix_end).text(" or ").text(name).text(" is null)")
                 }
                 (value, descending) if behind.is_none() => {
                     key().text(if descending { " < " } else { " > " }).then(bound(value)).text(")")
@@ -244,7 +244,7 @@ impl Keyset<'_> {
     }
 
     /// The rows after a position as ranges of an index on these columns, one condition for each range. The last column
-    /// tells rows apart, and all keys ascend or all descend. `None` if a key is known only by its beginning.
+    /// distinguishes rows, and all keys ascend or all descend. `None` if a key is known only by its beginning.
     pub(in crate::store) fn ranges(self, columns: &[Sql], after: &After) -> Option<Vec<Sql>> {
         let is_whole = after.shown.is_empty() && !is_cut(&after.place) && columns.len() == after.place.len();
         is_whole.then(|| ranges(columns, &after.place, self.ties_descend()))
@@ -268,7 +268,7 @@ fn ranges(columns: &[Sql], values: &[KeyValue], descend: bool) -> Vec<Sql> {
     // With `=` PostgreSQL would not see that the index has these rows in order.
     let at_least = column.clone().text(" >= ").then(bound(value)).text(" and ");
     let between = at_least.then(column.clone()).text(" <= ").then(bound(value));
-    let equal = Sql::either(column.clone().text(" = ").then(bound(value)), between).text(" and ");
+    let equal = Sql::engine_specific(column.clone().text(" = ").then(bound(value)), between).text(" and ");
     let nulls = (descend && !columns_behind.is_empty()).then_some(is_null);
     // The comparison of whole rows already covers the first of these.
     let deeper = deeper.skip(usize::from(is_whole)).map(|range| equal.clone().then(range));
@@ -305,9 +305,9 @@ fn cursor(places: &[RowPosition], before: &[Anchor], max_text: usize) -> Option<
         hash: if is_cut { hash(place) } else { 0 },
     };
     // Without a cut key, only the id of the last row is needed.
-    let most = if is_cut { MAX_ANCHORS } else { usize::from(keys.len() < last.len()) };
+    let max = if is_cut { MAX_ANCHORS } else { usize::from(keys.len() < last.len()) };
     // A page may have fewer rows than the cursor has anchors.
-    let shown = places.iter().rev().map(anchor).chain(before.iter().copied()).take(most).collect();
+    let shown = places.iter().rev().map(anchor).chain(before.iter().copied()).take(max).collect();
     Some(Cursor { shown, keys })
 }
 
@@ -423,7 +423,7 @@ impl<T> PagedRows<T> {
         let keyed = Sql::new("with keyed as (").text(self.select).then(keyset.columns()).then(listed());
         let page = keyed.text(") select * from keyed");
         let page = match &after {
-            Some(after) => page.text(" where ").then(keyset.behind(after)),
+            Some(after) => page.text(" where ").then(keyset.after_position(after)),
             None => page,
         };
         // One row more than the page, to know whether there are more.

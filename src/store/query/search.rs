@@ -48,7 +48,7 @@ select word from expansions where word is not null";
     for word in last.into_iter().filter(|_| words > 1) {
         let from = of_mailbox(mailbox, std::slice::from_ref(word));
         let statement = Statement::new(text).bind(&from).bind(from.clone() + "\u{10ffff}").bind(MAX_WAYS);
-        let rows = session.rows_of_sqlite(statement).await?;
+        let rows = session.rows_on_sqlite(statement).await?;
         if i64::try_from(rows.len()).is_ok_and(|count| (1..=MAX_WAYS).contains(&count)) {
             expansions.insert(word.clone(), rows.iter().map(|row| row.get(0)).collect::<Result<_, _>>()?);
         }
@@ -74,33 +74,33 @@ fn last_words<'e>(expr: &'e SearchExpr, last: &mut Vec<&'e String>) -> usize {
 pub(in crate::store) fn condition(mailbox: i64, search: &Search, expansions: &PrefixExpansions) -> Sql {
     // On PostgreSQL the required words are looked up first. Otherwise a page could be filled by reading contacts until
     // enough of them match.
-    let first = found(mailbox, &search.0).map(|found| Sql::new("c.id = any(array(").then(found).text("))"));
-    let rows = first.unwrap_or_else(|| of_vectors(mailbox, &search.0));
-    Sql::either(of_index(mailbox, &search.0, expansions), rows)
+    let first = matching_ids(mailbox, &search.0).map(|found| Sql::new("c.id = any(array(").then(found).text("))"));
+    let rows = first.unwrap_or_else(|| for_postgres(mailbox, &search.0));
+    Sql::engine_specific(for_sqlite(mailbox, &search.0, expansions), rows)
 }
 
 /// The question to SQLite's index. It is one question, because SQLite then reads only as much of the long lists as the
 /// short ones require. Only searches for missing words are answered outside the index.
-fn of_index(mailbox: i64, expr: &SearchExpr, expansions: &PrefixExpansions) -> Sql {
-    if let Some(wanted) = wanted(mailbox, expr, expansions) {
+fn for_sqlite(mailbox: i64, expr: &SearchExpr, expansions: &PrefixExpansions) -> Sql {
+    if let Some(wanted) = index_query(mailbox, expr, expansions) {
         let ids = Sql::new(
             "c.id in (select contact_id from searched where row in (select rowid from words where words match ",
         );
         return ids.value(wanted).text("))");
     }
-    otherwise(expr, |expr| of_index(mailbox, expr, expansions))
+    compile_parts(expr, |expr| for_sqlite(mailbox, expr, expansions))
 }
 
 /// The same for PostgreSQL.
-fn of_vectors(mailbox: i64, expr: &SearchExpr) -> Sql {
-    match found(mailbox, expr) {
+fn for_postgres(mailbox: i64, expr: &SearchExpr) -> Sql {
+    match matching_ids(mailbox, expr) {
         Some(found) => Sql::new("c.id in (").then(found).text(")"),
-        None => otherwise(expr, |expr| of_vectors(mailbox, expr)),
+        None => compile_parts(expr, |expr| for_postgres(mailbox, expr)),
     }
 }
 
 /// Compiles an expression by its parts.
-fn otherwise(expr: &SearchExpr, of: impl Fn(&SearchExpr) -> Sql) -> Sql {
+fn compile_parts(expr: &SearchExpr, of: impl Fn(&SearchExpr) -> Sql) -> Sql {
     match expr {
         SearchExpr::Not(operand) => Sql::new("not (").then(of(operand)).text(")"),
         SearchExpr::And(operands) => joined(operands.iter().map(of), " and ").parenthesized(),
@@ -117,9 +117,9 @@ fn joined(parts: impl IntoIterator<Item = Sql>, word: &'static str) -> Sql {
 
 /// An expression in the language of SQLite's index, which needs at least one word that must exist. Quoted words have
 /// only letters and digits.
-fn wanted(mailbox: i64, expr: &SearchExpr, expansions: &PrefixExpansions) -> Option<String> {
+fn index_query(mailbox: i64, expr: &SearchExpr, expansions: &PrefixExpansions) -> Option<String> {
     let all = |operands: &[SearchExpr], word| {
-        let each = operands.iter().map(|expr| wanted(mailbox, expr, expansions)).collect::<Option<Vec<_>>>()?;
+        let each = operands.iter().map(|expr| index_query(mailbox, expr, expansions)).collect::<Option<Vec<_>>>()?;
         Some(format!("({})", each.join(word)))
     };
     match expr {
@@ -137,7 +137,7 @@ fn wanted(mailbox: i64, expr: &SearchExpr, expansions: &PrefixExpansions) -> Opt
             let there: Vec<_> = there.into_iter().cloned().collect();
             let first = if there.is_empty() { None } else { all(&there, " AND ") };
             not.into_iter().try_fold(first?, |all, expr| match expr {
-                SearchExpr::Not(operand) => Some(format!("({all} NOT {})", wanted(mailbox, operand, expansions)?)),
+                SearchExpr::Not(operand) => Some(format!("({all} NOT {})", index_query(mailbox, operand, expansions)?)),
                 _ => None,
             })
         }
@@ -147,7 +147,7 @@ fn wanted(mailbox: i64, expr: &SearchExpr, expansions: &PrefixExpansions) -> Opt
 }
 
 /// The ids that PostgreSQL's index finds, if at least one word must exist.
-fn found(mailbox: i64, expr: &SearchExpr) -> Option<Sql> {
+fn matching_ids(mailbox: i64, expr: &SearchExpr) -> Option<Sql> {
     let InWords { query, whole, is_all } = in_words(mailbox, expr)?;
     let select = Sql::new("select contact_id from words where words @@ ").value(query).text("::text::tsquery");
     if is_all {

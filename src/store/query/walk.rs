@@ -27,7 +27,7 @@ pub(in crate::store) enum Walk<'l> {
 }
 
 /// Whether the folders of a mailbox must be known.
-pub(in crate::store) fn merges(listing: &Listing) -> bool {
+pub(in crate::store) fn needs_folders(listing: &Listing) -> bool {
     listing.folder.is_none() && index(listing).is_some()
 }
 
@@ -66,7 +66,7 @@ pub(in crate::store) async fn of<'l>(
         vec![folder.clone()]
     } else {
         let limit = i64::try_from(MAX_FOLDERS + 1).map_err(Error::internal)?;
-        counts::filled(session, mailbox, limit).await?
+        counts::folders_with_contacts(session, mailbox, limit).await?
     };
     let fits = (1..=MAX_FOLDERS).contains(&folders.len());
     Ok(fits.then_some(Walk::Contacts(index, folders)))
@@ -93,7 +93,7 @@ pub(in crate::store) struct IndexPage<'q> {
 }
 
 impl IndexPage<'_> {
-    /// `None` if the page's position is only known in part, so that it is no place in the index.
+    /// `None` if the page's position is only known in part, so that it has no place in the index.
     pub(in crate::store) fn rows(&self, walk: &Walk<'_>) -> Option<Sql> {
         let rows = match walk {
             Walk::Contacts(index, folders) => self.of_contacts(index, folders)?,
@@ -125,7 +125,7 @@ impl IndexPage<'_> {
         let of_sqlite =
             &mut places().map(|(folder, range)| self.branch(index, folder, &columns, range.iter().cloned().collect()));
         // PostgreSQL merges sorted inputs only if each has its own order and limit.
-        let most = listing::limit(self.listing).saturating_add(self.listing.skip);
+        let max = listing::limit(self.listing).saturating_add(self.listing.skip);
         let parts = index.parts("c.");
         let is_alone = parts.len() * folders.len() * ranges.len() == 1;
         let of_postgres = &mut parts.iter().flat_map(|part| places().map(move |place| (part, place))).map(
@@ -137,12 +137,12 @@ impl IndexPage<'_> {
                 }
                 let order = self.keyset.order_by();
                 if listing::has_conditions(self.listing) {
-                    return rows.then(order).text(" limit ").value(most).parenthesized();
+                    return rows.then(order).text(" limit ").value(max).parenthesized();
                 }
-                rows.about(order, most).parenthesized()
+                rows.limited_roughly(order, max).parenthesized()
             },
         );
-        Some(Sql::either(all(of_sqlite), all(of_postgres)))
+        Some(Sql::engine_specific(all(of_sqlite), all(of_postgres)))
     }
 
     /// The contacts of a folder for which the conditions are true.

@@ -48,7 +48,7 @@ impl Store {
             };
             session.rows(Statement::new(text)).await?.iter().map(account).collect()
         };
-        self.read_much(None, list).await
+        self.read_expensive(None, list).await
     }
 
     /// Whether there are tokens, or users that an operator or an identity provider created. Then the database is not
@@ -72,7 +72,7 @@ select 1 where exists (select 1 from tokens) or exists (select 1 from identities
     pub async fn add_user(&self, name: &UserName, display_name: Option<String>) -> Result<Option<User>, Error> {
         let name = name.clone();
         let work = async move |tx: &mut Tx| {
-            if users::find(tx.reading().await?, name.as_str()).await?.is_some() {
+            if users::find(tx.reader().await?, name.as_str()).await?.is_some() {
                 return Ok(None);
             }
             let mut user = users::ensure(tx, &name).await?;

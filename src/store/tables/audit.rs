@@ -24,10 +24,10 @@ pub(in crate::store) async fn by_operator(
 ) -> Result<(), Error> {
     let text = "
 insert into audit (mailbox, id, audit_date_time, actor, token_id, action, item) values ($1, $2, $3, $4, $5, $6, $7)";
-    let id = Tx::own_id();
+    let id = Tx::internal_id();
     let statement = Statement::new(text).bind(mailbox).bind(id).bind(clock::now()).bind(OPERATOR);
     tx.execute(statement.bind(token).bind(action).bind(item)).await?;
     tx.mark_audit_entry(mailbox, id);
-    AUDIT_ROWS.one();
+    AUDIT_ROWS.increment();
     Ok(())
 }

@@ -64,7 +64,7 @@ impl Store {
         let list = async |session: &mut Session| {
             let mut sql = Sql::new(SELECT).value(which.since);
             if let Some(actor) = &which.actor {
-                sql = sql.then(by(session, actor).await?);
+                sql = sql.then(actor_condition(session, actor).await?);
             }
             if let Some(owner) = &which.owner {
                 sql = sql.text(" and a.mailbox in (0");
@@ -84,14 +84,14 @@ impl Store {
             for (mailbox, entry) in &mut entries {
                 if entry.mailbox.is_none() && *mailbox != 0 {
                     if !removed.contains_key(mailbox) {
-                        removed.insert(*mailbox, owner_once(session, *mailbox).await?);
+                        removed.insert(*mailbox, former_owner(session, *mailbox).await?);
                     }
                     entry.mailbox = removed.get(mailbox).cloned().flatten().map(|id| format!("{REMOVED}{id}"));
                 }
             }
             Ok(entries.into_iter().map(|(_, entry)| entry).collect())
         };
-        self.read_much(None, list).await
+        self.read_expensive(None, list).await
     }
 
     /// Removes some of the entries before a time in UTC microseconds. Returns whether there may be more.
@@ -101,7 +101,7 @@ impl Store {
 select max(audit_date_time), count(*) from (
     select audit_date_time from audit where audit_date_time < $1 order by audit_date_time limit $2
 ) first";
-            let row = tx.reading().await?.one(Statement::new(text).bind(before).bind(MAX_REMOVED)).await?;
+            let row = tx.reader().await?.single_row(Statement::new(text).bind(before).bind(MAX_REMOVED)).await?;
             let (last, count): (Option<i64>, i64) = (row.get(0)?, row.get(1)?);
             let Some(last) = last else { return Ok(false) };
             tx.execute(Statement::new("delete from audit where audit_date_time <= $1").bind(last)).await?;
@@ -142,7 +142,7 @@ fn read(row: &Row) -> Result<(i64, AuditEntry), Error> {
 }
 
 /// The condition on the actor.
-async fn by(session: &mut Session, actor: &str) -> Result<Sql, Error> {
+async fn actor_condition(session: &mut Session, actor: &str) -> Result<Sql, Error> {
     let is = |name: &str| Sql::new(" and a.actor = ").value(name.to_owned());
     Ok(match (actor.strip_prefix(REMOVED), actor.strip_prefix("user:").unwrap_or(actor)) {
         (Some(removed), _) => is(removed).text(" and (w.id is null or w.created_date_time > a.audit_date_time)"),
@@ -177,7 +177,7 @@ async fn mailboxes(session: &mut Session, owner: &str) -> Result<Vec<i64>, Error
 }
 
 /// The owner of a mailbox.
-async fn owner_once(session: &mut Session, mailbox: i64) -> Result<Option<String>, Error> {
+async fn former_owner(session: &mut Session, mailbox: i64) -> Result<Option<String>, Error> {
     let text = "select item from audit where mailbox = $1 and actor = $2 and action = $3 order by id desc limit 1";
     let row = session.row(Statement::new(text).bind(mailbox).bind(OPERATOR).bind(REMOVAL)).await?;
     row.map_or(Ok(None), |row| row.get(0))

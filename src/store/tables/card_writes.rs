@@ -10,11 +10,12 @@ use crate::domain::photo::Picture;
 use crate::store::Store;
 use crate::store::query::books::{self, Book, WholeCard};
 use crate::store::tables::cards::{self, StoredCard};
+use crate::store::tables::changes::ChangeKind;
 use crate::store::tables::contacts::{self, New};
 use crate::store::tables::{changes, folders, photos};
 use crate::store::write::tx::Tx;
 
-/// What a write of a card changes.
+/// The changes of a write of a card.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CardChange {
     /// The changes to the contact; empty for a group.
@@ -31,7 +32,7 @@ pub struct CardChange {
     pub text: String,
 }
 
-/// What a write does to a contact's photo.
+/// The change of a contact's photo.
 #[derive(Debug, Clone, PartialEq)]
 pub enum PhotoChange {
     /// It stays.
@@ -73,10 +74,10 @@ impl Store {
         let (folder, name) = (folder.to_owned(), name.to_owned());
         let max_folders = self.shared.options.max_folders;
         let work = async move |tx: &mut Tx| {
-            if !folders::exists(tx.reading().await?, mailbox, &folder).await? {
+            if !folders::exists(tx.reader().await?, mailbox, &folder).await? {
                 return Err(Error::NotFound);
             }
-            let before = books::whole_named(tx.reading().await?, mailbox, &folder, &name).await?;
+            let before = books::whole_named(tx.reader().await?, mailbox, &folder, &name).await?;
             let Some(change) = decide(before.as_ref())? else {
                 let whole = before.ok_or_else(|| Error::internal("nothing to keep"))?;
                 return Ok(PutCard { created: false, whole });
@@ -84,7 +85,7 @@ impl Store {
             let id = before.as_ref().map(|before| before.member.id);
             check_uid(tx, mailbox, &folder, before.as_ref(), change.uid.as_deref()).await?;
             write(tx, mailbox, (&folder, &name), before, change, max_folders).await?;
-            let whole = books::whole_named(tx.reading().await?, mailbox, &folder, &name).await?;
+            let whole = books::whole_named(tx.reader().await?, mailbox, &folder, &name).await?;
             let whole = whole.ok_or_else(|| Error::internal("the card is not there"))?;
             tx.set_created(whole.member.id.to_string());
             Ok(PutCard { created: id.is_none(), whole })
@@ -100,7 +101,7 @@ impl Store {
         let (folder, name) = (folder.to_owned(), name.to_owned());
         let work = async move |tx: &mut Tx| {
             let whole =
-                books::whole_named(tx.reading().await?, mailbox, &folder, &name).await?.ok_or(Error::NotFound)?;
+                books::whole_named(tx.reader().await?, mailbox, &folder, &name).await?.ok_or(Error::NotFound)?;
             check(&whole)?;
             tx.set_created(whole.member.id.to_string());
             delete(tx, mailbox, &folder, &whole).await
@@ -116,10 +117,10 @@ impl Store {
     pub async fn delete_book(&self, mailbox: i64, id: &str, check: BookCheck) -> Result<bool, Error> {
         let id = id.to_owned();
         let work = async move |tx: &mut Tx| {
-            let book = books::book(tx.reading().await?, mailbox, &id).await?;
+            let book = books::book(tx.reader().await?, mailbox, &id).await?;
             check(&book)?;
             let Book { folder, .. } = book;
-            if !folder.is_default() && folders::has_folders(tx.reading().await?, mailbox, &folder.id).await? {
+            if !folder.is_default() && folders::has_folders(tx.reader().await?, mailbox, &folder.id).await? {
                 return Ok(None);
             }
             let time = tx.now();
@@ -150,17 +151,17 @@ impl Store {
         let max_folders = self.shared.options.max_folders;
         let work = async move |tx: &mut Tx| {
             let whole =
-                books::whole_named(tx.reading().await?, mailbox, &from.0, &from.1).await?.ok_or(Error::NotFound)?;
-            let there = books::whole_named(tx.reading().await?, mailbox, &to.0, &to.1).await?;
-            check(&whole, there.as_ref())?;
+                books::whole_named(tx.reader().await?, mailbox, &from.0, &from.1).await?.ok_or(Error::NotFound)?;
+            let at_target = books::whole_named(tx.reader().await?, mailbox, &to.0, &to.1).await?;
+            check(&whole, at_target.as_ref())?;
             let uid = uid_of(&whole);
-            if let Some(there) = &there {
-                if card::uid_key(&uid_of(there)) != card::uid_key(&uid) {
-                    return Err(Error::UidTaken(there.member.name.clone()));
+            if let Some(at_target) = &at_target {
+                if card::uid_key(&uid_of(at_target)) != card::uid_key(&uid) {
+                    return Err(Error::UidTaken(at_target.member.name.clone()));
                 }
-                delete(tx, mailbox, &to.0, there).await?;
+                delete(tx, mailbox, &to.0, at_target).await?;
             }
-            let other = cards::by_uid(tx.reading().await?, mailbox, &to.0, &uid).await?;
+            let other = cards::by_uid(tx.reader().await?, mailbox, &to.0, &uid).await?;
             if let Some(other) = other.filter(|other| copy || *other != whole.member.id) {
                 return Err(Error::UidTaken(name_of(tx, mailbox, other).await?));
             }
@@ -170,7 +171,7 @@ impl Store {
             } else {
                 relocate(tx, mailbox, (&from.0, &from.1), (&to.0, &to.1), &whole).await?;
             }
-            Ok(there.is_none())
+            Ok(at_target.is_none())
         };
         self.write(Some(mailbox), work).await
     }
@@ -182,7 +183,7 @@ fn uid_of(whole: &WholeCard) -> String {
 }
 
 async fn name_of(tx: &mut Tx, mailbox: i64, id: Uuid) -> Result<String, Error> {
-    let kept = cards::of(tx.reading().await?, mailbox, &[id]).await?;
+    let kept = cards::of(tx.reader().await?, mailbox, &[id]).await?;
     Ok(kept.get(&id).map_or_else(|| card::own_name(id), |card| card.name.clone()))
 }
 
@@ -198,7 +199,7 @@ async fn check_uid(
     if let Some(before) = before.filter(|before| card::uid_key(&uid_of(before)) != card::uid_key(uid)) {
         return Err(Error::UidTaken(before.member.name.clone()));
     }
-    let other = cards::by_uid(tx.reading().await?, mailbox, folder, uid).await?;
+    let other = cards::by_uid(tx.reader().await?, mailbox, folder, uid).await?;
     match other.filter(|other| Some(*other) != before.map(|before| before.member.id)) {
         Some(other) => Err(Error::UidTaken(name_of(tx, mailbox, other).await?)),
         None => Ok(()),
@@ -235,11 +236,11 @@ async fn write(
         }
         (None, false) => {
             let new = New { folder: Some(folder.to_owned()), ..New::of(mailbox, patch) };
-            let made = contacts::insert(tx, vec![new], max_folders).await?.pop();
-            let made = made.ok_or_else(|| Error::internal("nothing was written"))?;
-            contact_version = made.version;
-            number = Some(made.version);
-            (made.id, true)
+            let created = contacts::insert(tx, vec![new], max_folders).await?.pop();
+            let created = created.ok_or_else(|| Error::internal("nothing was written"))?;
+            contact_version = created.version;
+            number = Some(created.version);
+            (created.id, true)
         }
     };
     let photo_before = before.and_then(|before| before.photo);
@@ -258,7 +259,7 @@ async fn write(
     };
     let version = match number {
         Some(number) => number,
-        None => changes::record_card(tx, mailbox, folder, id, false).await?,
+        None => changes::record_card(tx, mailbox, folder, id, ChangeKind::Written).await?,
     };
     // A card without a UID keeps the one it is shown with.
     let uid = uid.or(kept_uid).or_else(|| id_is_new.then(|| id.to_string()));
@@ -274,8 +275,8 @@ async fn delete(tx: &mut Tx, mailbox: i64, folder: &str, whole: &WholeCard) -> R
         contacts::delete(tx, mailbox, &[], id, &Preconditions::default()).await?;
         return Ok(());
     }
-    let seq = changes::record_card(tx, mailbox, folder, id, true).await?;
-    cards::deleted(tx, mailbox, id, seq).await
+    let seq = changes::record_card(tx, mailbox, folder, id, ChangeKind::Removed).await?;
+    cards::mark_deleted(tx, mailbox, id, seq).await
 }
 
 /// Gives a card another name or folder.
@@ -288,17 +289,17 @@ async fn relocate(
 ) -> Result<(), Error> {
     let id = whole.member.id;
     let version = if from.0 == to.0 {
-        changes::record_card(tx, mailbox, to.0, id, false).await?
+        changes::record_card(tx, mailbox, to.0, id, ChangeKind::Written).await?
     } else if whole.contact.is_some() {
         let patch = ContactPatch { parent_folder_id: Some(to.0.to_owned()), ..ContactPatch::default() };
         contacts::update(tx, mailbox, &[], id, patch, &Preconditions::default()).await?.version
     } else {
-        if !folders::exists(tx.reading().await?, mailbox, to.0).await? {
+        if !folders::exists(tx.reader().await?, mailbox, to.0).await? {
             return Err(Error::NotFound);
         }
-        let seq = changes::record_card(tx, mailbox, from.0, id, true).await?;
-        cards::moved(tx, mailbox, id, (from.0, to.0), seq).await?;
-        changes::record_card(tx, mailbox, to.0, id, false).await?
+        let seq = changes::record_card(tx, mailbox, from.0, id, ChangeKind::Removed).await?;
+        cards::move_card(tx, mailbox, id, (from.0, to.0), seq).await?;
+        changes::record_card(tx, mailbox, to.0, id, ChangeKind::Written).await?
     };
     cards::rename(tx, mailbox, id, to, (from.0 == to.0).then_some(from.1), version).await
 }
@@ -310,12 +311,12 @@ async fn copy(tx: &mut Tx, mailbox: i64, to: (&str, &str), whole: WholeCard, max
     let photo_bytes = whole.photo.as_ref().and_then(|(_, bytes)| bytes.clone());
     let (id, contact_version, mut version) = if let Some(contact) = &whole.contact {
         let new = New { folder: Some(to.0.to_owned()), ..New::of(mailbox, ContactPatch::of(&contact.properties)) };
-        let made = contacts::insert(tx, vec![new], max_folders).await?.pop();
-        let made = made.ok_or_else(|| Error::internal("nothing was written"))?;
-        (made.id, made.version, made.version)
-    } else if folders::exists(tx.reading().await?, mailbox, to.0).await? {
+        let created = contacts::insert(tx, vec![new], max_folders).await?.pop();
+        let created = created.ok_or_else(|| Error::internal("nothing was written"))?;
+        (created.id, created.version, created.version)
+    } else if folders::exists(tx.reader().await?, mailbox, to.0).await? {
         let id = Tx::new_id(mailbox);
-        (id, 0, changes::record_card(tx, mailbox, to.0, id, false).await?)
+        (id, 0, changes::record_card(tx, mailbox, to.0, id, ChangeKind::Written).await?)
     } else {
         return Err(Error::NotFound);
     };

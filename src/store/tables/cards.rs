@@ -11,6 +11,7 @@ use crate::domain::error::Error;
 use crate::store::Store;
 use crate::store::db::engine::{Row, Session};
 use crate::store::db::statement::{Sql, Statement};
+use crate::store::tables::changes::ChangeKind;
 use crate::store::tables::schema::{CARD_TEXTS, CARDS};
 use crate::store::tables::table::Table;
 use crate::store::tables::{changes, quota};
@@ -33,7 +34,7 @@ pub(in crate::store) struct StoredCard {
     /// The versions of the contact and of its photo as written with the card; the mailbox's number of the write for a group.
     pub(in crate::store) contact_version: i64,
     pub(in crate::store) photo: Option<(i64, Vec<u8>)>,
-    /// Its name must be free in the folder ([`free`]), or the contact's own.
+    /// Its name must be free in the folder ([`free_name_and_uid`]), or the contact's own.
     pub(in crate::store) card: NewCard,
     /// The same for the UID key. `None`: the key of the card's UID.
     pub(in crate::store) uid_key: Option<String>,
@@ -58,7 +59,7 @@ impl Store {
 pub(in crate::store) async fn put(tx: &mut Tx, mailbox: i64, kept: Vec<StoredCard>) -> Result<Vec<Card>, Error> {
     let ids: Vec<_> = kept.iter().map(|kept| kept.id).collect();
     let now = tx.now();
-    let cards: Vec<_> = kept.into_iter().map(|kept| made(kept, now)).collect();
+    let cards: Vec<_> = kept.into_iter().map(|kept| stored_card(kept, now)).collect();
     let before = clear_texts(tx, mailbox, &ids).await?;
     let bytes = quota::bytes(cards.iter().filter_map(|card| card.text.as_ref()).map(String::len));
     quota::grow(tx, mailbox, bytes - before).await?;
@@ -70,7 +71,10 @@ pub(in crate::store) async fn put(tx: &mut Tx, mailbox: i64, kept: Vec<StoredCar
 }
 
 /// The card as it is stored.
-fn made(StoredCard { id, folder, contact_version, photo, card, uid_key, version }: StoredCard, now: i64) -> Card {
+fn stored_card(
+    StoredCard { id, folder, contact_version, photo, card, uid_key, version }: StoredCard,
+    now: i64,
+) -> Card {
     let NewCard { name, uid, is_group, version: vcard, text } = card;
     let (photo_version, bytes) = photo.unzip();
     let (text, place) = match (text, bytes) {
@@ -165,7 +169,7 @@ async fn clear_texts(tx: &mut Tx, mailbox: i64, ids: &[Uuid]) -> Result<i64, Err
     };
     let count = Sql::new("select ")
         .per_engine("coalesce(sum(octet_length(text)), 0)", "coalesce(sum(octet_length(text)), 0)::bigint");
-    let bytes = tx.reading().await?.count(Statement::from(count.then(of("")))).await?;
+    let bytes = tx.reader().await?.count(Statement::from(count.then(of("")))).await?;
     if bytes > 0 {
         tx.execute(of("delete").into()).await?;
     }
@@ -266,7 +270,7 @@ where c.mailbox = $1 and c.id = $2 and c.parent_folder_id = $3 and c.deleted_dat
 }
 
 /// A free name and UID key for a card that comes into a folder: its own, else its id, else new ones.
-pub(in crate::store) async fn free(
+pub(in crate::store) async fn free_name_and_uid(
     tx: &mut Tx,
     mailbox: i64,
     folder: &str,
@@ -277,13 +281,13 @@ pub(in crate::store) async fn free(
     let fresh = Tx::new_id(mailbox);
     let (mut free_name, mut free_key) = (card::own_name(fresh), fresh.to_string());
     for candidate in [name, card::own_name(id)] {
-        if !others(by_name(tx.reading().await?, mailbox, folder, &candidate).await?) {
+        if !others(by_name(tx.reader().await?, mailbox, folder, &candidate).await?) {
             free_name = candidate;
             break;
         }
     }
     for candidate in [uid_key, id.to_string()] {
-        if !others(by_uid(tx.reading().await?, mailbox, folder, &candidate).await?) {
+        if !others(by_uid(tx.reader().await?, mailbox, folder, &candidate).await?) {
             free_key = candidate;
             break;
         }
@@ -293,7 +297,7 @@ pub(in crate::store) async fn free(
 
 /// Moves the card of a contact to the contact's new folder, with the change `seq`. If its name or UID is taken there,
 /// it gets a new one.
-pub(in crate::store) async fn moved(
+pub(in crate::store) async fn move_card(
     tx: &mut Tx,
     mailbox: i64,
     id: Uuid,
@@ -302,22 +306,22 @@ pub(in crate::store) async fn moved(
 ) -> Result<(), Error> {
     let text = "
 select name, uid_key from cards where mailbox = $1 and contact_id = $2 and deleted_date_time is null";
-    let row = tx.reading().await?.row(Statement::new(text).bind(mailbox).bind(id)).await?;
-    let Some(row) = row else { return arrived(tx, mailbox, id, to, seq).await };
+    let row = tx.reader().await?.row(Statement::new(text).bind(mailbox).bind(id)).await?;
+    let Some(row) = row else { return assign_name(tx, mailbox, id, to, seq).await };
     let (name, uid_key): (String, String) = (row.get(0)?, row.get(1)?);
-    let (new_name, uid_key) = free(tx, mailbox, to, id, (name.clone(), uid_key)).await?;
+    let (new_name, uid_key) = free_name_and_uid(tx, mailbox, to, id, (name.clone(), uid_key)).await?;
     let text = "
 update cards set folder_id = $3, name = $4, uid_key = $5, version = $6, last_modified_date_time = $7
 where mailbox = $1 and contact_id = $2";
     let statement = Statement::new(text).bind(mailbox).bind(id).bind(to).bind(new_name).bind(uid_key).bind(seq);
     tx.execute(statement.bind(tx.now())).await?;
-    leave_name(tx, mailbox, from, &name).await
+    record_lost_name(tx, mailbox, from, &name).await
 }
 
 /// Gives a contact without a stored card a name of its own if another card of the folder has its default name or UID.
-async fn arrived(tx: &mut Tx, mailbox: i64, id: Uuid, folder: &str, seq: i64) -> Result<(), Error> {
+async fn assign_name(tx: &mut Tx, mailbox: i64, id: Uuid, folder: &str, seq: i64) -> Result<(), Error> {
     let (own, key) = (card::own_name(id), id.to_string());
-    let (name, uid_key) = free(tx, mailbox, folder, id, (own.clone(), key.clone())).await?;
+    let (name, uid_key) = free_name_and_uid(tx, mailbox, folder, id, (own.clone(), key.clone())).await?;
     if (&name, &uid_key) == (&own, &key) {
         return Ok(());
     }
@@ -339,7 +343,7 @@ pub(in crate::store) async fn rename(
     let text = "
 update cards set name = $3, version = $4, last_modified_date_time = $5
 where mailbox = $1 and contact_id = $2 and deleted_date_time is null";
-    let is_kept = of(tx.reading().await?, mailbox, &[id]).await?.contains_key(&id);
+    let is_kept = of(tx.reader().await?, mailbox, &[id]).await?.contains_key(&id);
     if is_kept {
         let statement = Statement::new(text).bind(mailbox).bind(id).bind(name).bind(version);
         tx.execute(statement.bind(tx.now())).await?;
@@ -351,16 +355,16 @@ where mailbox = $1 and contact_id = $2 and deleted_date_time is null";
         put(tx, mailbox, vec![kept]).await?;
     }
     match former {
-        Some(former) => leave_name(tx, mailbox, folder, former).await,
+        Some(former) => record_lost_name(tx, mailbox, folder, former).await,
         None => Ok(()),
     }
 }
 
 /// Keeps a name that a card lost, for clients that sync the folder, as a change of its own: a page of changes may end
 /// before it.
-async fn leave_name(tx: &mut Tx, mailbox: i64, folder: &str, name: &str) -> Result<(), Error> {
+async fn record_lost_name(tx: &mut Tx, mailbox: i64, folder: &str, name: &str) -> Result<(), Error> {
     let id = Tx::new_id(mailbox);
-    let seq = changes::record_card(tx, mailbox, folder, id, true).await?;
+    let seq = changes::record_card(tx, mailbox, folder, id, ChangeKind::Removed).await?;
     let text = "
 insert into cards (mailbox, contact_id, folder_id, name, uid_key, is_group, vcard_version, contact_version, version,
     last_modified_date_time, deleted_date_time)
@@ -370,16 +374,16 @@ values ($1, $2, $3, $4, '', false, '3.0', 0, $5, $6, $6)";
 }
 
 /// Marks the card of a contact or group as deleted, with the change `seq`.
-pub(in crate::store) async fn deleted(tx: &mut Tx, mailbox: i64, id: Uuid, seq: i64) -> Result<(), Error> {
+pub(in crate::store) async fn mark_deleted(tx: &mut Tx, mailbox: i64, id: Uuid, seq: i64) -> Result<(), Error> {
     let now = tx.now();
     let text = "
 update cards set deleted_date_time = $3, version = $4, last_modified_date_time = $3
 where mailbox = $1 and contact_id = $2 and deleted_date_time is null";
-    tx.note(Statement::new(text).bind(mailbox).bind(id).bind(now).bind(seq)).await
+    tx.execute_extra(Statement::new(text).bind(mailbox).bind(id).bind(now).bind(seq)).await
 }
 
 /// The same for the contacts that log entries after `before` deleted.
-pub(in crate::store) async fn deleted_since(tx: &mut Tx, mailbox: i64, before: i64) -> Result<(), Error> {
+pub(in crate::store) async fn mark_deleted_since(tx: &mut Tx, mailbox: i64, before: i64) -> Result<(), Error> {
     let now = tx.now();
     let text = "
 update cards set deleted_date_time = $2, last_modified_date_time = $2, version = l.seq
@@ -390,7 +394,7 @@ where l.mailbox = $1 and l.seq > $3 and l.removed and cards.mailbox = $1 and car
 }
 
 /// Deletes the groups in the folders that log entries after `before` deleted.
-pub(in crate::store) async fn groups_deleted_since(tx: &mut Tx, mailbox: i64, before: i64) -> Result<(), Error> {
+pub(in crate::store) async fn delete_groups_since(tx: &mut Tx, mailbox: i64, before: i64) -> Result<(), Error> {
     let now = tx.now();
     let text = "
 update cards set deleted_date_time = $2, last_modified_date_time = $2, version = l.seq
@@ -401,7 +405,7 @@ where l.mailbox = $1 and l.seq > $3 and l.removed and l.contact_id is null and c
 }
 
 /// Restores the card of a contact in this folder, with the change `seq`.
-pub(in crate::store) async fn restored(
+pub(in crate::store) async fn restore_card(
     tx: &mut Tx,
     mailbox: i64,
     id: Uuid,
@@ -409,14 +413,14 @@ pub(in crate::store) async fn restored(
     seq: i64,
 ) -> Result<(), Error> {
     let text = "select name, uid, uid_key from cards where mailbox = $1 and contact_id = $2";
-    let row = tx.reading().await?.row(Statement::new(text).bind(mailbox).bind(id)).await?;
-    let Some(row) = row else { return arrived(tx, mailbox, id, folder, seq).await };
+    let row = tx.reader().await?.row(Statement::new(text).bind(mailbox).bind(id)).await?;
+    let Some(row) = row else { return assign_name(tx, mailbox, id, folder, seq).await };
     let (name, uid): (String, Option<String>) = (row.get(0)?, row.get(1)?);
     let uid_key = match uid {
         Some(uid) => card::uid_key(&uid),
         None => row.get(2)?,
     };
-    let (name, uid_key) = free(tx, mailbox, folder, id, (name, uid_key)).await?;
+    let (name, uid_key) = free_name_and_uid(tx, mailbox, folder, id, (name, uid_key)).await?;
     let text = "
 update cards set deleted_date_time = null, folder_id = $3, name = $4, uid_key = $5, version = $6, last_modified_date_time = $7
 where mailbox = $1 and contact_id = $2";
@@ -425,8 +429,8 @@ where mailbox = $1 and contact_id = $2";
 }
 
 /// Removes the texts of removed contacts. The caller counts the mailbox's bytes. The names stay until the log forgets
-/// them ([`forget`]), so that clients learn that they are gone.
-pub(in crate::store) async fn removed(tx: &mut Tx, mailbox: i64, ids: &[Uuid]) -> Result<(), Error> {
+/// them ([`forget_names`]), so that clients learn that they are gone.
+pub(in crate::store) async fn remove_texts(tx: &mut Tx, mailbox: i64, ids: &[Uuid]) -> Result<(), Error> {
     let delete = Sql::new("delete from card_texts where mailbox = ").value(mailbox).text(" and contact_id in ");
     tx.execute(delete.then(Sql::among(ids)).into()).await?;
     let last = Sql::new("(select seq from mailboxes where id = ").value(mailbox).text(")");
@@ -439,7 +443,7 @@ pub(in crate::store) async fn removed(tx: &mut Tx, mailbox: i64, ids: &[Uuid]) -
 pub(in crate::store) async fn remove_groups(tx: &mut Tx, mailbox: i64, until: i64) -> Result<bool, Error> {
     let text = "
 select contact_id from cards where mailbox = $1 and is_group and deleted_date_time <= $2 limit 200";
-    let rows = tx.reading().await?.rows(Statement::new(text).bind(mailbox).bind(until)).await?;
+    let rows = tx.reader().await?.rows(Statement::new(text).bind(mailbox).bind(until)).await?;
     let ids = rows.iter().map(|row| row.get(0)).collect::<Result<Vec<Uuid>, _>>()?;
     if ids.is_empty() {
         return Ok(false);
@@ -454,7 +458,7 @@ select contact_id from cards where mailbox = $1 and is_group and deleted_date_ti
 }
 
 /// Forgets the names that were lost with the change `last` or before, or with a folder that has no more entries in the log.
-pub(in crate::store) async fn forget(tx: &mut Tx, mailbox: i64, last: i64) -> Result<(), Error> {
+pub(in crate::store) async fn forget_names(tx: &mut Tx, mailbox: i64, last: i64) -> Result<(), Error> {
     let text = "
 delete from cards
 where mailbox = $1 and deleted_date_time is not null and not is_group

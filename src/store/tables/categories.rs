@@ -56,7 +56,7 @@ impl Store {
             ties: &[Tie::Number("c.created_date_time"), Tie::Id("c.id")],
         };
         let page = async |session: &mut Session| rows().page(session, scope(mailbox, filter), by).await;
-        self.read_much(Some(mailbox), page).await
+        self.read_expensive(Some(mailbox), page).await
     }
 
     /// The number of them.
@@ -66,7 +66,7 @@ impl Store {
     pub async fn count_categories(&self, mailbox: i64, filter: Option<&Condition>) -> Result<i64, Error> {
         let select = || Sql::new("select count(*)").then(all(mailbox)).then(scope(mailbox, filter));
         let count = async |session: &mut Session| session.count(select()).await;
-        self.read_much(Some(mailbox), count).await
+        self.read_expensive(Some(mailbox), count).await
     }
 
     /// Creates a category, without a colour if none is named.
@@ -141,7 +141,7 @@ pub(in crate::store) async fn create(tx: &mut Tx, mailbox: i64, name: String, co
     let text = "
 select count(*), count(*) filter (where display_name_key = $2)
 from master_categories where mailbox = $1 and deleted_date_time is null";
-    let row = tx.reading().await?.one(Statement::new(text).bind(mailbox).bind(fold(&name))).await?;
+    let row = tx.reader().await?.single_row(Statement::new(text).bind(mailbox).bind(fold(&name))).await?;
     if row.get::<i64>(1)? > 0 {
         return Err(Error::CategoryExists);
     }
@@ -149,7 +149,7 @@ from master_categories where mailbox = $1 and deleted_date_time is null";
         return Err(Error::Quota(format!("A mailbox has at most {MAX_CATEGORIES} categories.")));
     }
     let id = Tx::new_id(mailbox);
-    let version = changes::number(tx, mailbox).await?;
+    let version = changes::next_number(tx, mailbox).await?;
     let text = "
 insert into master_categories
     (mailbox, id, display_name, display_name_key, color, version, created_date_time, last_modified_date_time)
@@ -166,14 +166,14 @@ pub(in crate::store) async fn update(
     patch: CategoryPatch,
     expected: &Preconditions,
 ) -> Result<Category, Error> {
-    let category = get(tx.reading().await?, mailbox, id).await?;
+    let category = get(tx.reader().await?, mailbox, id).await?;
     expected.check(&category.version_token())?;
     if patch.display_name.is_some_and(|name| name != category.display_name) {
         let message = "'displayName' of a category cannot be changed, because contacts refer to it. Create another category instead.";
         return Err(Error::invalid(Kind::ReadOnly, "displayName", message));
     }
     let Some(color) = patch.color.filter(|color| *color != category.color) else { return Ok(category) };
-    let version = changes::number(tx, mailbox).await?;
+    let version = changes::next_number(tx, mailbox).await?;
     let text = "
 update master_categories set color = $3, version = $4, last_modified_date_time = $5 where mailbox = $1 and id = $2";
     let statement = Statement::new(text).bind(mailbox).bind(id).bind(color).bind(version).bind(tx.now());
@@ -187,9 +187,9 @@ pub(in crate::store) async fn delete(
     id: Uuid,
     expected: &Preconditions,
 ) -> Result<i64, Error> {
-    let category = get(tx.reading().await?, mailbox, id).await?;
+    let category = get(tx.reader().await?, mailbox, id).await?;
     expected.check(&category.version_token())?;
-    let version = changes::number(tx, mailbox).await?;
+    let version = changes::next_number(tx, mailbox).await?;
     let text = "
 update master_categories set version = $3, last_modified_date_time = $4, deleted_date_time = $4
 where mailbox = $1 and id = $2";

@@ -17,6 +17,7 @@ use crate::store::db::engine::{Row, Session};
 use crate::store::db::faults;
 use crate::store::db::statement::{Sql, Texts};
 use crate::store::jobs::emptying;
+use crate::store::tables::changes::ChangeKind;
 use crate::store::tables::columns::{self, PLAIN};
 use crate::store::tables::extended::{self, ExtendedOwner};
 use crate::store::tables::rights::{self, Actor, To};
@@ -80,15 +81,15 @@ pub(in crate::store) fn select_columns() -> Sql {
 pub(in crate::store) async fn get(
     session: &mut Session,
     mailbox: i64,
-    within: &[String],
+    folder_path: &[String],
     id: Uuid,
 ) -> Result<Contact, Error> {
-    if !within.is_empty() {
+    if !folder_path.is_empty() {
         session.begin_snapshot().await?;
     }
     let is_there = Sql::new(" and c.deleted_date_time is null").then(emptying::is_in_none(mailbox));
     let contact = find(session, mailbox, id, is_there).await?;
-    if !within.is_empty() && folders::get(session, mailbox, within).await?.id != contact.parent_folder_id {
+    if !folder_path.is_empty() && folders::get(session, mailbox, folder_path).await?.id != contact.parent_folder_id {
         return Err(Error::NotFound);
     }
     Ok(contact)
@@ -112,7 +113,7 @@ where c.mailbox = ";
 }
 
 /// The contacts with these ids that are not deleted.
-pub(in crate::store) async fn some(session: &mut Session, mailbox: i64, ids: &[Uuid]) -> Result<Vec<Contact>, Error> {
+pub(in crate::store) async fn by_ids(session: &mut Session, mailbox: i64, ids: &[Uuid]) -> Result<Vec<Contact>, Error> {
     let from = "
 from contacts c left join flags f on f.mailbox = c.mailbox and f.contact_id = c.id
 where c.deleted_date_time is null and c.mailbox = ";
@@ -121,7 +122,7 @@ where c.deleted_date_time is null and c.mailbox = ";
 }
 
 /// The contacts after one, up to a limit, of any mailbox, deleted ones too.
-pub(in crate::store) async fn behind(
+pub(in crate::store) async fn next_of_any_mailbox(
     session: &mut Session,
     (mailbox, id): (i64, Uuid),
     limit: i64,
@@ -171,7 +172,7 @@ pub(in crate::store) async fn insert(tx: &mut Tx, new: Vec<New>, max_folders: i6
         let is_given = folder.is_some();
         let mut folder = folder.or_else(|| patch.parent_folder_id.clone()).unwrap_or_else(|| DEFAULT_FOLDER.to_owned());
         if contact::is_default_otherwise(&folder) {
-            let known = folders::known(tx.reading().await?, mailbox, &folder).await?;
+            let known = folders::resolve_id(tx.reader().await?, mailbox, &folder).await?;
             folder = known.unwrap_or(folder);
         }
         if is_given {
@@ -191,10 +192,10 @@ pub(in crate::store) async fn insert(tx: &mut Tx, new: Vec<New>, max_folders: i6
     }
     // Folders nearly always exist, and rights are nearly always good. If the statement is the whole transaction, it
     // checks both itself, and nothing must be undone if a check fails.
-    if tx.is_autocommit() && fitting(&contacts) == contacts.len() && added.iter().all(Option::is_none) {
+    if tx.is_autocommit() && count_fitting(&contacts) == contacts.len() && added.iter().all(Option::is_none) {
         match write(tx, procedures::insert, &contacts).await {
-            Err(error) if faults::lacks_value(&error) => may_all_write(tx, &contacts).await?,
-            versions => return Ok(numbered(contacts, versions?)),
+            Err(error) if faults::is_missing_value(&error) => check_each(tx, &contacts).await?,
+            versions => return Ok(with_versions(contacts, versions?)),
         }
     }
     let mut ensured = HashSet::new();
@@ -205,7 +206,7 @@ pub(in crate::store) async fn insert(tx: &mut Tx, new: Vec<New>, max_folders: i6
         }
         if !given.contains(&(*mailbox, folder.to_owned())) {
             folders::ensure(tx, *mailbox, folder, max_folders).await?;
-        } else if !folders::exists(tx.reading().await?, *mailbox, folder).await? {
+        } else if !folders::exists(tx.reader().await?, *mailbox, folder).await? {
             return Err(Error::NotFound);
         }
     }
@@ -213,19 +214,19 @@ pub(in crate::store) async fn insert(tx: &mut Tx, new: Vec<New>, max_folders: i6
         tx.open_savepoint().await?;
     }
     let versions = match write(tx, procedures::insert, &contacts).await {
-        Err(error) if faults::lacks_value(&error) => {
+        Err(error) if faults::is_missing_value(&error) => {
             // The folders exist now.
             tx.undo().await?;
-            may_all_write(tx, &contacts).await?;
+            check_each(tx, &contacts).await?;
             return Err(error);
         }
         versions => versions?,
     };
     let mailboxes: Vec<_> = contacts.iter().map(|written| written.mailbox).collect();
-    let mut contacts = numbered(contacts, versions);
+    let mut contacts = with_versions(contacts, versions);
     for ((contact, mailbox), added) in contacts.iter_mut().zip(mailboxes).zip(added) {
         if let Some(added) = added {
-            add(tx, mailbox, contact, *added).await?;
+            write_additions(tx, mailbox, contact, *added).await?;
         }
     }
     Ok(contacts)
@@ -255,12 +256,12 @@ pub(in crate::store) async fn insert_whole(
     let written = |contact| ContactWrite { mailbox, contact, words: None, actor: None };
     let contacts: Vec<_> = properties.into_iter().map(contact).map(written).collect();
     match write(tx, procedures::insert, &contacts).await {
-        Err(error) if faults::lacks_value(&error) => {
+        Err(error) if faults::is_missing_value(&error) => {
             tx.undo().await?;
-            may_all_write(tx, &contacts).await?;
+            check_each(tx, &contacts).await?;
             Err(error)
         }
-        versions => Ok(numbered(contacts, versions?)),
+        versions => Ok(with_versions(contacts, versions?)),
     }
 }
 
@@ -283,16 +284,16 @@ pub(in crate::store) async fn overwrite(
     };
     let contacts: Vec<_> = contacts.into_iter().map(written).collect();
     match write(tx, procedures::update, &contacts).await {
-        Err(error) if faults::lacks_value(&error) => Err(quota::too_large(tx.limits())),
-        versions => Ok(numbered(contacts, versions?)),
+        Err(error) if faults::is_missing_value(&error) => Err(quota::too_large(tx.limits())),
+        versions => Ok(with_versions(contacts, versions?)),
     }
 }
 
 /// Repeats the checks of the statement, to find out which failed.
-async fn may_all_write(tx: &mut Tx, contacts: &[ContactWrite]) -> Result<(), Error> {
+async fn check_each(tx: &mut Tx, contacts: &[ContactWrite]) -> Result<(), Error> {
     let now = tx.now();
     for actor in contacts.iter().filter_map(|written| written.actor.as_deref()) {
-        rights::check(tx.reading().await?, actor, To::Write, now).await?;
+        rights::check(tx.reader().await?, actor, To::Write, now).await?;
     }
     let mut more: HashMap<i64, (i64, i64)> = HashMap::new();
     for written in contacts {
@@ -301,14 +302,14 @@ async fn may_all_write(tx: &mut Tx, contacts: &[ContactWrite]) -> Result<(), Err
         *bytes += quota::bytes([written.contact.size()]);
     }
     for (mailbox, (contacts, bytes)) in more {
-        quota::room(tx, mailbox, contacts, bytes).await?;
+        quota::check_room(tx, mailbox, contacts, bytes).await?;
     }
     Ok(())
 }
 
 /// Writes the extensions and extended properties of a contact that was just written. Returns the contact with the new
 /// extensions.
-pub(in crate::store) async fn add(
+pub(in crate::store) async fn write_additions(
     tx: &mut Tx,
     mailbox: i64,
     contact: &mut Contact,
@@ -337,21 +338,21 @@ pub(in crate::store) async fn add(
 pub(in crate::store) async fn update(
     tx: &mut Tx,
     mailbox: i64,
-    within: &[String],
+    folder_path: &[String],
     id: Uuid,
     mut patch: ContactPatch,
     expected: &Preconditions,
 ) -> Result<Contact, Error> {
-    let mut contact = get(tx.reading().await?, mailbox, within, id).await?;
+    let mut contact = get(tx.reader().await?, mailbox, folder_path, id).await?;
     expected.check(&contact.version_token())?;
     if patch.is_empty() {
         return Ok(contact);
     }
     if let Some(folder) = patch.parent_folder_id.clone().filter(|folder| *folder != contact.parent_folder_id) {
-        let folder = folders::known(tx.reading().await?, mailbox, &folder).await?.ok_or(Error::NotFound)?;
+        let folder = folders::resolve_id(tx.reader().await?, mailbox, &folder).await?.ok_or(Error::NotFound)?;
         if folder != contact.parent_folder_id {
-            let seq = changes::record(tx, mailbox, &contact.parent_folder_id, Some(id), true).await?;
-            cards::moved(tx, mailbox, id, (&contact.parent_folder_id, &folder), seq).await?;
+            let seq = changes::record(tx, mailbox, &contact.parent_folder_id, Some(id), ChangeKind::Removed).await?;
+            cards::move_card(tx, mailbox, id, (&contact.parent_folder_id, &folder), seq).await?;
             counts::count(tx, mailbox, &contact.parent_folder_id, -1).await?;
             counts::count(tx, mailbox, &folder, 1).await?;
             contact.parent_folder_id = folder;
@@ -367,12 +368,12 @@ pub(in crate::store) async fn update(
     patch.apply_to(&mut contact.properties);
     let contact = [ContactWrite { mailbox, contact, words: Some(words), actor: None }];
     let versions = match write(tx, procedures::update, &contact).await {
-        Err(error) if faults::lacks_value(&error) => return Err(quota::too_large(tx.limits())),
+        Err(error) if faults::is_missing_value(&error) => return Err(quota::too_large(tx.limits())),
         versions => versions?,
     };
-    let mut contact = numbered(contact, versions).pop().ok_or_else(|| Error::internal("nothing was written"))?;
+    let mut contact = with_versions(contact, versions).pop().ok_or_else(|| Error::internal("nothing was written"))?;
     if let Some(added) = added {
-        add(tx, mailbox, &mut contact, *added).await?;
+        write_additions(tx, mailbox, &mut contact, *added).await?;
     }
     Ok(contact)
 }
@@ -384,16 +385,16 @@ pub(in crate::store) async fn update(
 pub(in crate::store) async fn delete(
     tx: &mut Tx,
     mailbox: i64,
-    within: &[String],
+    folder_path: &[String],
     id: Uuid,
     expected: &Preconditions,
 ) -> Result<i64, Error> {
-    let contact = get(tx.reading().await?, mailbox, within, id).await?;
+    let contact = get(tx.reader().await?, mailbox, folder_path, id).await?;
     expected.check(&contact.version_token())?;
     let (now, folder) = (tx.now(), contact.parent_folder_id);
-    let numbers = tx.call(procedures::delete(mailbox, id, now, folder)).await?;
+    let numbers = tx.call_procedure(procedures::delete(mailbox, id, now, folder)).await?;
     let seq = numbers.last().copied().ok_or_else(|| Error::internal("nothing was written"))?;
-    cards::deleted(tx, mailbox, id, seq).await?;
+    cards::mark_deleted(tx, mailbox, id, seq).await?;
     Ok(seq)
 }
 
@@ -404,23 +405,23 @@ type Procedure = fn(&Tx, &[ContactWrite]) -> Result<ProcedureCall<'static>, Erro
 async fn write(tx: &mut Tx, procedure: Procedure, mut contacts: &[ContactWrite]) -> Result<Vec<i64>, Error> {
     let mut versions = Vec::with_capacity(contacts.len());
     while !contacts.is_empty() {
-        let (now, rest) = contacts.split_at(fitting(contacts));
+        let (now, rest) = contacts.split_at(count_fitting(contacts));
         if !rest.is_empty() {
             tx.open_savepoint().await?;
         }
-        versions.extend(tx.call(procedure(tx, now)?).await?);
+        versions.extend(tx.call_procedure(procedure(tx, now)?).await?);
         contacts = rest;
     }
     Ok(versions)
 }
 
 /// The contacts with the versions they were written as.
-fn numbered(contacts: impl IntoIterator<Item = ContactWrite>, versions: Vec<i64>) -> Vec<Contact> {
+fn with_versions(contacts: impl IntoIterator<Item = ContactWrite>, versions: Vec<i64>) -> Vec<Contact> {
     contacts.into_iter().zip(versions).map(|(written, version)| Contact { version, ..written.contact }).collect()
 }
 
 /// How many of the contacts fit into one call.
-fn fitting(contacts: &[ContactWrite]) -> usize {
+fn count_fitting(contacts: &[ContactWrite]) -> usize {
     let mut size = 0;
     let fitting = contacts.iter().take_while(|written| {
         let fits = size < MAX_CALL_BYTES;

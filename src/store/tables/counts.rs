@@ -49,7 +49,11 @@ where mailbox = $1 and (id = $2::text or $2::text is null and emptying is null)"
 }
 
 /// The folders with contacts, at most `limit`, without those that are being emptied.
-pub(in crate::store) async fn filled(session: &mut Session, mailbox: i64, limit: i64) -> Result<Vec<String>, Error> {
+pub(in crate::store) async fn folders_with_contacts(
+    session: &mut Session,
+    mailbox: i64,
+    limit: i64,
+) -> Result<Vec<String>, Error> {
     let text = "
 select id from folders where mailbox = $1 and contacts > 0 and emptying is null order by id limit $2";
     let rows = session.rows(Statement::new(text).bind(mailbox).bind(limit)).await?;

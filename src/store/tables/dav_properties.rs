@@ -71,12 +71,12 @@ impl Store {
         let folder = folder.to_owned();
         let work = async move |tx: &mut Tx| {
             if let Some(check) = check {
-                check(&books::book(tx.reading().await?, mailbox, &folder).await?)?;
+                check(&books::book(tx.reader().await?, mailbox, &folder).await?)?;
             }
             if let Some(name) = changes.display_name {
                 let patch = FolderPatch { display_name: Some(name), ..FolderPatch::default() };
                 folders::update(tx, mailbox, std::slice::from_ref(&folder), patch, &Preconditions::default()).await?;
-            } else if !folder.is_empty() && !folders::exists(tx.reading().await?, mailbox, &folder).await? {
+            } else if !folder.is_empty() && !folders::exists(tx.reader().await?, mailbox, &folder).await? {
                 return Err(Error::NotFound);
             }
             change(tx, mailbox, &folder, changes.properties).await
@@ -109,7 +109,7 @@ async fn change(
     if changes.is_empty() {
         return Ok(());
     }
-    let mut all = of(tx.reading().await?, mailbox, folder).await?;
+    let mut all = of(tx.reader().await?, mailbox, folder).await?;
     let size = |all: &[DavProperty]| quota::bytes(all.iter().map(|property| property.value.len()));
     let before = size(&all);
     for (namespace, name, value) in changes {

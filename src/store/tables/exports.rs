@@ -11,7 +11,7 @@ use crate::store::db::engine::Session;
 use crate::store::db::statement::Statement;
 use crate::store::query::listing::{self, Listing};
 use crate::store::tables::cards;
-use crate::store::tables::imports::found;
+use crate::store::tables::imports::existing;
 
 /// A contact that is exported.
 #[derive(Debug, Clone)]
@@ -35,7 +35,7 @@ impl Store {
         mailbox: i64,
         listing: &Listing,
     ) -> Result<(Vec<Exported>, Option<Cursor>), Error> {
-        self.goes_on().await?;
+        self.restart_time_limit().await?;
         let page = async |session: &mut Session| {
             session.begin_snapshot().await?;
             let page = listing::page(session, mailbox, listing).await?;
@@ -54,7 +54,7 @@ select k.contact_id from cards k join folders f on f.mailbox = k.mailbox and f.i
 where k.mailbox = $1 and k.is_group and k.deleted_date_time is null and f.deleted_date_time is null
     and k.folder_id = coalesce($2, k.folder_id) and k.contact_id > $3
 order by k.contact_id limit 100";
-        self.goes_on().await?;
+        self.restart_time_limit().await?;
         let page = async |session: &mut Session| {
             let statement = Statement::new(text).bind(mailbox).bind(folder.map(str::to_owned)).bind(after);
             session.rows(statement).await?.iter().map(|row| row.get(0)).collect()
@@ -80,15 +80,15 @@ order by k.contact_id limit 100";
     /// Those of the database.
     pub async fn photo_to_export(&self, mailbox: i64, id: Uuid) -> Result<Vec<u8>, Error> {
         // The time limit restarts, because the client may have read slowly.
-        self.goes_on().await?;
-        self.read(async |session: &mut Session| found::photo_bytes(session, mailbox, id).await).await
+        self.restart_time_limit().await?;
+        self.read(async |session: &mut Session| existing::photo_bytes(session, mailbox, id).await).await
     }
 }
 
 async fn with_more(session: &mut Session, mailbox: i64, contacts: Vec<Contact>) -> Result<Vec<Exported>, Error> {
     let ids: Vec<_> = contacts.iter().map(|contact| contact.id).collect();
     let mut cards = cards::of(session, mailbox, &ids).await?;
-    let photos = found::photos(session, mailbox, &ids).await?;
+    let photos = existing::photos(session, mailbox, &ids).await?;
     let one = |contact: Contact| {
         let photo = photos.get(&contact.id).map(|(version, size)| (*version, u64::try_from(*size).unwrap_or_default()));
         Exported { card: cards.remove(&contact.id), photo, contact }

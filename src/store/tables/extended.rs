@@ -140,7 +140,7 @@ pub(in crate::store) async fn change<V: ExtendedValue>(
     if changes.is_empty() {
         return Ok(());
     }
-    let stored = of_owner::<V>(tx.reading().await?, mailbox, owner, &ExpandSelection::All).await?;
+    let stored = of_owner::<V>(tx.reader().await?, mailbox, owner, &ExpandSelection::All).await?;
     let before = size(&stored);
     let properties = applied(stored, changes)?;
     quota::grow(tx, mailbox, size(&properties) - before).await?;
@@ -152,7 +152,7 @@ pub(in crate::store) async fn change<V: ExtendedValue>(
         let rows: Vec<_> = numbered()
             .flat_map(|(pos, p)| {
                 texts(p).into_iter().map(move |text| {
-                    let (text, folded, [number, millionths, instant]) = written(text);
+                    let (text, folded, [number, millionths, instant]) = stored_value(text);
                     (pos, &p.id, &p.key, text, folded, number, millionths, instant)
                 })
             })
@@ -164,7 +164,7 @@ pub(in crate::store) async fn change<V: ExtendedValue>(
     let rows: Vec<_> = numbered()
         .flat_map(|(pos, property)| {
             texts(property).into_iter().enumerate().map(move |(entry, text)| {
-                let (text, folded, [number, millionths, instant]) = written(text);
+                let (text, folded, [number, millionths, instant]) = stored_value(text);
                 (pos, entry, text, folded, number, millionths, instant)
             })
         })
@@ -173,7 +173,7 @@ pub(in crate::store) async fn change<V: ExtendedValue>(
 }
 
 /// A value, with the forms in which it is compared.
-fn written(text: String) -> (String, String, [Option<i64>; 3]) {
+fn stored_value(text: String) -> (String, String, [Option<i64>; 3]) {
     let (folded, Comparable { number, millionths, instant }) = (fold(&text), Comparable::of(&text));
     (text, folded, [number, millionths, instant])
 }
@@ -212,7 +212,7 @@ async fn clear<V: ExtendedValue>(tx: &mut Tx, mailbox: i64, owner: ExtendedOwner
 
 /// Removes all properties of a folder, also those of CardDAV clients.
 pub(in crate::store) async fn clear_folder(tx: &mut Tx, mailbox: i64, folder: &str) -> Result<(), Error> {
-    let (held, owner) = (quota::of_folder(tx.reading().await?, mailbox, folder).await?, ExtendedOwner::Folder(folder));
+    let (held, owner) = (quota::of_folder(tx.reader().await?, mailbox, folder).await?, ExtendedOwner::Folder(folder));
     quota::count(tx, mailbox, 0, -held).await?;
     dav_properties::clear(tx, mailbox, folder).await?;
     clear::<SingleValue>(tx, mailbox, owner).await?;

@@ -26,14 +26,14 @@ impl Store {
     pub async fn extensions(
         &self,
         mailbox: i64,
-        within: &[String],
+        folder_path: &[String],
         id: Uuid,
         ids: &ExpandSelection,
     ) -> Result<Vec<Extension>, Error> {
         let read = async |session: &mut Session| {
             session.begin_snapshot().await?;
-            folders::see_contact(session, mailbox, within, id).await?;
-            of_one(session, mailbox, id, ids).await
+            folders::check_contact(session, mailbox, folder_path, id).await?;
+            of_contact(session, mailbox, id, ids).await
         };
         self.read(read).await
     }
@@ -46,12 +46,12 @@ impl Store {
     pub async fn create_extension(
         &self,
         mailbox: i64,
-        within: &[String],
+        folder_path: &[String],
         id: Uuid,
         new: NewExtension,
     ) -> Result<Extension, Error> {
-        let within = within.to_vec();
-        self.write(Some(mailbox), async move |tx| create(tx, mailbox, &within, id, new).await).await
+        let folder_path = folder_path.to_vec();
+        self.write(Some(mailbox), async move |tx| create(tx, mailbox, &folder_path, id, new).await).await
     }
 
     /// Changes the named members of an extension. Without any, the version stays as it is.
@@ -62,13 +62,13 @@ impl Store {
     pub async fn update_extension(
         &self,
         mailbox: i64,
-        within: &[String],
+        folder_path: &[String],
         (id, name): (Uuid, String),
         patch: ExtensionPatch,
         expected: Preconditions,
     ) -> Result<Extension, Error> {
-        let within = within.to_vec();
-        let work = async move |tx: &mut Tx| update(tx, mailbox, &within, (id, &name), patch, &expected).await;
+        let folder_path = folder_path.to_vec();
+        let work = async move |tx: &mut Tx| update(tx, mailbox, &folder_path, (id, &name), patch, &expected).await;
         self.write(Some(mailbox), work).await
     }
 
@@ -79,12 +79,12 @@ impl Store {
     pub async fn delete_extension(
         &self,
         mailbox: i64,
-        within: &[String],
+        folder_path: &[String],
         (id, name): (Uuid, String),
         expected: Preconditions,
     ) -> Result<i64, Error> {
-        let within = within.to_vec();
-        let work = async move |tx: &mut Tx| delete(tx, mailbox, &within, (id, &name), &expected).await;
+        let folder_path = folder_path.to_vec();
+        let work = async move |tx: &mut Tx| delete(tx, mailbox, &folder_path, (id, &name), &expected).await;
         self.write(Some(mailbox), work).await
     }
 }
@@ -126,7 +126,7 @@ pub(in crate::store) async fn of(
 }
 
 /// The extensions of one contact, also of a deleted one.
-pub(in crate::store) async fn of_one(
+pub(in crate::store) async fn of_contact(
     session: &mut Session,
     mailbox: i64,
     id: Uuid,
@@ -181,11 +181,11 @@ async fn insert_members(
 pub(in crate::store) async fn create(
     tx: &mut Tx,
     mailbox: i64,
-    within: &[String],
+    folder_path: &[String],
     id: Uuid,
     new: NewExtension,
 ) -> Result<Extension, Error> {
-    folders::see_contact(tx.reading().await?, mailbox, within, id).await?;
+    folders::check_contact(tx.reader().await?, mailbox, folder_path, id).await?;
     let ExtensionPosition { count, next, known } = position(tx, mailbox, id, &new.name).await?;
     if known.is_some() {
         return Err(Error::ExtensionExists);
@@ -201,12 +201,12 @@ pub(in crate::store) async fn create(
 pub(in crate::store) async fn update(
     tx: &mut Tx,
     mailbox: i64,
-    within: &[String],
+    folder_path: &[String],
     (id, name): (Uuid, &str),
     patch: ExtensionPatch,
     expected: &Preconditions,
 ) -> Result<Extension, Error> {
-    let (pos, mut extension) = find(tx, mailbox, within, id, name).await?;
+    let (pos, mut extension) = find(tx, mailbox, folder_path, id, name).await?;
     expected.check(&extension.version_token())?;
     if patch.name.as_ref().is_some_and(|name| *name != extension.name) {
         let message = "'extensionName' cannot be changed: create another extension, and delete this one.";
@@ -258,14 +258,14 @@ pub(in crate::store) async fn put(
         insert(tx, mailbox, id, version, next, &[NewExtension { name, members }]).await?;
         return check_size(tx, mailbox, id).await;
     };
-    let stored = of_one(tx.reading().await?, mailbox, id, &ExpandSelection::These(vec![name])).await?;
+    let stored = of_contact(tx.reader().await?, mailbox, id, &ExpandSelection::These(vec![name])).await?;
     let before = stored.iter().map(|extension| size(&extension.members)).sum::<i64>();
     let Some(members) = members else { return remove(tx, mailbox, id, pos, before).await };
     quota::grow(tx, mailbox, size(&members) - before).await?;
     rewrite(tx, mailbox, id, pos, version, &members).await
 }
 
-/// Where an extension of a contact is, or would be.
+/// The position of an extension of a contact, or of a new one.
 struct ExtensionPosition {
     /// The number of the contact's extensions.
     count: i64,
@@ -279,7 +279,7 @@ async fn position(tx: &mut Tx, mailbox: i64, id: Uuid, name: &str) -> Result<Ext
     let text = "
 select count(*), coalesce(max(pos) + 1, 0), max(pos) filter (where name = $3)
 from extensions where mailbox = $1 and contact_id = $2";
-    let row = tx.reading().await?.one(Statement::new(text).bind(mailbox).bind(id).bind(name)).await?;
+    let row = tx.reader().await?.single_row(Statement::new(text).bind(mailbox).bind(id).bind(name)).await?;
     Ok(ExtensionPosition { count: row.get(0)?, next: row.get(1)?, known: row.get(2)? })
 }
 
@@ -295,18 +295,18 @@ fn check_room(count: i64) -> Result<(), Error> {
 pub(in crate::store) async fn delete(
     tx: &mut Tx,
     mailbox: i64,
-    within: &[String],
+    folder_path: &[String],
     (id, name): (Uuid, &str),
     expected: &Preconditions,
 ) -> Result<i64, Error> {
-    let (pos, extension) = find(tx, mailbox, within, id, name).await?;
+    let (pos, extension) = find(tx, mailbox, folder_path, id, name).await?;
     expected.check(&extension.version_token())?;
     let number = number(tx, mailbox, id).await?;
     remove(tx, mailbox, id, pos, size(&extension.members)).await?;
     Ok(number)
 }
 
-/// Removes an extension whose members have so many bytes.
+/// Removes an extension whose members have this many bytes.
 async fn remove(tx: &mut Tx, mailbox: i64, id: Uuid, pos: i64, bytes: i64) -> Result<(), Error> {
     quota::count(tx, mailbox, 0, -bytes).await?;
     // Its members are removed by their foreign key.
@@ -315,19 +315,25 @@ async fn remove(tx: &mut Tx, mailbox: i64, id: Uuid, pos: i64, bytes: i64) -> Re
 }
 
 /// An extension, and its position among those of the contact.
-async fn find(tx: &mut Tx, mailbox: i64, within: &[String], id: Uuid, name: &str) -> Result<(i64, Extension), Error> {
-    folders::see_contact(tx.reading().await?, mailbox, within, id).await?;
+async fn find(
+    tx: &mut Tx,
+    mailbox: i64,
+    folder_path: &[String],
+    id: Uuid,
+    name: &str,
+) -> Result<(i64, Extension), Error> {
+    folders::check_contact(tx.reader().await?, mailbox, folder_path, id).await?;
     let text = "select pos from extensions where mailbox = $1 and contact_id = $2 and name = $3";
-    let row = tx.reading().await?.row(Statement::new(text).bind(mailbox).bind(id).bind(name)).await?;
+    let row = tx.reader().await?.row(Statement::new(text).bind(mailbox).bind(id).bind(name)).await?;
     let pos = row.ok_or(Error::NotFound)?.get(0)?;
-    let these = ExpandSelection::These(vec![name.to_owned()]);
-    let extension = of_one(tx.reading().await?, mailbox, id, &these).await?.pop();
+    let selection = ExpandSelection::These(vec![name.to_owned()]);
+    let extension = of_contact(tx.reader().await?, mailbox, id, &selection).await?.pop();
     Ok((pos, extension.ok_or(Error::NotFound)?))
 }
 
 /// Takes the number of a write to a contact's extensions, and stores it.
 async fn number(tx: &mut Tx, mailbox: i64, id: Uuid) -> Result<i64, Error> {
-    let number = changes::number(tx, mailbox).await?;
+    let number = changes::next_number(tx, mailbox).await?;
     let text = "
 insert into extension_writes (mailbox, contact_id, version, last_modified_date_time) values ($1, $2, $3, $4)
 on conflict (mailbox, contact_id) do update
@@ -342,7 +348,7 @@ async fn check_size(tx: &mut Tx, mailbox: i64, id: Uuid) -> Result<(), Error> {
     let text = "
 select coalesce(sum(octet_length(name) + octet_length(value)), 0) from extension_members
 where mailbox = $1 and contact_id = $2";
-    let size = tx.reading().await?.count(Statement::new(text).bind(mailbox).bind(id)).await?;
+    let size = tx.reader().await?.count(Statement::new(text).bind(mailbox).bind(id)).await?;
     if usize::try_from(size).is_ok_and(|size| size > MAX_ALL_BYTES) {
         return Err(Error::Quota(format!("The extensions of a contact have at most {MAX_ALL_BYTES} bytes of JSON.")));
     }

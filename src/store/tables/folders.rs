@@ -11,6 +11,7 @@ use crate::domain::folder::{Folder, FolderPatch, ROOT};
 use crate::store::db::engine::{Row, Session};
 use crate::store::db::statement::{Sql, Statement};
 use crate::store::jobs::emptying;
+use crate::store::tables::changes::ChangeKind;
 use crate::store::tables::extended::{self, ExtendedOwner};
 use crate::store::tables::{cards, changes, counts};
 use crate::store::write::tx::Tx;
@@ -56,7 +57,11 @@ select 1 from folders where mailbox = $1 and parent_folder_id = $2 and deleted_d
 }
 
 /// The id of the folder that this id stands for, if it exists: the default folder has several ids.
-pub(in crate::store) async fn known(session: &mut Session, mailbox: i64, id: &str) -> Result<Option<String>, Error> {
+pub(in crate::store) async fn resolve_id(
+    session: &mut Session,
+    mailbox: i64,
+    id: &str,
+) -> Result<Option<String>, Error> {
     if exists(session, mailbox, id).await? {
         return Ok(Some(id.to_owned()));
     }
@@ -98,10 +103,10 @@ pub(in crate::store) async fn create_default(tx: &mut Tx, mailbox: i64) -> Resul
 /// # Errors
 /// [`Error::Quota`] if it is unknown and the mailbox has `max` folders already, including deleted ones.
 pub(in crate::store) async fn ensure(tx: &mut Tx, mailbox: i64, id: &str, max: i64) -> Result<(), Error> {
-    if exists(tx.reading().await?, mailbox, id).await? {
+    if exists(tx.reader().await?, mailbox, id).await? {
         return Ok(());
     }
-    room_for(tx, mailbox, id, max).await?;
+    check_room(tx, mailbox, id, max).await?;
     write(tx, mailbox, id, id, Some(DEFAULT_FOLDER)).await.map(drop)
 }
 
@@ -118,12 +123,12 @@ pub(in crate::store) async fn create(
     new: FolderPatch,
     max: i64,
 ) -> Result<Folder, Error> {
-    let parent = get(tx.reading().await?, mailbox, parent).await?.id;
+    let parent = get(tx.reader().await?, mailbox, parent).await?.id;
     let name = new.display_name.unwrap_or_default();
-    fits(tx, mailbox, None, &parent).await?;
-    is_free(tx, mailbox, &parent, &name, "").await?;
+    check_depth(tx, mailbox, None, &parent).await?;
+    check_name(tx, mailbox, &parent, &name, "").await?;
     let id = Tx::new_id(mailbox).to_string();
-    room_for(tx, mailbox, &id, max).await?;
+    check_room(tx, mailbox, &id, max).await?;
     let version = write(tx, mailbox, &id, &name, Some(&parent)).await?;
     extended::change(tx, mailbox, ExtendedOwner::Folder(&id), new.single_values).await?;
     extended::change(tx, mailbox, ExtendedOwner::Folder(&id), new.multi_values).await?;
@@ -149,11 +154,11 @@ pub(in crate::store) async fn create_as(
     name: &str,
     max: i64,
 ) -> Result<(), Error> {
-    if known(tx.reading().await?, mailbox, id).await?.is_some() {
+    if resolve_id(tx.reader().await?, mailbox, id).await?.is_some() {
         return Err(Error::FolderExists);
     }
-    is_free(tx, mailbox, DEFAULT_FOLDER, name, id).await?;
-    room_for(tx, mailbox, id, max).await?;
+    check_name(tx, mailbox, DEFAULT_FOLDER, name, id).await?;
+    check_room(tx, mailbox, id, max).await?;
     write(tx, mailbox, id, name, Some(DEFAULT_FOLDER)).await?;
     tx.set_created(id.to_owned());
     Ok(())
@@ -172,12 +177,12 @@ pub(in crate::store) async fn update(
     changes: FolderPatch,
     expected: &Preconditions,
 ) -> Result<Folder, Error> {
-    let mut folder = get(tx.reading().await?, mailbox, path).await?;
+    let mut folder = get(tx.reader().await?, mailbox, path).await?;
     expected.check(&folder.version_token())?;
     let parent = match changes.parent_folder_id {
         // Answers show the default folder's parent as the root.
         Some(id) if folder.is_default() && id.eq_ignore_ascii_case(ROOT) => None,
-        Some(id) if is_default_otherwise(&id) => known(tx.reading().await?, mailbox, &id).await?,
+        Some(id) if is_default_otherwise(&id) => resolve_id(tx.reader().await?, mailbox, &id).await?,
         Some(id) => Some(id),
         None => folder.parent_folder_id.clone(),
     };
@@ -189,7 +194,7 @@ pub(in crate::store) async fn update(
         if !has_properties {
             return Ok(folder);
         }
-        folder.version = changes::record(tx, mailbox, &folder.id, None, false).await?;
+        folder.version = changes::record(tx, mailbox, &folder.id, None, ChangeKind::Written).await?;
         folder.last_modified_date_time = tx.now();
         let text = "
 update folders set version = $3, last_modified_date_time = $4 where mailbox = $1 and id = $2";
@@ -199,10 +204,10 @@ update folders set version = $3, last_modified_date_time = $4 where mailbox = $1
     }
     let Some(parent) = parent.filter(|_| !folder.is_default()) else { return Err(Error::DefaultFolder) };
     if Some(&parent) != folder.parent_folder_id.as_ref() {
-        fits(tx, mailbox, Some(&folder.id), &parent).await?;
+        check_depth(tx, mailbox, Some(&folder.id), &parent).await?;
     }
-    is_free(tx, mailbox, &parent, &name, &folder.id).await?;
-    folder.version = changes::record(tx, mailbox, &folder.id, None, false).await?;
+    check_name(tx, mailbox, &parent, &name, &folder.id).await?;
+    folder.version = changes::record(tx, mailbox, &folder.id, None, ChangeKind::Written).await?;
     folder.last_modified_date_time = tx.now();
     let text = "
 update folders
@@ -225,7 +230,7 @@ pub(in crate::store) async fn delete(
     expected: &Preconditions,
     time: i64,
 ) -> Result<(i64, bool), Error> {
-    let folder = get(tx.reading().await?, mailbox, path).await?;
+    let folder = get(tx.reader().await?, mailbox, path).await?;
     expected.check(&folder.version_token())?;
     if folder.is_default() {
         return Err(Error::DefaultFolder);
@@ -233,21 +238,21 @@ pub(in crate::store) async fn delete(
     // Contacts first, then folders, numbered in the order of their keys. The new log entries then say what must be
     // marked.
     let now = tx.now();
-    let before = changes::last(tx, mailbox).await?;
+    let before = changes::last_number(tx, mailbox).await?;
     let statement = Statement::new(MANY_CONTACTS).bind(mailbox).bind(folder.id.as_str()).bind(emptying::PIECE);
-    let is_much = tx.reading().await?.row(statement).await?.is_some();
+    let is_much = tx.reader().await?.row(statement).await?.is_some();
     let log = |text, last| Statement::new(text).bind(mailbox).bind(folder.id.as_str()).bind(now).bind(last);
     if !is_much {
         tx.execute(log(LOG_CONTACTS, before)).await?;
         counts::mark_contacts(tx, mailbox, time, before).await?;
     }
-    let last = changes::logged(tx, mailbox, before).await?;
+    let last = changes::last_logged(tx, mailbox, before).await?;
     tx.execute(log(LOG_FOLDERS, last)).await?;
     tx.execute(Statement::new(MARK_FOLDERS).bind(mailbox).bind(time).bind(last)).await?;
-    let last = changes::logged(tx, mailbox, before).await?;
+    let last = changes::last_logged(tx, mailbox, before).await?;
     changes::catch_up(tx, mailbox, last).await?;
-    cards::deleted_since(tx, mailbox, before).await?;
-    cards::groups_deleted_since(tx, mailbox, before).await?;
+    cards::mark_deleted_since(tx, mailbox, before).await?;
+    cards::delete_groups_since(tx, mailbox, before).await?;
     if is_much {
         emptying::begin(tx, mailbox, before, time).await?;
     }
@@ -296,12 +301,12 @@ from changes l where l.mailbox = $1 and l.seq > $3 and folders.mailbox = $1 and 
 
 /// # Errors
 /// [`Error::FolderExists`] if another folder than `own` in `parent` has the name, in any letter case.
-async fn is_free(tx: &mut Tx, mailbox: i64, parent: &str, name: &str, own: &str) -> Result<(), Error> {
+async fn check_name(tx: &mut Tx, mailbox: i64, parent: &str, name: &str, own: &str) -> Result<(), Error> {
     let text = "
 select 1 from folders
 where mailbox = $1 and parent_folder_id = $2 and display_name_key = $3 and id <> $4 and deleted_date_time is null";
     let statement = Statement::new(text).bind(mailbox).bind(parent).bind(fold(name)).bind(own);
-    match tx.reading().await?.row(statement).await? {
+    match tx.reader().await?.row(statement).await? {
         Some(_) => Err(Error::FolderExists),
         None => Ok(()),
     }
@@ -312,7 +317,7 @@ where mailbox = $1 and parent_folder_id = $2 and display_name_key = $3 and id <>
 /// # Errors
 /// [`Error::NotFound`] if `parent` does not exist, [`Error::Cycle`] if it is `id` or inside it, [`Error::Quota`] if a
 /// folder would be too deep.
-async fn fits(tx: &mut Tx, mailbox: i64, id: Option<&str>, parent: &str) -> Result<(), Error> {
+async fn check_depth(tx: &mut Tx, mailbox: i64, id: Option<&str>, parent: &str) -> Result<(), Error> {
     let text = "
 with recursive above (id, parent) as (
     select id, parent_folder_id from folders where mailbox = $1 and id = $2 and deleted_date_time is null
@@ -320,7 +325,7 @@ with recursive above (id, parent) as (
     select f.id, f.parent_folder_id from folders f join above on f.id = above.parent where f.mailbox = $1
 )
 select count(*), count(*) filter (where id = $3) from above";
-    let row = tx.reading().await?.one(Statement::new(text).bind(mailbox).bind(parent).bind(id)).await?;
+    let row = tx.reader().await?.single_row(Statement::new(text).bind(mailbox).bind(parent).bind(id)).await?;
     // The default folder is among those above and does not count, so this is the depth of the folder itself.
     let depth: i64 = row.get(0)?;
     if depth == 0 {
@@ -337,7 +342,7 @@ with recursive below (id, depth) as (
     where f.mailbox = $1 and f.deleted_date_time is null
 )
 select coalesce(max(depth), 0) from below";
-    let row = tx.reading().await?.row(Statement::new(text).bind(mailbox).bind(id)).await?;
+    let row = tx.reader().await?.row(Statement::new(text).bind(mailbox).bind(id)).await?;
     let below: i64 = row.map_or(Ok(0), |row| row.get(0))?;
     if depth + below > MAX_DEPTH {
         return Err(Error::Quota(format!("Folders are at most {MAX_DEPTH} deep.")));
@@ -347,9 +352,9 @@ select coalesce(max(depth), 0) from below";
 
 /// # Errors
 /// [`Error::Quota`] if the mailbox has `max` folders, including deleted ones, and `id` is not among them.
-async fn room_for(tx: &mut Tx, mailbox: i64, id: &str, max: i64) -> Result<(), Error> {
+async fn check_room(tx: &mut Tx, mailbox: i64, id: &str, max: i64) -> Result<(), Error> {
     let text = "select count(*), count(*) filter (where id = $2) from folders where mailbox = $1";
-    let row = tx.reading().await?.row(Statement::new(text).bind(mailbox).bind(id)).await?.ok_or(Error::NotFound)?;
+    let row = tx.reader().await?.row(Statement::new(text).bind(mailbox).bind(id)).await?.ok_or(Error::NotFound)?;
     if row.get::<i64>(0)? >= max && row.get::<i64>(1)? == 0 {
         return Err(Error::Quota(format!("A mailbox has at most {max} folders.")));
     }
@@ -359,8 +364,8 @@ async fn room_for(tx: &mut Tx, mailbox: i64, id: &str, max: i64) -> Result<(), E
 /// Writes a new folder, or a deleted one again. Returns its version.
 async fn write(tx: &mut Tx, mailbox: i64, id: &str, display_name: &str, parent: Option<&str>) -> Result<i64, Error> {
     // A folder that is created again is a new folder.
-    emptying::all_in(tx, mailbox, id).await?;
-    let version = changes::record(tx, mailbox, id, None, false).await?;
+    emptying::mark_all_in(tx, mailbox, id).await?;
+    let version = changes::record(tx, mailbox, id, None, ChangeKind::Written).await?;
     let text = "
 insert into folders
     (mailbox, id, parent_folder_id, display_name, display_name_key, version, created_date_time, last_modified_date_time)
@@ -387,20 +392,20 @@ set parent_folder_id = excluded.parent_folder_id, display_name = excluded.displa
 ///
 /// # Errors
 /// [`Error::NotFound`], also when it is deleted or in another folder.
-pub(in crate::store) async fn see_contact(
+pub(in crate::store) async fn check_contact(
     session: &mut Session,
     mailbox: i64,
-    within: &[String],
+    path: &[String],
     id: Uuid,
 ) -> Result<(), Error> {
-    if !within.is_empty() {
+    if !path.is_empty() {
         session.begin_snapshot().await?;
     }
     let select =
         Sql::new("select c.parent_folder_id from contacts c where c.deleted_date_time is null and c.mailbox = ");
     let select = select.value(mailbox).text(" and c.id = ").value(id).then(emptying::is_in_none(mailbox));
     let row = session.row(select.into()).await?.ok_or(Error::NotFound)?;
-    if within.is_empty() || get(session, mailbox, within).await?.id == row.get::<String>(0)? {
+    if path.is_empty() || get(session, mailbox, path).await?.id == row.get::<String>(0)? {
         Ok(())
     } else {
         Err(Error::NotFound)

@@ -40,27 +40,27 @@ impl Store {
     pub async fn insert_once(
         &self,
         mailbox: i64,
-        folder: &[String],
+        path: &[String],
         new: ContactPatch,
         once: IdempotencyKey,
     ) -> Result<Contact, Error> {
-        let (folder, max_folders) = (folder.to_vec(), self.shared.options.max_folders);
+        let (path, max_folders) = (path.to_vec(), self.shared.options.max_folders);
         let work = async move |tx: &mut Tx| {
             if let Some(earlier) = earlier(tx, mailbox, &once).await? {
                 let id = Uuid::try_parse(&earlier).map_err(Error::internal)?;
-                let mut contact = contacts::get(tx.reading().await?, mailbox, &[], id).await?;
+                let mut contact = contacts::get(tx.reader().await?, mailbox, &[], id).await?;
                 if new.added.as_ref().is_some_and(|added| !added.extensions.is_empty()) {
                     let extensions =
-                        Some(extensions::of_one(tx.reading().await?, mailbox, id, &ExpandSelection::All).await?);
+                        Some(extensions::of_contact(tx.reader().await?, mailbox, id, &ExpandSelection::All).await?);
                     contact.expanded = Some(Box::new(Expanded { extensions, ..Expanded::default() }));
                 }
                 return Ok(contact);
             }
-            if !folder.is_empty() {
-                folders::get(tx.reading().await?, mailbox, &folder).await?;
+            if !path.is_empty() {
+                folders::get(tx.reader().await?, mailbox, &path).await?;
             }
             // This job has checked the rights itself and writes the audit entry itself.
-            let new = New { folder: folder.last().cloned(), ..New::of(mailbox, new) };
+            let new = New { folder: path.last().cloned(), ..New::of(mailbox, new) };
             let contact = contacts::insert(tx, vec![new], max_folders).await?.pop();
             let contact = contact.ok_or_else(|| Error::internal("nothing was written"))?;
             remember(tx, mailbox, &once, &contact.id.to_string()).await?;
@@ -84,11 +84,11 @@ impl Store {
         let (path, max) = (path.to_vec(), self.shared.options.max_folders);
         let work = async move |tx: &mut Tx| {
             if let Some(earlier) = earlier(tx, mailbox, &once).await? {
-                return folders::get(tx.reading().await?, mailbox, &[earlier]).await;
+                return folders::get(tx.reader().await?, mailbox, &[earlier]).await;
             }
-            let folder = folders::create(tx, mailbox, &path, new, max).await?;
-            remember(tx, mailbox, &once, &folder.id).await?;
-            Ok(folder)
+            let path = folders::create(tx, mailbox, &path, new, max).await?;
+            remember(tx, mailbox, &once, &path.id).await?;
+            Ok(path)
         };
         self.write(Some(mailbox), work).await
     }
@@ -103,7 +103,7 @@ async fn earlier(tx: &mut Tx, mailbox: i64, once: &IdempotencyKey) -> Result<Opt
     let text = "
 select request, item_id from idempotency_keys where mailbox = $1 and key = $2 and created_date_time > $3";
     let statement = Statement::new(text).bind(mailbox).bind(&once.key).bind(tx.now() - KEPT);
-    let Some(row) = tx.reading().await?.row(statement).await? else { return Ok(None) };
+    let Some(row) = tx.reader().await?.row(statement).await? else { return Ok(None) };
     if row.get::<String>(0)? == once.request { row.get(1).map(Some) } else { Err(Error::KeyReused) }
 }
 
@@ -112,7 +112,7 @@ select request, item_id from idempotency_keys where mailbox = $1 and key = $2 an
 async fn remember(tx: &mut Tx, mailbox: i64, once: &IdempotencyKey, item: &str) -> Result<(), Error> {
     forget(tx, mailbox).await?;
     let count = Statement::new("select count(*) from idempotency_keys where mailbox = $1").bind(mailbox);
-    let known: i64 = tx.reading().await?.row(count).await?.map_or(Ok(0), |row| row.get(0))?;
+    let known: i64 = tx.reader().await?.row(count).await?.map_or(Ok(0), |row| row.get(0))?;
     if known >= MAX_KEYS {
         return Err(Error::Quota(format!("A mailbox has at most {MAX_KEYS} values of Idempotency-Key in 24 hours.")));
     }
@@ -126,7 +126,7 @@ insert into idempotency_keys (mailbox, key, request, item_id, created_date_time)
 pub(in crate::store) async fn purge(tx: &mut Tx, mailbox: i64) -> Result<(), Error> {
     let text = "select count(*) from idempotency_keys where mailbox = $1 and created_date_time <= $2";
     let over = Statement::new(text).bind(mailbox).bind(tx.now() - KEPT);
-    let count = tx.reading().await?.count(over).await?;
+    let count = tx.reader().await?.count(over).await?;
     PURGED.add(Purged::Keys, u64::try_from(count).unwrap_or_default());
     forget(tx, mailbox).await
 }

@@ -27,7 +27,7 @@ struct StoredIdentity {
     user: User,
     known: KnownIdentity,
     trusted: Option<Trusted>,
-    said: i64,
+    given_issuer: i64,
 }
 
 impl StoredIdentity {
@@ -36,7 +36,7 @@ impl StoredIdentity {
         let shown = identity.display_name.as_ref().is_none_or(|name| *name == self.user.display_name);
         let told = self.known.claimed_name == identity.claimed_name && self.trusted == identity.trusted;
         // An older token must not change a name back.
-        identity.said < self.said || told && (shown || !self.user.is_of_provider())
+        identity.issued < self.given_issuer || told && (shown || !self.user.is_of_provider())
     }
 }
 
@@ -58,7 +58,7 @@ impl Store {
     pub async fn user_of_identity(&self, identity: &Identity) -> Result<User, Error> {
         // This is not cached, because another process may bind a name at any time.
         let found = self
-            .read_vital(async |session: &mut Session| find(session, &identity.issuer, &identity.subject).await)
+            .read_essential(async |session: &mut Session| find(session, &identity.issuer, &identity.subject).await)
             .await?;
         if let Some(found) = found.filter(|found| found.has(identity)) {
             return Ok(found.user);
@@ -83,7 +83,7 @@ where name_key is not null and (issuer is distinct from $1 or claim is distinct 
             return Ok(());
         }
         let work = async move |tx: &mut Tx| {
-            quota::one_at_a_time(tx).await?;
+            quota::lock_counts(tx).await?;
             let text = "
 update identities set claim = null, name = null, name_key = null
 where name_key is not null and (issuer is distinct from $1 or claim is distinct from $2)";
@@ -103,7 +103,7 @@ where name_key is not null and (issuer is distinct from $1 or claim is distinct 
     /// # Errors
     /// [`Error::Invalid`] with the conflict.
     pub async fn bind_name(&self, name: &str, issuer: Option<String>, subject: &str) -> Result<User, Error> {
-        let (name, subject) = (user::shown(name), subject.to_owned());
+        let (name, subject) = (user::displayable(name), subject.to_owned());
         self.write(None, async move |tx| bind(tx, &name, issuer, &subject).await).await
     }
 
@@ -114,10 +114,10 @@ where name_key is not null and (issuer is distinct from $1 or claim is distinct 
     pub async fn unbind_name(&self, name: &str) -> Result<User, Error> {
         let name = name.to_owned();
         let work = async move |tx: &mut Tx| {
-            quota::one_at_a_time(tx).await?;
-            let found = users::find(tx.reading().await?, &name).await?;
+            quota::lock_counts(tx).await?;
+            let found = users::find(tx.reader().await?, &name).await?;
             let user = found.ok_or_else(|| Error::UnknownUser(name.clone()))?;
-            if !is_bound(tx.reading().await?, user.mailbox).await? {
+            if !is_bound(tx.reader().await?, user.mailbox).await? {
                 return Err(refused(format!("'{name}' is not bound")));
             }
             unbind(tx, &user).await?;
@@ -140,7 +140,7 @@ pub(in crate::store) async fn forget(tx: &mut Tx, mailbox: i64) -> Result<(), Er
     let text = "
 select user_principal_name_key from users where mailbox = $1
 union select name_key from identities where mailbox = $1 and name_key is not null";
-    let keys = tx.reading().await?.rows(Statement::new(text).bind(mailbox)).await?;
+    let keys = tx.reader().await?.rows(Statement::new(text).bind(mailbox)).await?;
     tx.execute(Statement::new("delete from identities where mailbox = $1").bind(mailbox)).await?;
     tx.execute(Statement::new("delete from users where mailbox = $1").bind(mailbox)).await?;
     for key in keys.iter().map(|row| row.get::<String>(0)) {
@@ -165,14 +165,14 @@ fn read(row: &Row) -> Result<StoredIdentity, Error> {
             bound: row.get(8)?,
         },
         trusted: claim.zip(name).map(|(claim, name)| Trusted { claim, name }),
-        said: row.get(11)?,
+        given_issuer: row.get(11)?,
     })
 }
 
 async fn ensure(tx: &mut Tx, identity: &Identity) -> Result<User, Error> {
     let Identity { issuer, subject, .. } = identity;
-    quota::one_at_a_time(tx).await?;
-    let stored = match find(tx.reading().await?, issuer, subject).await? {
+    quota::lock_counts(tx).await?;
+    let stored = match find(tx.reader().await?, issuer, subject).await? {
         Some(stored) if stored.has(identity) => return Ok(stored.user),
         Some(stored) => Some(stored),
         None => {
@@ -187,7 +187,7 @@ update identities set claimed_name = $3, claim = $4, name = $5, name_key = $6, s
 where issuer = $1 and subject = $2";
     let statement = Statement::new(text).bind(issuer).bind(subject).bind(identity.claimed_name.as_ref());
     let statement = statement.bind(trusted.map(|trusted| &trusted.claim)).bind(trusted.map(|trusted| &trusted.name));
-    tx.execute(statement.bind(key.as_ref()).bind(identity.said)).await?;
+    tx.execute(statement.bind(key.as_ref()).bind(identity.issued)).await?;
     if let (Some(name), Some(user)) = (&identity.display_name, stored.as_ref().map(|stored| &stored.user))
         && user.is_of_provider()
     {
@@ -199,13 +199,13 @@ where issuer = $1 and subject = $2";
     for key in key.iter().chain(before.iter().filter(|before| Some(*before) != key.as_ref())) {
         assign_name(tx, key).await?;
     }
-    let found = find(tx.reading().await?, issuer, subject).await?;
+    let found = find(tx.reader().await?, issuer, subject).await?;
     found.map(|found| found.user).ok_or_else(|| Error::internal("an identity was not kept"))
 }
 
 /// Creates a user without a name, and the user's identity.
 async fn create(tx: &mut Tx, issuer: &str, subject: &str, display_name: Option<&str>) -> Result<User, Error> {
-    let id = Tx::own_id().to_string();
+    let id = Tx::internal_id().to_string();
     let name = user::nameless(&id);
     let new = User {
         id,
@@ -228,7 +228,7 @@ async fn add(tx: &mut Tx, issuer: &str, subject: &str, user: &User) -> Result<()
 /// either order. A user of contactd's own keeps it, and so does one to whom the operator has bound it.
 async fn assign_name(tx: &mut Tx, key: &str) -> Result<(), Error> {
     let text = concat!(select!(), " where i.name_key = $1 limit 2");
-    let claimants = tx.reading().await?.rows(Statement::new(text).bind(key)).await?;
+    let claimants = tx.reader().await?.rows(Statement::new(text).bind(key)).await?;
     let claimants = claimants.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     let due = match claimants.as_slice() {
         [one] if !one.known.bound && one.user.is_of_provider() => Some(one),
@@ -237,16 +237,16 @@ async fn assign_name(tx: &mut Tx, key: &str) -> Result<(), Error> {
     if claimants.len() > 1 {
         tracing::warn!("the identity provider gives one name to two users: the name finds neither until it is bound");
     }
-    if let Some(holder) = holder(tx.reading().await?, key).await? {
-        if !holder.is_of_provider() || is_bound(tx.reading().await?, holder.mailbox).await? {
+    if let Some(holder) = holder(tx.reader().await?, key).await? {
+        if !holder.is_of_provider() || is_bound(tx.reader().await?, holder.mailbox).await? {
             return Ok(());
         }
         if due.is_none_or(|due| due.user.mailbox != holder.mailbox) {
-            call(tx, &holder, &user::nameless(&holder.id)).await?;
+            rename_user(tx, &holder, &user::nameless(&holder.id)).await?;
         }
     }
     match due.and_then(|due| due.trusted.as_ref().map(|trusted| (&due.user, &trusted.name))) {
-        Some((user, name)) => call(tx, user, &user::shown(name)).await,
+        Some((user, name)) => rename_user(tx, user, &user::displayable(name)).await,
         None => Ok(()),
     }
 }
@@ -263,7 +263,7 @@ async fn is_bound(session: &mut Session, mailbox: i64) -> Result<bool, Error> {
 }
 
 /// Renames a user.
-async fn call(tx: &mut Tx, user: &User, name: &str) -> Result<(), Error> {
+async fn rename_user(tx: &mut Tx, user: &User, name: &str) -> Result<(), Error> {
     let text = "update users set user_principal_name = $2, user_principal_name_key = $3, mail = $2 where mailbox = $1";
     tx.execute(Statement::new(text).bind(user.mailbox).bind(name).bind(user::key(name))).await
 }
@@ -273,8 +273,8 @@ fn refused(why: impl Into<String>) -> Error {
 }
 
 /// The issuer: the given one, or the only one that has sent the subject.
-async fn issuer(session: &mut Session, said: Option<String>, subject: &str) -> Result<String, Error> {
-    if let Some(issuer) = said {
+async fn issuer(session: &mut Session, given_issuer: Option<String>, subject: &str) -> Result<String, Error> {
+    if let Some(issuer) = given_issuer {
         return Ok(issuer);
     }
     let text = "select issuer from identities where subject = $1 order by issuer limit 2";
@@ -286,20 +286,20 @@ async fn issuer(session: &mut Session, said: Option<String>, subject: &str) -> R
     }
 }
 
-async fn bind(tx: &mut Tx, name: &str, said: Option<String>, subject: &str) -> Result<User, Error> {
-    quota::one_at_a_time(tx).await?;
-    if !user::can_be_given(name) {
+async fn bind(tx: &mut Tx, name: &str, given_issuer: Option<String>, subject: &str) -> Result<User, Error> {
+    quota::lock_counts(tx).await?;
+    if !user::is_assignable(name) {
         return Err(refused(format!(
             "'{name}' cannot be bound: a name is one line, and not of the form of users' ids"
         )));
     }
-    let issuer = issuer(tx.reading().await?, said, subject).await?;
-    let stored = find(tx.reading().await?, &issuer, subject).await?;
+    let issuer = issuer(tx.reader().await?, given_issuer, subject).await?;
+    let stored = find(tx.reader().await?, &issuer, subject).await?;
     let key = user::key(name);
-    let holder = holder(tx.reading().await?, &key).await?;
+    let holder = holder(tx.reader().await?, &key).await?;
     let own = stored.as_ref().map(|stored| stored.user.mailbox);
     if let Some(holder) = holder.as_ref().filter(|holder| Some(holder.mailbox) != own) {
-        if is_bound(tx.reading().await?, holder.mailbox).await? {
+        if is_bound(tx.reader().await?, holder.mailbox).await? {
             return Err(refused(format!("'{name}' is bound to another subject: contactd user unbind frees it")));
         }
         if let Some(stored) = stored.as_ref().filter(|_| !holder.is_of_provider()) {
@@ -328,9 +328,9 @@ async fn bind(tx: &mut Tx, name: &str, said: Option<String>, subject: &str) -> R
                 None => create(tx, &issuer, subject, Some(name)).await?,
             };
             if let Some(other) = holder.filter(|holder| holder.mailbox != user.mailbox) {
-                call(tx, &other, &user::nameless(&other.id)).await?;
+                rename_user(tx, &other, &user::nameless(&other.id)).await?;
             }
-            call(tx, &user, name).await?;
+            rename_user(tx, &user, name).await?;
             user
         }
     };
@@ -339,7 +339,7 @@ async fn bind(tx: &mut Tx, name: &str, said: Option<String>, subject: &str) -> R
     // The earlier name is free now.
     assign_name(tx, &user::key(&user.user_principal_name)).await?;
     audit::by_operator(tx, user.mailbox, "user bind", Some(&user.id), None).await?;
-    let user = users::find(tx.reading().await?, &user.id).await?;
+    let user = users::find(tx.reader().await?, &user.id).await?;
     user.ok_or_else(|| Error::internal("a user who was bound is gone"))
 }
 
@@ -352,9 +352,9 @@ async fn unbind(tx: &mut Tx, user: &User) -> Result<(), Error> {
     }
     let text = "update identities set bound = false where mailbox = $1";
     tx.execute(Statement::new(text).bind(user.mailbox)).await?;
-    call(tx, user, &user::nameless(&user.id)).await?;
+    rename_user(tx, user, &user::nameless(&user.id)).await?;
     let text = "select name_key from identities where mailbox = $1 and name_key is not null";
-    let own = tx.reading().await?.rows(Statement::new(text).bind(user.mailbox)).await?;
+    let own = tx.reader().await?.rows(Statement::new(text).bind(user.mailbox)).await?;
     for key in own.iter().map(|row| row.get::<String>(0)) {
         assign_name(tx, &key?).await?;
     }

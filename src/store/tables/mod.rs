@@ -1,6 +1,5 @@
 //! One file for each group of tables.
 pub(in crate::store) mod accounts;
-pub(in crate::store) mod along;
 pub(in crate::store) mod audit;
 pub(in crate::store) mod audit_log;
 pub(in crate::store) mod card_writes;
@@ -11,6 +10,7 @@ pub(in crate::store) mod columns;
 pub(in crate::store) mod contacts;
 pub(in crate::store) mod counts;
 pub(in crate::store) mod dav_properties;
+pub(in crate::store) mod expanded;
 pub(in crate::store) mod exports;
 pub(in crate::store) mod extended;
 pub(in crate::store) mod extensions;

@@ -24,8 +24,8 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::NotFound`] if it has none, or the contact is deleted or in another folder.
-    pub async fn photo(&self, mailbox: i64, within: &[String], id: Uuid) -> Result<Photo, Error> {
-        let read = async |session: &mut Session| find(session, mailbox, within, id).await;
+    pub async fn photo(&self, mailbox: i64, path: &[String], id: Uuid) -> Result<Photo, Error> {
+        let read = async |session: &mut Session| find(session, mailbox, path, id).await;
         self.read(read).await?.ok_or(Error::NotFound)
     }
 
@@ -34,8 +34,8 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::photo`].
-    pub async fn photo_bytes(&self, mailbox: i64, within: &[String], id: Uuid) -> Result<(Photo, Chunks), Error> {
-        let read = async |session: &mut Session| find_with_bytes(session, mailbox, within, id).await;
+    pub async fn photo_bytes(&self, mailbox: i64, path: &[String], id: Uuid) -> Result<(Photo, Chunks), Error> {
+        let read = async |session: &mut Session| find_with_bytes(session, mailbox, path, id).await;
         let (photo, first) = self.read(read).await?;
         let (store, size, version) = (self.clone(), photo.size, photo.version);
         let rest = stream::try_unfold((first.len() as u64, 1), move |(read, pos)| {
@@ -61,14 +61,14 @@ impl Store {
     pub async fn put_photo(
         &self,
         mailbox: i64,
-        within: &[String],
+        path: &[String],
         id: Uuid,
         picture: Picture,
         bytes: Vec<u8>,
         expected: Preconditions,
     ) -> Result<Photo, Error> {
-        let within = within.to_vec();
-        let work = async move |tx: &mut Tx| put(tx, mailbox, &within, id, picture, &bytes, &expected).await;
+        let path = path.to_vec();
+        let work = async move |tx: &mut Tx| put(tx, mailbox, &path, id, picture, &bytes, &expected).await;
         self.write(Some(mailbox), work).await
     }
 
@@ -79,12 +79,12 @@ impl Store {
     pub async fn delete_photo(
         &self,
         mailbox: i64,
-        within: &[String],
+        path: &[String],
         id: Uuid,
         expected: Preconditions,
     ) -> Result<Option<i64>, Error> {
-        let within = within.to_vec();
-        let work = async move |tx: &mut Tx| delete(tx, mailbox, &within, id, &expected).await;
+        let path = path.to_vec();
+        let work = async move |tx: &mut Tx| delete(tx, mailbox, &path, id, &expected).await;
         self.write(Some(mailbox), work).await
     }
 }
@@ -111,13 +111,13 @@ where c.mailbox = $1 and c.id = $2 and c.deleted_date_time is null
 ///
 /// # Errors
 /// [`Error::NotFound`] if the contact does not exist or is not in the folder at the end of the path.
-async fn find(session: &mut Session, mailbox: i64, within: &[String], id: Uuid) -> Result<Option<Photo>, Error> {
-    if !within.is_empty() {
+async fn find(session: &mut Session, mailbox: i64, path: &[String], id: Uuid) -> Result<Option<Photo>, Error> {
+    if !path.is_empty() {
         session.begin_snapshot().await?;
     }
     let text = select_photo!("", "");
     let row = session.row(Statement::new(text).bind(mailbox).bind(id)).await?.ok_or(Error::NotFound)?;
-    of_contact_in(session, mailbox, within, &row).await?;
+    of_contact_in(session, mailbox, path, &row).await?;
     read(&row)
 }
 
@@ -125,10 +125,10 @@ async fn find(session: &mut Session, mailbox: i64, within: &[String], id: Uuid) 
 async fn find_with_bytes(
     session: &mut Session,
     mailbox: i64,
-    within: &[String],
+    path: &[String],
     id: Uuid,
 ) -> Result<(Photo, Vec<u8>), Error> {
-    if !within.is_empty() {
+    if !path.is_empty() {
         session.begin_snapshot().await?;
     }
     let text = select_photo!(
@@ -136,13 +136,13 @@ async fn find_with_bytes(
         "left join photo_chunks b on b.mailbox = p.mailbox and b.contact_id = p.contact_id and b.pos = 0"
     );
     let row = session.row(Statement::new(text).bind(mailbox).bind(id)).await?.ok_or(Error::NotFound)?;
-    of_contact_in(session, mailbox, within, &row).await?;
+    of_contact_in(session, mailbox, path, &row).await?;
     Ok((read(&row)?.ok_or(Error::NotFound)?, row.get(7)?))
 }
 
-async fn of_contact_in(session: &mut Session, mailbox: i64, within: &[String], row: &Row) -> Result<(), Error> {
+async fn of_contact_in(session: &mut Session, mailbox: i64, path: &[String], row: &Row) -> Result<(), Error> {
     let folder: String = row.get(0)?;
-    if within.is_empty() || folders::get(session, mailbox, within).await?.id == folder {
+    if path.is_empty() || folders::get(session, mailbox, path).await?.id == folder {
         Ok(())
     } else {
         Err(Error::NotFound)
@@ -174,13 +174,13 @@ where b.mailbox = $1 and b.contact_id = $2 and b.pos = $3 and p.version = $4";
 pub(in crate::store) async fn put(
     tx: &mut Tx,
     mailbox: i64,
-    within: &[String],
+    path: &[String],
     id: Uuid,
     picture: Picture,
     bytes: &[u8],
     expected: &Preconditions,
 ) -> Result<Photo, Error> {
-    let before = if let Some(known) = find(tx.reading().await?, mailbox, within, id).await? {
+    let before = if let Some(known) = find(tx.reader().await?, mailbox, path, id).await? {
         expected.check(&known.version_token())?;
         counted(known.size)?
     } else {
@@ -211,11 +211,11 @@ set content_type = excluded.content_type, width = excluded.width, height = exclu
 pub(in crate::store) async fn delete(
     tx: &mut Tx,
     mailbox: i64,
-    within: &[String],
+    path: &[String],
     id: Uuid,
     expected: &Preconditions,
 ) -> Result<Option<i64>, Error> {
-    let Some(known) = find(tx.reading().await?, mailbox, within, id).await? else { return Ok(None) };
+    let Some(known) = find(tx.reader().await?, mailbox, path, id).await? else { return Ok(None) };
     expected.check(&known.version_token())?;
     quota::count(tx, mailbox, 0, -counted(known.size)?).await?;
     let (version, now) = (changes::record_photo(tx, mailbox, id).await?, tx.now());

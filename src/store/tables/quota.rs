@@ -24,22 +24,22 @@ pub(in crate::store) async fn count(tx: &mut Tx, mailbox: i64, contacts: i64, by
 /// [`Error::Quota`] if it grows above the mailbox's limit.
 pub(in crate::store) async fn grow(tx: &mut Tx, mailbox: i64, bytes: i64) -> Result<(), Error> {
     count(tx, mailbox, 0, bytes).await?;
-    if bytes > 0 { room(tx, mailbox, 0, 0).await } else { Ok(()) }
+    if bytes > 0 { check_room(tx, mailbox, 0, 0).await } else { Ok(()) }
 }
 
 /// Checks that there is room for more contacts and bytes.
 ///
 /// # Errors
 /// [`Error::Quota`]
-pub(in crate::store) async fn room(tx: &mut Tx, mailbox: i64, contacts: i64, bytes: i64) -> Result<(), Error> {
+pub(in crate::store) async fn check_room(tx: &mut Tx, mailbox: i64, contacts: i64, bytes: i64) -> Result<(), Error> {
     let limits = tx.limits();
     let statement = Statement::new("select contacts, bytes from mailboxes where id = $1").bind(mailbox);
-    let row = tx.reading().await?.row(statement).await?;
+    let row = tx.reader().await?.row(statement).await?;
     let row = row.ok_or_else(|| Error::internal("the mailbox is gone"))?;
     if contacts > 0 && row.get::<i64>(0)?.saturating_add(contacts) > limits.contacts {
-        let most = limits.contacts;
+        let max = limits.contacts;
         let message =
-            format!("A mailbox holds at most {most} contacts; deleted ones count until they are deleted permanently.");
+            format!("A mailbox holds at most {max} contacts; deleted ones count until they are deleted permanently.");
         return Err(Error::Quota(message));
     }
     if row.get::<i64>(1)?.saturating_add(bytes) > limits.bytes { Err(too_large(limits)) } else { Ok(()) }
@@ -81,7 +81,7 @@ pub(in crate::store) async fn of_contacts(
     let sums = "select coalesce(sum(n), 0), ";
     let sums = Sql::default().per_engine(sums, "select coalesce(sum(n), 0)::bigint, ");
     let sums = sums.per_engine("coalesce(sum(bytes), 0) from (", "coalesce(sum(bytes), 0)::bigint from (");
-    let row = session.one(sums.then(parts).text(") as parts")).await?;
+    let row = session.single_row(sums.then(parts).text(") as parts")).await?;
     Ok((row.get(0)?, row.get(1)?))
 }
 
@@ -103,6 +103,6 @@ pub(in crate::store) fn bytes(lengths: impl IntoIterator<Item = usize>) -> i64 {
 
 /// Lets one process at a time continue from here until its commit, so that counts stay correct. It locks a row that
 /// exists in every database.
-pub(in crate::store) async fn one_at_a_time(tx: &mut Tx) -> Result<(), Error> {
+pub(in crate::store) async fn lock_counts(tx: &mut Tx) -> Result<(), Error> {
     tx.execute(Statement::new("update store set epoch = epoch where id = 1")).await
 }

@@ -26,7 +26,7 @@ pub struct Actor {
     /// The mailbox that is read or written. If it is not the user's own, it must be shared with the user.
     pub mailbox: Option<i64>,
     /// The mailbox's owner as the request named them.
-    pub asked: String,
+    pub requested_owner: String,
     /// The client's address.
     pub address: Option<String>,
     /// The id in the request log.
@@ -47,29 +47,29 @@ pub(in crate::store) enum To {
 impl Store {
     /// The same store for a caller. It refuses and rolls back what the caller is not permitted at the time of the work.
     #[must_use]
-    pub fn acting(&self, actor: Actor) -> Self {
+    pub fn with_actor(&self, actor: Actor) -> Self {
         Self { actor: Some(actor.into()), ..self.clone() }
     }
 
     /// The same store for a command of the operator on a mailbox.
     #[must_use]
-    pub fn acting_for_operator(&self, mailbox: i64, command: &str) -> Self {
+    pub fn with_operator(&self, mailbox: i64, command: &str) -> Self {
         let (name, action) = (audit::OPERATOR.to_owned(), command.to_owned());
-        self.acting(Actor { name, action, mailbox: Some(mailbox), ..Actor::default() })
+        self.with_actor(Actor { name, action, mailbox: Some(mailbox), ..Actor::default() })
     }
 
     /// The same store for the program's own work.
-    pub(in crate::store) fn itself(&self) -> Self {
+    pub(in crate::store) fn without_actor(&self) -> Self {
         Self { actor: None, ..self.clone() }
     }
 
     /// Checks that the actor may read the mailbox or, without a mailbox, may act at all.
     ///
     /// # Errors
-    /// [`Error::Unauthorized`] if the token or user is no longer good, [`Error::UnknownUser`] if the mailbox is gone or
+    /// [`Error::Unauthorized`] if the token or user is no longer valid, [`Error::UnknownUser`] if the mailbox is gone or
     /// not shared with the user.
-    pub async fn permits(&self) -> Result<(), Error> {
-        self.read_vital(async |_: &mut Session| Ok(())).await
+    pub async fn check_access(&self) -> Result<(), Error> {
+        self.read_essential(async |_: &mut Session| Ok(())).await
     }
 
     /// Runs a read by key for the actor, if there is one.
@@ -77,56 +77,56 @@ impl Store {
         &self,
         work: impl AsyncFn(&mut Session) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        self.read_for(ReadCost::Little, work).await
+        self.read_for(ReadCost::ByKey, work).await
     }
 
     /// The same for an expensive read: a list, or a count. `mailbox` is `None` if it reads more than one mailbox.
-    pub(in crate::store) async fn read_much<T>(
+    pub(in crate::store) async fn read_expensive<T>(
         &self,
         mailbox: Option<i64>,
         work: impl AsyncFn(&mut Session) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        self.read_for(self.much(mailbox), work).await
+        self.read_for(self.expensive(mailbox), work).await
     }
 
     /// The same for reads that every request waits for: health, tokens, users and rights.
-    pub(in crate::store) async fn read_vital<T>(
+    pub(in crate::store) async fn read_essential<T>(
         &self,
         work: impl AsyncFn(&mut Session) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        self.read_for(ReadCost::Vital, work).await
+        self.read_for(ReadCost::Essential, work).await
     }
 
     async fn read_for<T>(
         &self,
-        need: ReadCost<'_>,
+        cost: ReadCost<'_>,
         work: impl AsyncFn(&mut Session) -> Result<T, Error>,
     ) -> Result<T, Error> {
         if let Some(snapshot) = &self.snapshot {
             // The rights were checked when the snapshot began.
             return Box::pin(async { work(snapshot.0.lock().await.session()?).await }).await;
         }
-        let Some(actor) = self.actor.as_deref() else { return Box::pin(self.shared.readers.read(need, work)).await };
+        let Some(actor) = self.actor.as_deref() else { return Box::pin(self.shared.readers.read(cost, work)).await };
         let checked = async |session: &mut Session| {
             let now = clock::now();
             // The rights are checked before an expensive read.
-            if matches!(need, ReadCost::Much { .. }) || !session.ask_along(question(actor, now), ANSWERS) {
+            if matches!(cost, ReadCost::Expensive { .. }) || !session.ask_with_next_row(question(actor, now), ANSWERS) {
                 check(session, actor, To::Read, now).await?;
                 return work(session).await;
             }
             let done = work(session).await;
-            match session.answered_along() {
+            match session.take_side_answers() {
                 Some(answers) => judge(&answers, actor, To::Read)?,
                 None => check(session, actor, To::Read, now).await?,
             }
             done
         };
         // On the heap: otherwise the stack of a call would have room for every read it may do.
-        Box::pin(self.shared.readers.read(need, checked)).await
+        Box::pin(self.shared.readers.read(cost, checked)).await
     }
 
-    pub(in crate::store) fn much(&self, mailbox: Option<i64>) -> ReadCost<'_> {
-        ReadCost::Much { mailbox, caller: self.actor.as_deref().map(|actor| actor.name.as_str()) }
+    pub(in crate::store) fn expensive(&self, mailbox: Option<i64>) -> ReadCost<'_> {
+        ReadCost::Expensive { mailbox, caller: self.actor.as_deref().map(|actor| actor.name.as_str()) }
     }
 
     /// An expensive read of a mailbox, like [`crate::store::db::readers::Readers::read_mailbox`]. The rights are
@@ -137,22 +137,22 @@ impl Store {
         at_least: Option<i64>,
         work: impl AsyncFn(&mut Session) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let need = self.much(Some(mailbox));
+        let cost = self.expensive(Some(mailbox));
         if self.snapshot.is_some() || !self.shared.readers.has_standbys() {
-            return self.read_for(need, work).await;
+            return self.read_for(cost, work).await;
         }
-        self.permits().await?;
-        Box::pin(self.shared.readers.read_mailbox(mailbox, need, at_least, work)).await
+        self.check_access().await?;
+        Box::pin(self.shared.readers.read_mailbox(mailbox, cost, at_least, work)).await
     }
 }
 
 /// Checks the rights of an actor at `now` (UTC microseconds).
 ///
 /// # Errors
-/// [`Error::Unauthorized`] if the token or user is no longer good, [`Error::UnknownUser`] if the mailbox is gone or not
+/// [`Error::Unauthorized`] if the token or user is no longer valid, [`Error::UnknownUser`] if the mailbox is gone or not
 /// shared with the user, [`Error::Denied`] if it may only be read.
 pub(in crate::store) async fn check(session: &mut Session, actor: &Actor, to: To, now: i64) -> Result<(), Error> {
-    let row = session.one(question(actor, now)).await?;
+    let row = session.single_row(question(actor, now)).await?;
     let answers = (0..ANSWERS).map(|column| row.get(column)).collect::<Result<Vec<_>, _>>()?;
     judge(&answers, actor, to)
 }
@@ -178,11 +178,11 @@ fn judge(answers: &[Option<bool>], actor: &Actor, to: To) -> Result<(), Error> {
     let [token, user, mailbox, share] = *answers else { return Err(Error::internal("a question was not answered")) };
     let is_good = [(token, Auth::Revoked), (user, Auth::Disabled)];
     if let Some((_, why)) = is_good.iter().find(|(answer, _)| !answer.unwrap_or_default()) {
-        // Where the credential was read, it was good.
-        AUTH.one(if actor.token.is_some() { Credential::Stored } else { Credential::Named }, *why);
+        // The credential was valid when it was read.
+        AUTH.increment(if actor.token.is_some() { Credential::Stored } else { Credential::Named }, *why);
         return Err(Error::Unauthorized);
     }
-    let unknown = || Err(Error::UnknownUser(actor.asked.clone()));
+    let unknown = || Err(Error::UnknownUser(actor.requested_owner.clone()));
     if !mailbox.unwrap_or_default() {
         return unknown();
     }
@@ -202,11 +202,11 @@ pub(in crate::store) async fn record(tx: &mut Tx, actor: &Actor) -> Result<(), E
 insert into audit (mailbox, id, audit_date_time, actor, token_id, address, request_id, action, item)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
     let item = tx.created().map(str::to_owned).or_else(|| actor.item.clone());
-    let (mailbox, id) = (actor.mailbox.unwrap_or(0), Tx::own_id());
+    let (mailbox, id) = (actor.mailbox.unwrap_or(0), Tx::internal_id());
     let statement = Statement::new(text).bind(mailbox).bind(id).bind(tx.now());
     let statement = statement.bind(&actor.name).bind(actor.token).bind(actor.address.as_ref());
-    tx.note(statement.bind(actor.request).bind(&actor.action).bind(item)).await?;
+    tx.execute_extra(statement.bind(actor.request).bind(&actor.action).bind(item)).await?;
     tx.mark_audit_entry(mailbox, id);
-    AUDIT_ROWS.one();
+    AUDIT_ROWS.increment();
     Ok(())
 }

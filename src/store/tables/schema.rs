@@ -91,7 +91,7 @@ pub(in crate::store) const CARDS: Table = table!(cards(mailbox Int, contact_id I
     uid_key Text, is_group Bool, vcard_version Text, contact_version Int, photo_version Int, photo_at Int, photo_first Int,
     photo_width Int, photo_break Text, version Int, last_modified_date_time Int, deleted_date_time Int);
 pub(in crate::store) const CARD_TEXTS: Table = table!(card_texts(mailbox Int, contact_id Id, pos Int) text Text);
-/// What contacts were imported as, and what each import created and changed.
+/// The identities of imported contacts, and the rows that each import created and changed.
 pub(in crate::store) const IMPORTED: Table = table!(imported(mailbox Int, contact_id Id) uid_key Text, hash Bytes);
 pub(in crate::store) const IMPORT_CONTACTS: Table = table!(import_contacts(mailbox Int, import_id Id, contact_id Id)
     created Bool, version Int, photo_version Int);

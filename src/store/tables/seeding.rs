@@ -76,16 +76,16 @@ impl Store {
     pub(crate) async fn seed(&self, seed: Vec<SeedUser>, shared: Vec<SeedShare>) -> Result<Vec<SeededUser>, Error> {
         let max_folders = self.shared.options.max_folders;
         let work = async move |tx: &mut Tx| {
-            let mut made = Vec::with_capacity(seed.len());
+            let mut seeded = Vec::with_capacity(seed.len());
             for user in seed {
-                made.push(one(tx, user, max_folders).await?);
+                seeded.push(seed_user(tx, user, max_folders).await?);
             }
             for SeedShare { of, with, can_write } in shared {
                 let of = users::existing(tx, &of).await?;
                 let with = users::existing(tx, &with).await?;
                 shares::put(tx, of.mailbox, with, can_write).await?;
             }
-            Ok(made)
+            Ok(seeded)
         };
         let done = self.write(None, work).await;
         self.forget_users();
@@ -104,7 +104,7 @@ impl Store {
     }
 }
 
-async fn one(tx: &mut Tx, user: SeedUser, max_folders: i64) -> Result<SeededUser, Error> {
+async fn seed_user(tx: &mut Tx, user: SeedUser, max_folders: i64) -> Result<SeededUser, Error> {
     let found = users::ensure(tx, &user.name).await?;
     let mailbox = found.mailbox;
     clock::introduce(mailbox, &found.id);
@@ -112,18 +112,18 @@ async fn one(tx: &mut Tx, user: SeedUser, max_folders: i64) -> Result<SeededUser
         let text = "update users set display_name = $2 where mailbox = $1";
         tx.execute(Statement::new(text).bind(mailbox).bind(display_name)).await?;
     }
-    let mut made = SeededUser { id: found.id, folders: Vec::new(), contacts: Vec::new(), categories: Vec::new() };
+    let mut seeded = SeededUser { id: found.id, folders: Vec::new(), contacts: Vec::new(), categories: Vec::new() };
     for (name, color) in user.categories {
-        made.categories.push(categories::create(tx, mailbox, name, color).await?.id);
+        seeded.categories.push(categories::create(tx, mailbox, name, color).await?.id);
     }
     for SeedFolder { display_name, contacts } in user.folders {
         let new = FolderPatch { display_name: Some(display_name), ..FolderPatch::default() };
         let folder = folders::create(tx, mailbox, &[DEFAULT_FOLDER.to_owned()], new, max_folders).await?.id;
         let contacts = insert(tx, mailbox, Some(&folder), contacts, max_folders).await?;
-        made.folders.push((folder, contacts));
+        seeded.folders.push((folder, contacts));
     }
-    made.contacts = insert(tx, mailbox, None, user.contacts, max_folders).await?;
-    Ok(made)
+    seeded.contacts = insert(tx, mailbox, None, user.contacts, max_folders).await?;
+    Ok(seeded)
 }
 
 async fn insert(
@@ -144,12 +144,12 @@ async fn insert(
             tx.open_savepoint().await?;
         }
         let new = |patch| New { folder: folder.map(str::to_owned), ..New::of(mailbox, patch) };
-        let made = contacts::insert(tx, patches.into_iter().map(new).collect(), max_folders).await?;
-        for (contact, picture) in made.iter().zip(pictures) {
+        let seeded = contacts::insert(tx, patches.into_iter().map(new).collect(), max_folders).await?;
+        for (contact, picture) in seeded.iter().zip(pictures) {
             if let Some((picture, bytes)) = picture {
                 photos::put(tx, mailbox, &[], contact.id, picture, &bytes, &Preconditions::default()).await?;
             }
         }
-        ids.extend(made.into_iter().map(|contact| contact.id));
+        ids.extend(seeded.into_iter().map(|contact| contact.id));
     }
 }

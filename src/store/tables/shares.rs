@@ -46,7 +46,7 @@ impl Store {
         if !user::is_name(called) {
             return Ok(None);
         }
-        self.read_vital(find).await
+        self.read_essential(find).await
     }
 
     /// The mailboxes that are shared with the owner of the mailbox `grantee`, by their owners' ids.
@@ -58,7 +58,7 @@ impl Store {
         let list = async |session: &mut Session| {
             session.rows(Statement::new(text).bind(grantee)).await?.iter().map(read).collect()
         };
-        self.read_vital(list).await
+        self.read_essential(list).await
     }
 
     /// The users a mailbox is shared with, in the order in which they were created.
@@ -70,7 +70,7 @@ impl Store {
         let list = async |session: &mut Session| {
             session.rows(Statement::new(text).bind(mailbox)).await?.iter().map(read).collect()
         };
-        self.read_much(Some(mailbox), list).await
+        self.read_expensive(Some(mailbox), list).await
     }
 
     /// Shares a mailbox with a user, or changes the share.
@@ -87,7 +87,7 @@ impl Store {
     /// [`Error::NotFound`] if there is no share.
     pub async fn change_share(&self, mailbox: i64, with: User, can_write: bool) -> Result<Share, Error> {
         let work = async move |tx: &mut Tx| {
-            exists(tx, mailbox, &with).await?;
+            check_exists(tx, mailbox, &with).await?;
             tx.set_created(with.id.clone());
             let text = "update shares set can_write = $3 where mailbox = $1 and grantee = $2";
             tx.execute(Statement::new(text).bind(mailbox).bind(with.mailbox).bind(can_write)).await?;
@@ -102,7 +102,7 @@ impl Store {
     /// [`Error::NotFound`] if there is no share.
     pub async fn unshare(&self, mailbox: i64, with: User) -> Result<(), Error> {
         let work = async move |tx: &mut Tx| {
-            exists(tx, mailbox, &with).await?;
+            check_exists(tx, mailbox, &with).await?;
             tx.set_created(with.id.clone());
             let text = "delete from shares where mailbox = $1 and grantee = $2";
             tx.execute(Statement::new(text).bind(mailbox).bind(with.mailbox)).await
@@ -114,7 +114,7 @@ impl Store {
 /// See [`Store::share`].
 pub(in crate::store) async fn put(tx: &mut Tx, mailbox: i64, with: User, can_write: bool) -> Result<Share, Error> {
     let text = "select count(*) from shares where mailbox = $1 and grantee <> $2";
-    let row = tx.reading().await?.row(Statement::new(text).bind(mailbox).bind(with.mailbox)).await?;
+    let row = tx.reader().await?.row(Statement::new(text).bind(mailbox).bind(with.mailbox)).await?;
     if row.map_or(Ok(0), |row| row.get::<i64>(0))? >= MAX_SHARES {
         return Err(Error::Quota(format!("A mailbox is shared with at most {MAX_SHARES} users.")));
     }
@@ -129,9 +129,9 @@ on conflict (mailbox, grantee) do update set can_write = excluded.can_write";
 
 /// # Errors
 /// [`Error::NotFound`]
-async fn exists(tx: &mut Tx, mailbox: i64, with: &User) -> Result<(), Error> {
+async fn check_exists(tx: &mut Tx, mailbox: i64, with: &User) -> Result<(), Error> {
     let text = "select 1 from shares where mailbox = $1 and grantee = $2";
-    let found = tx.reading().await?.row(Statement::new(text).bind(mailbox).bind(with.mailbox)).await?;
+    let found = tx.reader().await?.row(Statement::new(text).bind(mailbox).bind(with.mailbox)).await?;
     found.map(drop).ok_or(Error::NotFound)
 }
 

@@ -86,7 +86,7 @@ impl Store {
     pub async fn renew_subscription(&self, creator: &str, id: Uuid, new: Renewal) -> Result<Subscription, Error> {
         let creator = creator.to_owned();
         let work = async move |tx: &mut Tx| {
-            let found = get(tx.reading().await?, &creator, id).await?;
+            let found = get(tx.reader().await?, &creator, id).await?;
             if let Some(end) = new.expiration_date_time {
                 let text = "update subscriptions set expiration_date_time = $3 where mailbox = $1 and id = $2";
                 tx.execute(Statement::new(text).bind(found.mailbox).bind(id).bind(end)).await?;
@@ -97,7 +97,7 @@ update subscriptions set notification_url = $3, attempts = 0, next_attempt_date_
                 tx.execute(Statement::new(text).bind(found.mailbox).bind(id).bind(url).bind(tx.now())).await?;
             }
             // It may have expired or been deleted since.
-            get(tx.reading().await?, &creator, id).await
+            get(tx.reader().await?, &creator, id).await
         };
         self.write(None, work).await
     }
@@ -109,7 +109,7 @@ update subscriptions set notification_url = $3, attempts = 0, next_attempt_date_
     pub async fn reauthorize_subscription(&self, creator: &str, id: Uuid, token: Option<Uuid>) -> Result<(), Error> {
         let creator = creator.to_owned();
         let work = async move |tx: &mut Tx| {
-            let found = get(tx.reading().await?, &creator, id).await?;
+            let found = get(tx.reader().await?, &creator, id).await?;
             let text = "
 update subscriptions set token_id = $3, reminded_of_date_time = null where mailbox = $1 and id = $2";
             tx.execute(Statement::new(text).bind(found.mailbox).bind(id).bind(token)).await
@@ -124,7 +124,7 @@ update subscriptions set token_id = $3, reminded_of_date_time = null where mailb
     pub async fn delete_subscription(&self, creator: &str, id: Uuid) -> Result<(), Error> {
         let creator = creator.to_owned();
         let work = async move |tx: &mut Tx| {
-            let found = get(tx.reading().await?, &creator, id).await?;
+            let found = get(tx.reader().await?, &creator, id).await?;
             let text = "delete from subscriptions where mailbox = $1 and id = $2";
             tx.execute(Statement::new(text).bind(found.mailbox).bind(id)).await
         };
@@ -196,7 +196,7 @@ async fn get(session: &mut Session, creator: &str, id: Uuid) -> Result<Subscript
 async fn room(session: &mut Session, mailbox: i64, creator: &str) -> Result<(), Error> {
     let text = "
 select count(*), count(*) filter (where mailbox = $1 and creator = $2) from subscriptions where expiration_date_time > $3";
-    let row = session.one(Statement::new(text).bind(mailbox).bind(creator).bind(clock::now())).await?;
+    let row = session.single_row(Statement::new(text).bind(mailbox).bind(creator).bind(clock::now())).await?;
     if row.get::<i64>(1)? >= MAX_OF_CREATOR {
         return Err(Error::Quota(format!("A mailbox has at most {MAX_OF_CREATOR} subscriptions of one creator.")));
     }
@@ -207,8 +207,8 @@ select count(*), count(*) filter (where mailbox = $1 and creator = $2) from subs
 }
 
 pub(in crate::store) async fn insert(tx: &mut Tx, new: &Subscription) -> Result<(), Error> {
-    quota::one_at_a_time(tx).await?;
-    room(tx.reading().await?, new.mailbox, &new.creator).await?;
+    quota::lock_counts(tx).await?;
+    room(tx.reader().await?, new.mailbox, &new.creator).await?;
     let Subscription { mailbox, id, creator, token, subject, terms } = new;
     let folder = if let Subject::ContactsOf(folder) = subject { Some(folder.as_str()) } else { None };
     let text = "

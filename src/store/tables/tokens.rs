@@ -76,33 +76,33 @@ impl Store {
     /// # Errors
     /// [`Error::UnknownUser`]; [`Error::Denied`] if the user is an identity provider's; [`Error::Quota`] if there are
     /// 100,000 tokens.
-    pub async fn make_token(&self, new: NewToken) -> Result<Token, Error> {
-        self.write(None, async move |tx| make(tx, &new).await).await
+    pub async fn create_token(&self, new: NewToken) -> Result<Token, Error> {
+        self.write(None, async move |tx| create(tx, &new).await).await
     }
 
     /// Whether anybody can sign in: whether there is a valid token of an enabled bearer.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn has_way_in(&self) -> Result<bool, Error> {
-        self.read(async |session: &mut Session| has_way_in(session, clock::now()).await).await
+    pub async fn can_sign_in(&self) -> Result<bool, Error> {
+        self.read(async |session: &mut Session| can_sign_in(session, clock::now()).await).await
     }
 
     /// Creates a token, and its user if needed, unless somebody can sign in already. Returns whether it did.
     ///
     /// # Errors
     /// [`Error::Denied`] if the user is disabled; else those of the database.
-    pub async fn make_first_user(&self, name: &UserName, token: NewToken) -> Result<bool, Error> {
+    pub async fn create_first_user(&self, name: &UserName, token: NewToken) -> Result<bool, Error> {
         let name = name.clone();
         let work = async move |tx: &mut Tx| {
-            quota::one_at_a_time(tx).await?;
+            quota::lock_counts(tx).await?;
             let now = tx.now();
-            if has_way_in(tx.reading().await?, now).await? {
+            if can_sign_in(tx.reader().await?, now).await? {
                 return Ok(false);
             }
             users::ensure(tx, &name).await?;
-            make(tx, &token).await?;
-            let lets_in = has_way_in(tx.reading().await?, now).await?;
+            create(tx, &token).await?;
+            let lets_in = can_sign_in(tx.reader().await?, now).await?;
             if lets_in { Ok(true) } else { Err(Error::Denied("the user is disabled (contactd user enable)")) }
         };
         self.write(None, work).await
@@ -117,7 +117,7 @@ impl Store {
         let list = async |session: &mut Session| {
             session.rows(Statement::new(text)).await?.iter().map(read).collect::<Result<Vec<_>, _>>()
         };
-        self.read_much(None, list).await
+        self.read_expensive(None, list).await
     }
 
     /// Revokes a token, at once and in every process. Returns the revoked token.
@@ -126,11 +126,11 @@ impl Store {
     /// [`Error::NotFound`]
     pub async fn revoke_token(&self, id: Uuid) -> Result<Token, Error> {
         let work = async move |tx: &mut Tx| {
-            let found = get(tx.reading().await?, id).await?;
+            let found = get(tx.reader().await?, id).await?;
             let text = "update tokens set revoked_date_time = $2 where id = $1 and revoked_date_time is null";
             tx.execute(Statement::new(text).bind(id).bind(tx.now())).await?;
             audit::by_operator(tx, 0, "token revoke", Some(&found.bearer), Some(id)).await?;
-            get(tx.reading().await?, id).await
+            get(tx.reader().await?, id).await
         };
         self.write(None, work).await
     }
@@ -139,7 +139,7 @@ impl Store {
     ///
     /// # Errors
     /// Those of the database.
-    pub(crate) async fn token_of_digest(&self, digest: &str) -> Result<Result<TokenFacts, Auth>, Error> {
+    pub(crate) async fn token_by_digest(&self, digest: &str) -> Result<Result<TokenFacts, Auth>, Error> {
         let text = "
 select t.id, t.scopes, t.app, t.expiration_date_time, u.id, u.display_name, u.user_principal_name, u.mail, u.mailbox,
     t.revoked_date_time is not null, u.disabled_date_time is not null
@@ -160,27 +160,27 @@ where t.digest = $1 and (t.app is not null or u.id is not null)";
             if disabled {
                 return Ok(Err(Auth::Disabled));
             }
-            let scopes = Scopes::known(scopes.split(' '), app.is_some());
+            let scopes = Scopes::from_known_names(scopes.split(' '), app.is_some());
             let bearer = match app {
                 Some(app) => Bearer::App(app),
                 None => Bearer::User(users::read(&row, 4)?),
             };
             Ok(Ok(TokenFacts { id: row.get(0)?, bearer, scopes, expires }))
         };
-        self.read_vital(find).await
+        self.read_essential(find).await
     }
 
     /// Records the use of a token.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn token_is_used(&self, id: Uuid) -> Result<(), Error> {
+    pub async fn record_token_use(&self, id: Uuid) -> Result<(), Error> {
         let text = "update tokens set last_used_date_time = $2 where id = $1";
         self.write(None, async move |tx| tx.execute(Statement::new(text).bind(id).bind(tx.now())).await).await
     }
 }
 
-async fn has_way_in(session: &mut Session, now: i64) -> Result<bool, Error> {
+async fn can_sign_in(session: &mut Session, now: i64) -> Result<bool, Error> {
     let text = "
 select 1 from tokens t left join users u on u.mailbox = t.mailbox
 where t.revoked_date_time is null and coalesce(t.expiration_date_time > $1, true)
@@ -217,27 +217,27 @@ async fn get(session: &mut Session, id: Uuid) -> Result<Token, Error> {
     read(&session.row(Statement::new(text).bind(id)).await?.ok_or(Error::NotFound)?)
 }
 
-async fn make(tx: &mut Tx, new: &NewToken) -> Result<Token, Error> {
-    quota::one_at_a_time(tx).await?;
+async fn create(tx: &mut Tx, new: &NewToken) -> Result<Token, Error> {
+    quota::lock_counts(tx).await?;
     let text = "
 select count(*) from tokens
 where revoked_date_time is null and (expiration_date_time is null or expiration_date_time > $1)";
     let count = Statement::new(text).bind(tx.now());
-    let count = tx.reading().await?.count(count).await?;
+    let count = tx.reader().await?.count(count).await?;
     if count >= MAX_TOKENS {
         return Err(Error::Quota(format!("This server has at most {MAX_TOKENS} tokens.")));
     }
     let (mailbox, app) = match &new.bearer {
-        Principal::User(name) => (Some(users::own(users::existing(tx, name).await?)?.mailbox), None),
+        Principal::User(name) => (Some(users::check_local(users::existing(tx, name).await?)?.mailbox), None),
         Principal::App(name) => (None, Some(name.as_str())),
     };
-    let id = Tx::own_id();
+    let id = Tx::internal_id();
     let text = "
 insert into tokens (id, digest, mailbox, app, name, scopes, created_date_time, expiration_date_time)
 values ($1, $2, $3, $4, $5, $6, $7, $8)";
     let statement = Statement::new(text).bind(id).bind(&new.digest).bind(mailbox).bind(app).bind(new.name.as_ref());
     tx.execute(statement.bind(new.scopes.to_string()).bind(tx.now()).bind(new.expires)).await?;
-    let made = get(tx.reading().await?, id).await?;
-    audit::by_operator(tx, mailbox.unwrap_or(0), "token create", Some(&made.bearer), Some(id)).await?;
-    Ok(made)
+    let created = get(tx.reader().await?, id).await?;
+    audit::by_operator(tx, mailbox.unwrap_or(0), "token create", Some(&created.bearer), Some(id)).await?;
+    Ok(created)
 }

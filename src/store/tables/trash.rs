@@ -13,8 +13,9 @@ use crate::store::Store;
 use crate::store::db::engine::Session;
 use crate::store::db::statement::{Sql, Statement};
 use crate::store::jobs::emptying;
+use crate::store::tables::changes::ChangeKind;
 use crate::store::tables::contacts::{self, find};
-use crate::store::tables::{along, cards, changes, counts, folders, quota};
+use crate::store::tables::{cards, changes, counts, expanded, folders, quota};
 use crate::store::write::tx::Tx;
 
 /// The deletion time of rows that are deleted permanently and not yet removed.
@@ -33,7 +34,7 @@ impl Store {
                 session.begin_snapshot().await?;
             }
             let contact = find(session, mailbox, id, Sql::new(IN_TRASH)).await?;
-            along::read_along_one(session, mailbox, contact, expand).await
+            expanded::expand_contact(session, mailbox, contact, expand).await
         };
         self.read(read).await
     }
@@ -50,18 +51,18 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::update`].
-    pub async fn delete_for_good(
+    pub async fn delete_permanently(
         &self,
         mailbox: i64,
-        within: &[String],
+        path: &[String],
         id: Uuid,
         expected: Preconditions,
     ) -> Result<i64, Error> {
-        let within = within.to_vec();
+        let path = path.to_vec();
         let work = async move |tx: &mut Tx| {
-            let contact = contacts::get(tx.reading().await?, mailbox, &within, id).await?;
+            let contact = contacts::get(tx.reader().await?, mailbox, &path, id).await?;
             counts::count(tx, mailbox, &contact.parent_folder_id, -1).await?;
-            delete_for_good(tx, mailbox, contact, &expected).await
+            delete_permanently(tx, mailbox, contact, &expected).await
         };
         self.write(Some(mailbox), work).await
     }
@@ -72,8 +73,8 @@ impl Store {
     /// As [`Store::restore`].
     pub async fn delete_from_trash(&self, mailbox: i64, id: Uuid, expected: Preconditions) -> Result<i64, Error> {
         let work = async move |tx: &mut Tx| {
-            let contact = find(tx.reading().await?, mailbox, id, Sql::new(IN_TRASH)).await?;
-            delete_for_good(tx, mailbox, contact, &expected).await
+            let contact = find(tx.reader().await?, mailbox, id, Sql::new(IN_TRASH)).await?;
+            delete_permanently(tx, mailbox, contact, &expected).await
         };
         self.write(Some(mailbox), work).await
     }
@@ -83,7 +84,7 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::delete_folder`].
-    pub async fn delete_folder_for_good(
+    pub async fn delete_folder_permanently(
         &self,
         mailbox: i64,
         path: &[String],
@@ -93,7 +94,7 @@ impl Store {
         let work = async move |tx: &mut Tx| delete_folder(tx, mailbox, &path, &expected).await;
         let number = self.write(Some(mailbox), work).await?;
         self.empty_folders(mailbox).await;
-        if let Err(error) = self.itself().purge_mailbox(mailbox, FOR_GOOD).await {
+        if let Err(error) = self.without_actor().purge_mailbox(mailbox, FOR_GOOD).await {
             // Nobody sees it any more; the next purge removes its rows.
             tracing::warn!(%error, "permanently deleted rows could not be removed yet");
         }
@@ -102,20 +103,20 @@ impl Store {
 }
 
 async fn restore(tx: &mut Tx, mailbox: i64, id: Uuid, expected: &Preconditions) -> Result<Contact, Error> {
-    let mut contact = find(tx.reading().await?, mailbox, id, Sql::new(IN_TRASH)).await?;
+    let mut contact = find(tx.reader().await?, mailbox, id, Sql::new(IN_TRASH)).await?;
     expected.check(&contact.version_token())?;
-    if !folders::exists(tx.reading().await?, mailbox, &contact.parent_folder_id).await? {
+    if !folders::exists(tx.reader().await?, mailbox, &contact.parent_folder_id).await? {
         DEFAULT_FOLDER.clone_into(&mut contact.parent_folder_id);
     }
     contact.sent_change_key = None;
     contact.last_modified_date_time = tx.now();
     // Two entries, as for a move: `notices` recognizes a restored contact by them.
-    changes::record(tx, mailbox, &contact.parent_folder_id, Some(id), true).await?;
-    contact.version = changes::record(tx, mailbox, &contact.parent_folder_id, Some(id), false).await?;
-    cards::restored(tx, mailbox, id, &contact.parent_folder_id, contact.version).await?;
+    changes::record(tx, mailbox, &contact.parent_folder_id, Some(id), ChangeKind::Removed).await?;
+    contact.version = changes::record(tx, mailbox, &contact.parent_folder_id, Some(id), ChangeKind::Written).await?;
+    cards::restore_card(tx, mailbox, id, &contact.parent_folder_id, contact.version).await?;
     let size = i64::try_from(contact.size()).map_err(Error::internal)?;
     let statement = Statement::new("select size from contacts where mailbox = $1 and id = $2").bind(mailbox).bind(id);
-    let before: i64 = tx.reading().await?.row(statement).await?.ok_or(Error::NotFound)?.get(0)?;
+    let before: i64 = tx.reader().await?.row(statement).await?.ok_or(Error::NotFound)?.get(0)?;
     // Deleted contacts count as well.
     quota::count(tx, mailbox, 0, size - before).await?;
     counts::count(tx, mailbox, &contact.parent_folder_id, 1).await?;
@@ -129,9 +130,14 @@ where mailbox = $1 and id = $2";
     Ok(contact)
 }
 
-async fn delete_for_good(tx: &mut Tx, mailbox: i64, contact: Contact, expected: &Preconditions) -> Result<i64, Error> {
+async fn delete_permanently(
+    tx: &mut Tx,
+    mailbox: i64,
+    contact: Contact,
+    expected: &Preconditions,
+) -> Result<i64, Error> {
     expected.check(&contact.version_token())?;
-    let number = changes::record(tx, mailbox, &contact.parent_folder_id, Some(contact.id), true).await?;
+    let number = changes::record(tx, mailbox, &contact.parent_folder_id, Some(contact.id), ChangeKind::Removed).await?;
     remove(tx, mailbox, &[contact]).await?;
     Ok(number)
 }
@@ -150,13 +156,13 @@ pub(in crate::store) async fn delete_folder(
 
 /// Moves some contacts in the trash out of folders that were deleted permanently, so that those can be removed. Returns
 /// whether there may be more.
-pub(in crate::store) async fn leave_folders(tx: &mut Tx, mailbox: i64) -> Result<bool, Error> {
+pub(in crate::store) async fn move_out_of_folders(tx: &mut Tx, mailbox: i64) -> Result<bool, Error> {
     let some = "
 select id from contacts
 where mailbox = $1 and deleted_date_time > 0
     and parent_folder_id in (select id from folders where mailbox = $1 and deleted_date_time = 0)
 order by id limit $2";
-    let rows = tx.reading().await?.rows(Statement::new(some).bind(mailbox).bind(emptying::PIECE)).await?;
+    let rows = tx.reader().await?.rows(Statement::new(some).bind(mailbox).bind(emptying::PIECE)).await?;
     let Some(last) = rows.last() else { return Ok(false) };
     let last: Uuid = last.get(0)?;
     let text = "
@@ -181,18 +187,18 @@ select id from tree)";
 /// Removes contacts with all their rows. The log keeps its entries.
 pub(in crate::store) async fn remove(tx: &mut Tx, mailbox: i64, contacts: &[Contact]) -> Result<(), Error> {
     let ids: Vec<_> = contacts.iter().map(|contact| contact.id).collect();
-    let (count, bytes) = quota::of_contacts(tx.reading().await?, mailbox, &ids).await?;
+    let (count, bytes) = quota::of_contacts(tx.reader().await?, mailbox, &ids).await?;
     quota::count(tx, mailbox, -count, -bytes).await?;
-    cards::removed(tx, mailbox, &ids).await?;
+    cards::remove_texts(tx, mailbox, &ids).await?;
     let ids: Vec<_> = ids.iter().map(|id| id.as_simple().to_string()).collect();
     let ids = serde_json::to_string(&ids).map_err(Error::internal)?;
     // SQLite's search index has no foreign key (migrations, V3).
     let index = Sql::new("delete from words where rowid in (select row from searched where mailbox = ").value(mailbox);
     let index = index.text(" and contact_id in (select unhex(value) from json_each(").value(ids.clone()).text(")))");
-    tx.execute(Sql::either(index, Sql::new("select 1")).into()).await?;
+    tx.execute(Sql::engine_specific(index, Sql::new("select 1")).into()).await?;
     let numbers = Sql::new("delete from searched where mailbox = ").value(mailbox);
     let numbers = numbers.text(" and contact_id in (select unhex(value) from json_each(").value(ids.clone()).text("))");
-    tx.execute(Sql::either(numbers, Sql::new("select 1")).into()).await?;
+    tx.execute(Sql::engine_specific(numbers, Sql::new("select 1")).into()).await?;
     // All other rows of a contact, except its card's name, are removed by their foreign keys.
     let text = Sql::new("delete from contacts where mailbox = ").value(mailbox).text(" and id in (select ");
     let text = text.per_engine("unhex(value) from json_each(", "value::uuid from jsonb_array_elements_text(");

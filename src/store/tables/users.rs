@@ -36,7 +36,7 @@ impl Store {
             ties: &[Tie::Number("c.mailbox")],
             read: |row| read(row, 0),
         };
-        self.read_much(None, async |session: &mut Session| rows().page(session, scope(filter), by).await).await
+        self.read_expensive(None, async |session: &mut Session| rows().page(session, scope(filter), by).await).await
     }
 
     /// The number of them.
@@ -45,7 +45,7 @@ impl Store {
     /// Those of the database.
     pub async fn count_users(&self, filter: Option<&Condition>) -> Result<i64, Error> {
         let select = || Sql::new("select count(*) from users c where true").then(scope(filter));
-        self.read_much(None, async |session: &mut Session| session.count(select()).await).await
+        self.read_expensive(None, async |session: &mut Session| session.count(select()).await).await
     }
 }
 
@@ -74,7 +74,7 @@ pub(in crate::store) async fn find(session: &mut Session, called: &str) -> Resul
 
 /// Checks that a user is one of contactd's own, whose name may be used to sign in. An identity provider's users sign in
 /// through their provider only.
-pub(in crate::store) fn own(user: User) -> Result<User, Error> {
+pub(in crate::store) fn check_local(user: User) -> Result<User, Error> {
     if user.is_of_provider() {
         return Err(Error::Denied(
             "The token's user name belongs to a user of an identity provider, who may be a different person.",
@@ -91,9 +91,9 @@ const LAST_MAILBOX: &str = "select coalesce((select max(id) from mailboxes), 0),
 /// # Errors
 /// [`Error::Quota`] above 100,000 users; [`Error::Denied`] if the user is an identity provider's.
 pub(in crate::store) async fn ensure(tx: &mut Tx, name: &UserName) -> Result<User, Error> {
-    quota::one_at_a_time(tx).await?;
-    if let Some(user) = find(tx.reading().await?, name.as_str()).await? {
-        return own(user);
+    quota::lock_counts(tx).await?;
+    if let Some(user) = find(tx.reader().await?, name.as_str()).await? {
+        return check_local(user);
     }
     let user = User {
         id: name.as_str().to_owned(),
@@ -110,7 +110,7 @@ pub(in crate::store) async fn ensure(tx: &mut Tx, name: &UserName) -> Result<Use
 /// # Errors
 /// [`Error::Quota`] above 100,000 users.
 pub(in crate::store) async fn insert(tx: &mut Tx, user: User, key: &str) -> Result<User, Error> {
-    let row = tx.reading().await?.one(Statement::new(LAST_MAILBOX)).await?;
+    let row = tx.reader().await?.single_row(Statement::new(LAST_MAILBOX)).await?;
     if row.get::<i64>(1)? >= MAX_USERS {
         return Err(Error::Quota(format!("This server has at most {MAX_USERS} users.")));
     }
@@ -138,6 +138,6 @@ values ($1, $2, $3, $4, $5, $6, $7)";
 /// # Errors
 /// [`Error::UnknownUser`]
 pub(in crate::store) async fn existing(tx: &mut Tx, name: &UserName) -> Result<User, Error> {
-    let found = find(tx.reading().await?, name.as_str()).await?;
+    let found = find(tx.reader().await?, name.as_str()).await?;
     found.ok_or_else(|| Error::UnknownUser(name.as_str().to_owned()))
 }

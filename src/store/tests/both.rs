@@ -9,7 +9,7 @@ async fn waiting_writes_share_a_commit_and_are_answered_after_it() {
     let (store, mailbox) = (o.store.clone(), o.mailbox);
     let look = o.job(async move |tx| {
         // The transaction sees the other jobs' contacts; outside, they are not committed yet.
-        let row = tx.reading().await?.row(Statement::new("select count(*) from contacts")).await?.unwrap();
+        let row = tx.reader().await?.row(Statement::new("select count(*) from contacts")).await?.unwrap();
         assert_eq!(row.get::<i64>(0)?, 2);
         assert!(store.contacts(mailbox, &first(10), None).await?.contacts.is_empty());
         Ok(())
@@ -65,7 +65,7 @@ async fn a_failing_job_leaves_its_neighbours_alone() {
     let half = o.job(async move |tx| {
         tx.open_savepoint().await?;
         let nowhere = Contact {
-            id: Tx::own_id(),
+            id: Tx::internal_id(),
             parent_folder_id: "nowhere".to_owned(),
             version: 0,
             created_date_time: 0,
@@ -76,7 +76,7 @@ async fn a_failing_job_leaves_its_neighbours_alone() {
         };
         let call =
             procedures::insert(tx, &[rows::ContactWrite { mailbox, contact: nowhere, words: None, actor: None }])?;
-        tx.call(call).await.map(drop)
+        tx.call_procedure(call).await.map(drop)
     });
     let results = o.in_one_commit(vec![o.insert("a"), refused, o.insert("b"), broken, half, o.insert("c")]).await;
     assert!(matches!(

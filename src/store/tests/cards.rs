@@ -8,6 +8,7 @@ mod both {
     use crate::domain::photo::{PhotoFormat, Picture};
     use crate::store::jobs::purge::purge;
     use crate::store::tables::cards::{self, StoredCard};
+    use crate::store::tables::changes::ChangeKind;
     use crate::store::tables::{changes, contacts, photos};
     use crate::store::tests::*;
     use crate::store::{Book, DavChanges};
@@ -27,12 +28,12 @@ mod both {
         pub(in crate::store::tests) async fn keep_card(&self, id: Uuid, new: NewCard) -> Result<Card, Error> {
             let mailbox = self.mailbox;
             let work = async move |tx: &mut Tx| {
-                let contact = contacts::get(tx.reading().await?, mailbox, &[], id).await?;
+                let contact = contacts::get(tx.reader().await?, mailbox, &[], id).await?;
                 let (folder, contact_version) = (contact.parent_folder_id, contact.version);
                 let uid = new.uid.as_deref().map_or_else(|| id.to_string(), uid_key);
                 let wanted = (new.name.clone().unwrap_or_else(|| own_name(id)), uid);
-                let (name, uid_key) = cards::free(tx, mailbox, &folder, id, wanted).await?;
-                let version = changes::record_card(tx, mailbox, &folder, id, false).await?;
+                let (name, uid_key) = cards::free_name_and_uid(tx, mailbox, &folder, id, wanted).await?;
+                let version = changes::record_card(tx, mailbox, &folder, id, ChangeKind::Written).await?;
                 let card = NewCard { name: Some(name), ..new };
                 let uid_key = Some(uid_key);
                 let kept = StoredCard { id, folder, contact_version, photo: None, card, uid_key, version };
@@ -151,7 +152,7 @@ select name, version from cards where mailbox = $1 and folder_id = $2 and delete
         assert_eq!(o.store.card(o.mailbox, second.id).await.unwrap(), Some(kept.clone()));
         assert_eq!(with_uid(&o, "contacts", "u").await, Some(first.id));
         assert_eq!(o.keep_card(second.id, card("a.vcf", "U", TEXT)).await.unwrap().name, kept.name);
-        let unknown = o.keep_card(Tx::own_id(), card("b", "v", TEXT)).await;
+        let unknown = o.keep_card(Tx::internal_id(), card("b", "v", TEXT)).await;
         assert!(matches!(unknown, Err(Error::NotFound)));
     }
 
@@ -271,11 +272,11 @@ select name, version from cards where mailbox = $1 and folder_id = $2 and delete
         let o = opened().await;
         let other = folder(&o, "Other").await;
         let inside = contact(&o, &other, card("a.vcf", "u", TEXT)).await;
-        let group = Tx::own_id();
+        let group = Tx::internal_id();
         let mailbox = o.mailbox;
         let place = other.clone();
         let work = async move |tx: &mut Tx| {
-            let version = changes::number(tx, mailbox).await?;
+            let version = changes::next_number(tx, mailbox).await?;
             let card = NewCard { is_group: true, ..card("g.vcf", "g", TEXT) };
             let kept = StoredCard {
                 id: group,
@@ -298,7 +299,7 @@ select name, version from cards where mailbox = $1 and folder_id = $2 and delete
         purge(&Arc::downgrade(&o.store.shared), Some(Duration::ZERO), None, None).await;
         assert_eq!(o.count("select count(*) from card_texts").await, 1);
         assert_eq!(gone(&o, &other).await.len(), 2, "those who follow the folder may still have to be told");
-        o.store.delete_for_good(o.mailbox, &[], outside.id, Preconditions::default()).await.unwrap();
+        o.store.delete_permanently(o.mailbox, &[], outside.id, Preconditions::default()).await.unwrap();
         assert_eq!(o.count("select count(*) from card_texts").await, 0);
         assert_eq!(gone(&o, "contacts").await.len(), 1);
         assert_eq!(o.count("select bytes + contacts from mailboxes").await, 0, "nothing is held any more");

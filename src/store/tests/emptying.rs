@@ -84,14 +84,14 @@ mod both {
     #[actix_web::test]
     async fn nothing_of_a_deleted_folder_is_seen_before_all_of_it_is_marked() {
         let full = Full::new().await;
-        let moment = SyncState::Knows(full.o.store.moment(full.o.mailbox, &[]).await.unwrap());
+        let moment = SyncState::Knows(full.o.store.watermark(full.o.mailbox, &[]).await.unwrap());
         full.begin(None).await;
         full.assert_gone().await;
         let (mailbox, mut told) = (full.o.mailbox, HashSet::new());
         let mut since = moment;
         let mut pieces = 0;
         loop {
-            let more = async move |tx: &mut Tx| emptying::some(tx, mailbox).await;
+            let more = async move |tx: &mut Tx| emptying::mark_some(tx, mailbox).await;
             let more = full.o.store.write(Some(mailbox), more).await.unwrap();
             full.assert_gone().await;
             let (changes, progress) = full.changes(&since).await;
@@ -169,7 +169,7 @@ where c.removed and c.contact_id is not null and not d.removed";
     #[actix_web::test]
     async fn a_large_folder_is_deleted_for_good_with_all_in_it() {
         let full = Full::new().await;
-        full.o.store.delete_folder_for_good(full.o.mailbox, &full.folder, Preconditions::default()).await.unwrap();
+        full.o.store.delete_folder_permanently(full.o.mailbox, &full.folder, Preconditions::default()).await.unwrap();
         assert_eq!(full.o.count("select count(*) from contacts").await, 0);
         assert_eq!(full.o.count("select count(*) from folders").await, 1);
         let deleted = "select count(*) from changes where removed and contact_id is not null";
@@ -191,7 +191,12 @@ where c.removed and c.contact_id is not null and not d.removed";
         let left = "select count(*) from contacts where parent_folder_id = 'contacts'";
         assert_eq!(full.o.count(left).await, 0);
         let mut before = 0;
-        while full.o.store.write(Some(mailbox), async move |tx| trash::leave_folders(tx, mailbox).await).await.unwrap()
+        while full
+            .o
+            .store
+            .write(Some(mailbox), async move |tx| trash::move_out_of_folders(tx, mailbox).await)
+            .await
+            .unwrap()
         {
             let now = full.o.count(left).await;
             assert_eq!(now - before, emptying::PIECE.min(ALL - before));

@@ -7,7 +7,7 @@ mod both {
     fn identity(issuer: &str, subject: &str, name: Option<&str>) -> Identity {
         let trusted = name.map(|name| Trusted { claim: "upn".to_owned(), name: name.to_owned() });
         let (issuer, subject) = (issuer.to_owned(), subject.to_owned());
-        Identity { issuer, subject, claimed_name: None, trusted, display_name: None, said: 10 }
+        Identity { issuer, subject, claimed_name: None, trusted, display_name: None, issued: 10 }
     }
 
     async fn user(store: &Store, issuer: &str, subject: &str, name: Option<&str>) -> User {
@@ -77,7 +77,7 @@ mod both {
             assert_eq!((renamed.id.as_str(), renamed.mail.as_str()), (first.id.as_str(), "chief@corp.example"));
             assert_eq!(found(&o.store, "boss@corp.example").await, Some(second.id.clone()));
             // An older token does not change it back.
-            let older = Identity { said: 9, ..identity("https://a", order[0], Some("boss@corp.example")) };
+            let older = Identity { issued: 9, ..identity("https://a", order[0], Some("boss@corp.example")) };
             assert_eq!(o.store.user_of_identity(&older).await.unwrap(), renamed);
             assert_eq!(found(&o.store, "boss@corp.example").await, Some(second.id.clone()));
             // The claim is no longer trusted.

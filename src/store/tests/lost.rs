@@ -44,7 +44,7 @@ impl Opened {
     ) -> LocalBoxFuture<'_, Result<(), Error>> {
         let (mailbox, patch) = (self.mailbox, titled(title));
         self.job(async move |tx| {
-            tx.reading().await?;
+            tx.reader().await?;
             contacts::insert(tx, new(mailbox, patch), 10).await?;
             last();
             Ok(())
@@ -155,7 +155,7 @@ async fn a_connection_lost_inside_a_transaction_leaves_nothing_of_it() {
         let armed = proxy.clone();
         let (mailbox, patch) = (o.mailbox, titled("no"));
         let lost = o.job(async move |tx| {
-            tx.reading().await?;
+            tx.reader().await?;
             armed.cut(CutPoint::Answer, message);
             tx.open_savepoint().await?;
             contacts::insert(tx, new(mailbox, patch.clone()), 10).await?;

@@ -43,7 +43,7 @@ async fn every_commit_is_synced_whatever_the_server_is_configured_to() {
         let text = "
 select current_setting('synchronous_commit'), current_setting('transaction_isolation'),
     current_setting('statement_timeout'), current_setting('application_name')";
-        let row = tx.reading().await?.row(Statement::new(text)).await?.unwrap();
+        let row = tx.reader().await?.row(Statement::new(text)).await?.unwrap();
         let found = (row.get::<String>(0)?, row.get::<String>(1)?, row.get::<String>(2)?, row.get::<String>(3)?);
         assert_eq!(found, ("on".into(), "read committed".into(), "10s".into(), "contactd".into()));
         Ok(())
@@ -77,7 +77,7 @@ async fn a_mailbox_that_is_held_elsewhere_refuses_writes_in_time_and_delays_no_o
     let (running, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (tell, wait) = (Arc::clone(&running), Arc::clone(&go));
     let hold = other.write(Some(o.mailbox), async move |tx| {
-        tx.reading().await?;
+        tx.reader().await?;
         tell.notify_one();
         wait.notified().await;
         Ok(())

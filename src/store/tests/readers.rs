@@ -6,8 +6,8 @@ use std::task::Poll;
 use crate::store::tests::*;
 
 impl Opened {
-    fn acting(&self, name: &str, mailbox: i64) -> Store {
-        self.store.acting(Actor { name: name.to_owned(), mailbox: Some(mailbox), ..Actor::default() })
+    fn with_actor(&self, name: &str, mailbox: i64) -> Store {
+        self.store.with_actor(Actor { name: name.to_owned(), mailbox: Some(mailbox), ..Actor::default() })
     }
 
     async fn mailbox_of(&self, name: &str) -> i64 {
@@ -32,8 +32,8 @@ async fn begin_and_leave<T>(reading: impl Future<Output = T>) {
 
 /// A read of another caller.
 async fn serves_others(o: &Opened, name: &str, mailbox: i64, contact: Uuid) {
-    let other = o.acting(name, mailbox);
-    other.permits().await.unwrap();
+    let other = o.with_actor(name, mailbox);
+    other.check_access().await.unwrap();
     o.store.check().await.unwrap();
     assert_eq!(other.contact(mailbox, &[], contact).await.unwrap().id, contact);
     assert_eq!(other.contacts(mailbox, &first(10), None).await.unwrap().contacts.len(), 1);
@@ -48,15 +48,15 @@ async fn a_caller_with_many_mailboxes_leaves_turns_to_others_and_what_is_read_by
     for name in ["bob", "cid", "dan", "eve"] {
         mailboxes.push(o.mailbox_of(name).await);
     }
-    let stores: Vec<_> = mailboxes.iter().map(|mailbox| (o.acting("app:sync", *mailbox), *mailbox)).collect();
+    let stores: Vec<_> = mailboxes.iter().map(|mailbox| (o.with_actor("app:sync", *mailbox), *mailbox)).collect();
     let for_ever = async |_: &mut Session| std::future::pending::<Result<(), Error>>().await;
-    let asked = stores.iter().cycle().take(16).map(|(store, mailbox)| store.read_much(Some(*mailbox), for_ever));
+    let asked = stores.iter().cycle().take(16).map(|(store, mailbox)| store.read_expensive(Some(*mailbox), for_ever));
     let mut asking = Box::pin(join_all(asked));
     let mut others = Box::pin(async {
         tokio::time::sleep(Duration::from_millis(100)).await;
         serves_others(&o, "app:other", o.mailbox, created.id).await;
         // The same caller can read by key.
-        assert_eq!(o.acting("app:sync", o.mailbox).contact(o.mailbox, &[], created.id).await.unwrap(), created);
+        assert_eq!(o.with_actor("app:sync", o.mailbox).contact(o.mailbox, &[], created.id).await.unwrap(), created);
     });
     poll_fn(|context| {
         assert!(asking.as_mut().poll(context).is_pending(), "nobody ends for whom there is no turn");
@@ -70,9 +70,9 @@ async fn a_dropped_read_keeps_its_turn_until_the_statement_has_ended() {
     let o = opened_with(Options { query_timeout: Duration::from_secs(3), ..Options::default() }).await;
     let created = o.store.insert(o.mailbox, titled("a")).await.unwrap();
     let bob = o.mailbox_of("bob").await;
-    let store = o.acting("bob", bob);
+    let store = o.with_actor("bob", bob);
     for _ in 0..12 {
-        begin_and_leave(store.read_much(Some(bob), endless)).await;
+        begin_and_leave(store.read_expensive(Some(bob), endless)).await;
     }
     serves_others(&o, "ann", o.mailbox, created.id).await;
     // All dropped reads have ended, or end at their time limit.
@@ -114,7 +114,7 @@ async fn health_and_readiness_wait_for_no_connection_that_questions_use_up() {
     let o = opened().await;
     let for_ever = async |_: &mut Session| std::future::pending::<Result<(), Error>>().await;
     // All connections, including those reserved for rights.
-    let held = join_all((0..16).map(|_| o.store.read_vital(for_ever)));
+    let held = join_all((0..16).map(|_| o.store.read_essential(for_ever)));
     let asked = async {
         tokio::time::sleep(Duration::from_millis(100)).await;
         o.store.check().await.unwrap();

@@ -7,7 +7,7 @@ pub(super) mod both {
     use crate::domain::extended::{PropertyId, SingleValue};
     use crate::domain::handling::Handling;
     use crate::odata::filter::{Aliases, Model, filter};
-    use crate::store::db::renew;
+    use crate::store::db::derived;
     use crate::store::tests::*;
 
     #[actix_web::test]
@@ -22,7 +22,7 @@ pub(super) mod both {
             let older = "
 update single_values set id = 'String 0x3A1C', id_key = 'string 0x3a1c', value_number = null, value_millionths = null";
             tx.execute(Statement::new(older)).await?;
-            renew::read_values(tx.reading().await?).await
+            derived::read_values(tx.reader().await?).await
         });
         assert!(o.in_one_commit(vec![upgraded]).await.iter().all(Result::is_ok));
         let expand = Expand { single: Some(ExpandSelection::All), ..Expand::default() };

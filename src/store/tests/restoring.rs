@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{Error as IoError, ErrorKind};
 use std::path::Path;
 
-use crate::store::db::files::beside;
+use crate::store::db::files::with_suffix;
 use crate::store::db::restore::{Real, RestoreSteps, is_unfinished, restore_by};
 use crate::store::tests::*;
 
@@ -30,7 +30,7 @@ impl RestoreSteps for Broken {
 }
 
 async fn open(path: &Path) -> Store {
-    let lock = Some(Arc::new(Lock::take(path).unwrap()));
+    let lock = Some(Arc::new(Lock::acquire(path).unwrap()));
     Store::open(&Database::File(path.to_owned()), Options { lock, ..Options::default() }).await.unwrap()
 }
 
@@ -63,13 +63,13 @@ async fn a_restore_that_is_killed_at_any_step_leaves_the_old_database_or_the_new
             // With a write-ahead log, as after a killed server.
             let killed = path("killed.db");
             for end in ["", "-wal"] {
-                fs::copy(beside(&database, end), beside(&killed, end)).unwrap();
+                fs::copy(with_suffix(&database, end), with_suffix(&killed, end)).unwrap();
             }
             fs::copy(path("contacts.db.lock"), path("killed.db.lock")).unwrap();
             store.close().await;
 
             let mut steps = Broken { left, renames };
-            let done = restore_by(&copy, &killed, &Lock::take(&killed).unwrap(), &mut steps).await;
+            let done = restore_by(&copy, &killed, &Lock::acquire(&killed).unwrap(), &mut steps).await;
             match served(&killed).await {
                 1 => new += 1,
                 2 if done.is_err() => old += 1,
@@ -79,7 +79,7 @@ async fn a_restore_that_is_killed_at_any_step_leaves_the_old_database_or_the_new
             assert_eq!(kept.len(), 2, "{kept:?}");
             assert!(!is_unfinished(&killed));
             assert_eq!(
-                (served(&kept[0]).await, crate::store::db::check::copy(&killed, Verify::Full).await.unwrap()),
+                (served(&kept[0]).await, crate::store::db::check::check_copy(&killed, Verify::Full).await.unwrap()),
                 (2, Vec::new())
             );
             break;

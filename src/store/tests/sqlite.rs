@@ -8,9 +8,9 @@ use crate::store::tests::*;
 /// Limits the growth of the database to less than `large`, until the writer reconnects.
 async fn shrink(o: &Opened) {
     let shrink = o.job(async move |tx| {
-        let row = tx.reading().await?.row(Statement::new("pragma page_count")).await?.unwrap();
+        let row = tx.reader().await?.row(Statement::new("pragma page_count")).await?.unwrap();
         assert!(row.get::<i64>(0)? < 160);
-        tx.reading().await?.rows(Statement::new("pragma max_page_count = 160")).await.map(drop)
+        tx.reader().await?.rows(Statement::new("pragma max_page_count = 160")).await.map(drop)
     });
     shrink.await.unwrap();
 }
@@ -132,7 +132,7 @@ async fn every_commit_is_synced() {
         let text = "
 select (select journal_mode from pragma_journal_mode), (select synchronous from pragma_synchronous),
        (select foreign_keys from pragma_foreign_keys), (select temp_store from pragma_temp_store)";
-        let row = tx.reading().await?.row(Statement::new(text)).await?.unwrap();
+        let row = tx.reader().await?.row(Statement::new(text)).await?.unwrap();
         let full = (row.get::<String>(0)?, row.get::<i64>(1)?, row.get::<i64>(2)?, row.get::<i64>(3)?);
         assert_eq!(full, ("wal".to_owned(), 2, 1, 2));
         Ok(())
@@ -208,7 +208,7 @@ async fn creates_that_are_tried_alone_stop_when_the_transaction_is_gone() {
     let trap = o.job(async move |tx| {
         let text = "
 create temp trigger trap before insert on main.contacts when new.title = 'boom' begin select raise(rollback, 'boom'); end";
-        tx.reading().await?.script(text).await
+        tx.reader().await?.script(text).await
     });
     trap.await.unwrap();
     let create = |title: &str, folder: Option<&str>| {

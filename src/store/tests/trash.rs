@@ -179,7 +179,7 @@ mod both {
         let o = opened().await;
         for _ in 0..3 {
             let actor = Actor { name: "ann".to_owned(), mailbox: Some(o.mailbox), ..Actor::default() };
-            o.store.acting(actor).insert(o.mailbox, titled("x")).await.unwrap();
+            o.store.with_actor(actor).insert(o.mailbox, titled("x")).await.unwrap();
         }
         let age = "update audit set audit_date_time = audit_date_time - 86400000000 where id <> (select id from audit order by id desc limit 1)";
         o.job(async move |tx| tx.execute(Statement::new(age)).await).await.unwrap();

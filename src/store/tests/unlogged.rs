@@ -38,10 +38,10 @@ impl Scene {
     }
 
     /// For another round, with an actor.
-    fn acting(&self, store: &Store, action: &str) -> Self {
+    fn with_actor(&self, store: &Store, action: &str) -> Self {
         let (user, mailbox) = (Some(self.mailbox), Some(self.mailbox));
         let actor = Actor { name: "ann".to_owned(), action: action.to_owned(), user, mailbox, ..Actor::default() };
-        Self { store: store.acting(actor), ..self.clone() }
+        Self { store: store.with_actor(actor), ..self.clone() }
     }
 
     async fn nothing(&self) -> Result<(), Error> {
@@ -199,9 +199,9 @@ async fn a_lost_commit_is_known_although_another_process_has_written_the_same_si
             let result = losing(&proxy, cut, async |n| {
                 let scene = Scene { round: first + u128::try_from(n).unwrap(), ..mine.clone() };
                 // The other process prepares the case, so that its messages are not counted.
-                (case.before)(&scene.acting(&other, "before")).await.unwrap();
+                (case.before)(&scene.with_actor(&other, "before")).await.unwrap();
                 if n == 3 {
-                    let (theirs, since) = (scene.acting(&other, "since"), case.since);
+                    let (theirs, since) = (scene.with_actor(&other, "since"), case.since);
                     proxy.meanwhile(move || {
                         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
                         // What did not happen may be missing there.
@@ -209,11 +209,11 @@ async fn a_lost_commit_is_known_although_another_process_has_written_the_same_si
                     });
                 }
                 let action = format!("{} {}", case.name, scene.round);
-                let done = (case.lost)(&scene.acting(&mine.store, &action)).await;
+                let done = (case.lost)(&scene.with_actor(&mine.store, &action)).await;
                 let text = format!("select count(*) from audit where action = '{action}'");
                 if n != 3 {
                     done.clone().unwrap();
-                    (case.since)(&scene.acting(&other, "since")).await.unwrap();
+                    (case.since)(&scene.with_actor(&other, "since")).await.unwrap();
                 }
                 (done, o.query(&text))
             })
@@ -236,7 +236,7 @@ async fn a_create_beside_a_photo_is_known_to_be_stored_although_another_process_
     let (o, proxy) = behind_a_proxy().await;
     let mine = Scene::of(&o).await;
     let other = Store::open(&o.schema.as_ref().unwrap().url.parse().unwrap(), Options::default()).await.unwrap();
-    let theirs = mine.acting(&other, "since");
+    let theirs = mine.with_actor(&other, "since");
     for round in 0..3 {
         let (armed, theirs) = (proxy.clone(), theirs.clone());
         // The message behind the last job is the commit.
@@ -250,7 +250,7 @@ async fn a_create_beside_a_photo_is_known_to_be_stored_although_another_process_
             }
             Ok(())
         });
-        let scene = mine.acting(&mine.store, "photo");
+        let scene = mine.with_actor(&mine.store, "photo");
         let results = o.in_one_commit(vec![o.insert("beside"), Box::pin(scene.put_photo()), arm]).await;
         assert!(results.iter().all(Result::is_ok), "{results:?}");
     }
@@ -272,7 +272,7 @@ async fn a_lost_commit_of_an_operators_command_is_known() {
     };
     for (cut, fits) in [(CutPoint::Answer, 1_usize), (CutPoint::Request, 0)] {
         let base = fits * 10;
-        let made = losing(&proxy, cut, async |n| o.store.make_token(token(base + n)).await.map(drop)).await;
+        let made = losing(&proxy, cut, async |n| o.store.create_token(token(base + n)).await.map(drop)).await;
         let stored = o.query(&format!("select count(*) from tokens where digest = '{}'", base + 3));
         assert_eq!((made.is_ok(), stored), (fits == 1, fits.to_string()), "{made:?}");
         let name = |n: usize| UserName::parse(&format!("user{}", base + n)).unwrap();
@@ -302,7 +302,7 @@ async fn a_lost_commit_that_left_nothing_to_know_it_by_is_not_said_to_be_undone(
         assert!(matches!(colored, Err(Error::Internal(_))), "{colored:?}");
         // If nothing was written, the outcome is known.
         let read = losing(&proxy, cut, async |_| {
-            o.job(async move |tx| tx.reading().await?.row(Statement::new("select 1")).await.map(drop)).await
+            o.job(async move |tx| tx.reader().await?.row(Statement::new("select 1")).await.map(drop)).await
         })
         .await;
         assert!(matches!(read, Err(Error::Unavailable(_))), "{read:?}");

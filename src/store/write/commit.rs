@@ -60,7 +60,7 @@ impl Tx {
     /// Runs a statement as its own transaction. If the connection is lost and the commit did not happen, it is tried again
     /// once.
     pub(super) async fn call_autocommit(&mut self, statement: Statement<'_>) -> Result<Called, Error> {
-        let mut again = false;
+        let mut is_retry = false;
         loop {
             let error = match COMMIT.timed(self.session.rows(statement.clone())).await {
                 Ok(rows) => return Ok(Called::Rows(rows)),
@@ -68,8 +68,8 @@ impl Tx {
             };
             match self.resolve_commit(error).await? {
                 CommitOutcome::Happened(number) => return Ok(Called::UpTo(number)),
-                CommitOutcome::Undone(error) if again || self.is_broken() => return Err(error),
-                CommitOutcome::Undone(_) => again = true,
+                CommitOutcome::Undone(error) if is_retry || self.is_broken() => return Err(error),
+                CommitOutcome::Undone(_) => is_retry = true,
             }
         }
     }
@@ -90,24 +90,24 @@ impl Tx {
         }
         let unknown = Error::Internal(Arc::clone(&cause));
         if !self.is_postgres() {
-            return Err(self.session.give_up(unknown));
+            return Err(self.session.mark_broken(unknown));
         }
         match self.marker {
             CommitMarker::Nothing => return Ok(undone),
-            CommitMarker::Untraceable => return Err(self.session.give_up(unknown)),
+            CommitMarker::Untraceable => return Err(self.session.mark_broken(unknown)),
             CommitMarker::Change { .. } | CommitMarker::AuditEntry { .. } => {}
         }
         tracing::warn!(%cause, "the connection was lost during a commit; checking whether it happened");
         let started = Instant::now();
         while started.elapsed() < RESOLVE && !self.closing.load(Ordering::Acquire) {
-            match self.look().await {
+            match self.find_marker().await {
                 Ok(Some(number)) => {
-                    LOOKUPS.one(Lookup::Found);
+                    LOOKUPS.increment(Lookup::Found);
                     tracing::info!("the commit happened");
                     return Ok(CommitOutcome::Happened(number));
                 }
                 Ok(None) => {
-                    LOOKUPS.one(Lookup::Absent);
+                    LOOKUPS.increment(Lookup::Absent);
                     tracing::info!("the commit did not happen");
                     return Ok(undone);
                 }
@@ -115,12 +115,12 @@ impl Tx {
             }
             tokio::time::sleep(RETRY).await;
         }
-        LOOKUPS.one(Lookup::Unknown);
-        Err(self.session.give_up(unknown))
+        LOOKUPS.increment(Lookup::Unknown);
+        Err(self.session.mark_broken(unknown))
     }
 
     /// Looks up the marker on a new connection, which replaces the lost one.
-    async fn look(&mut self) -> Result<Option<i64>, Error> {
+    async fn find_marker(&mut self) -> Result<Option<i64>, Error> {
         let mut session = self.connector.connect().await?;
         // The server may still have an unread message of the lost connection.
         session.end_backend(&self.session).await?;

@@ -22,10 +22,10 @@ impl Connector {
     pub(super) async fn connect(&self) -> Result<Session, Error> {
         match self {
             Self::Sqlite(options, opened, views) => {
-                opened.look()?;
+                opened.check_paths()?;
                 let mut session = Session::open(options).await?;
                 session.script(views.of_sqlite()).await?;
-                opened.has_log()?;
+                opened.record_log()?;
                 Ok(session)
             }
             Self::Postgres(cluster) => cluster.primary(Use::Write).await,

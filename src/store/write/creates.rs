@@ -48,12 +48,12 @@ impl Creates {
     /// Creates a contact and waits for its commit.
     pub(in crate::store) async fn create(&self, writer: &Writer, max_folders: i64, new: New) -> Result<Contact, Error> {
         let (reply, answer) = oneshot::channel();
-        self.hand_in(writer, max_folders, WaitingCreate { new, reply, cause: trace::current(), since: Since::now() })?;
+        self.submit(writer, max_folders, WaitingCreate { new, reply, cause: trace::current(), since: Since::now() })?;
         answer.await.unwrap_or_else(|_| Err(Error::internal("the writer has stopped")))
     }
 
     /// Not async: a dropped caller cannot leave creates without a job.
-    fn hand_in(&self, writer: &Writer, max_folders: i64, create: WaitingCreate) -> Result<(), Error> {
+    fn submit(&self, writer: &Writer, max_folders: i64, create: WaitingCreate) -> Result<(), Error> {
         let lane = writer.lane(create.new.mailbox);
         let mut state = self.state();
         if let Some(waiting) = state.lanes.get_mut(&lane) {
@@ -76,7 +76,7 @@ impl Creates {
     }
 
     fn send(&self, writer: &Writer, max_folders: i64, lane: Lane) -> Result<(), Error> {
-        writer.hand_in(lane, || Box::new(Gathered { creates: Some(self.clone()), lane, max_folders }))
+        writer.submit(lane, || Box::new(Gathered { creates: Some(self.clone()), lane, max_folders }))
     }
 
     /// Holds creates back until [`Creates::release`] is called as many times.
@@ -120,7 +120,7 @@ impl Gathered {
 }
 
 impl Job for Gathered {
-    fn is_wanted(&self) -> bool {
+    fn has_waiter(&self) -> bool {
         true
     }
 
@@ -128,7 +128,7 @@ impl Job for Gathered {
         Box::pin(async move {
             let wanted: Vec<_> = self.take().into_iter().filter(|create| !create.reply.is_closed()).collect();
             for create in &wanted {
-                spans::waited(create.cause.as_ref(), create.since);
+                spans::export_wait(create.cause.as_ref(), create.since);
             }
             let cause = |create: &WaitingCreate| create.cause.clone().map(|cause| (create.new.mailbox, cause));
             let causes: Vec<_> = wanted.iter().map(cause).collect();
@@ -137,20 +137,20 @@ impl Job for Gathered {
             let insert = async {
                 // A single create needs no savepoint.
                 if new.len() == 1 {
-                    let result = contacts::insert(tx, new, self.max_folders).await.and_then(only);
+                    let result = contacts::insert(tx, new, self.max_folders).await.and_then(single);
                     let error = result.as_ref().err().cloned();
                     return (vec![result], error);
                 }
                 (insert_each(tx, new, self.max_folders).await, None)
             };
             let (results, error) = trace::within(first, insert).await;
-            let made = causes.into_iter().zip(&results).filter_map(|(cause, result)| {
+            let changes = causes.into_iter().zip(&results).filter_map(|(cause, result)| {
                 let (mailbox, cause) = cause?;
                 Some(((mailbox, result.as_ref().ok()?.version), cause))
             });
             Finished {
                 error,
-                made: made.collect(),
+                changes: changes.collect(),
                 answer: Box::new(move |error| {
                     for (reply, result) in replies.into_iter().zip(results) {
                         // The caller may have been dropped.
@@ -184,14 +184,14 @@ async fn insert_each(tx: &mut Tx, new: Vec<New>, max_folders: i64) -> Vec<Result
         Err(_) => {}
     }
     // In one transaction from here on, so that a broken connection keeps none.
-    if let Err(error) = tx.reading().await {
+    if let Err(error) = tx.reader().await {
         return vec![Err(error); new.len()];
     }
     let mut results = Vec::with_capacity(new.len());
     for new in new {
         results.push(match tx.broken() {
             Some(error) => Err(error.clone()),
-            None => insert_undoable(tx, vec![new], max_folders).await.and_then(only),
+            None => insert_undoable(tx, vec![new], max_folders).await.and_then(single),
         });
     }
     results
@@ -211,6 +211,6 @@ async fn insert_undoable(tx: &mut Tx, new: Vec<New>, max_folders: i64) -> Result
     inserted
 }
 
-fn only(mut contacts: Vec<Contact>) -> Result<Contact, Error> {
+fn single(mut contacts: Vec<Contact>) -> Result<Contact, Error> {
     contacts.pop().ok_or_else(|| Error::internal("nothing was written"))
 }

@@ -16,16 +16,16 @@ pub(in crate::store) struct Finished {
     pub(in crate::store) error: Option<Error>,
     pub(in crate::store) answer: Tell,
     /// The changes that it made, each with why, as far as that is to be remembered.
-    pub(in crate::store) made: Vec<Made>,
+    pub(in crate::store) changes: Vec<ChangeCause>,
 }
 
 /// A change, by mailbox and number, and why it was made.
-pub(in crate::store) type Made = ((i64, i64), Arc<Current>);
+pub(in crate::store) type ChangeCause = ((i64, i64), Arc<Current>);
 
 /// A write.
 pub(in crate::store) trait Job: Send {
     /// Whether the caller still waits.
-    fn is_wanted(&self) -> bool;
+    fn has_waiter(&self) -> bool;
     fn run(self: Box<Self>, tx: &mut Tx) -> LocalBoxFuture<'_, Finished>;
     fn fail(self: Box<Self>, error: &Error);
 }

@@ -120,7 +120,7 @@ impl Lanes {
             while queue.jobs.front().is_some_and(|(since, _)| since.elapsed() > MAX_WAIT) {
                 if let Some((_, job)) = queue.jobs.pop_front() {
                     self.waiting -= 1;
-                    WRITES.one(Write::GaveUp);
+                    WRITES.increment(Write::GaveUp);
                     job.fail(&Error::unavailable("other writes took too long"));
                 }
             }

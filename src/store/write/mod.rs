@@ -1,5 +1,5 @@
 //! Writes: lanes, the writer, shared transactions.
-pub(in crate::store) mod beside;
+pub(in crate::store) mod bulk_session;
 pub(in crate::store) mod call;
 mod commit;
 pub(in crate::store) mod connector;

@@ -53,7 +53,7 @@ values! { ACTOR, write_actor, |actor: Option<&Actor>|
     actor Text = actor.map(|actor| &actor.name),
     token Id = simple(actor.and_then(|actor| actor.token)),
     user Int = actor.and_then(|actor| actor.user),
-    audit_id Id = simple(actor.map(|_| Tx::own_id())),
+    audit_id Id = simple(actor.map(|_| Tx::internal_id())),
     address Text = actor.and_then(|actor| actor.address.as_ref()),
     request Id = simple(actor.and_then(|actor| actor.request)),
     action Text = actor.map(|actor| &actor.action),

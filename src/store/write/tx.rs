@@ -75,14 +75,14 @@ impl Tx {
     }
 
     /// Prepares for a batch of jobs of one lane.
-    pub(in crate::store) fn next_batch(&mut self, mailbox: Option<i64>, jobs: usize) {
+    pub(in crate::store) fn begin_batch(&mut self, mailbox: Option<i64>, jobs: usize) {
         self.mailbox = mailbox;
         self.single_job = jobs == 1;
         self.marker = CommitMarker::Nothing;
     }
 
     /// Prepares for the next job of the batch.
-    pub(in crate::store) fn next_job(&mut self) {
+    pub(in crate::store) fn begin_job(&mut self) {
         self.now = clock::now_of_write();
         self.unprotected = false;
         self.created = None;
@@ -110,7 +110,7 @@ impl Tx {
         clock::new_id(IdOwner::Mailbox(mailbox))
     }
     /// A new id of what no client sees.
-    pub(in crate::store) fn own_id() -> Uuid {
+    pub(in crate::store) fn internal_id() -> Uuid {
         clock::new_id(IdOwner::Nobody)
     }
 
@@ -136,7 +136,7 @@ impl Tx {
     }
 
     /// The open transaction, for reads. What they see stays true until the commit.
-    pub(in crate::store) async fn reading(&mut self) -> Result<&mut Session, Error> {
+    pub(in crate::store) async fn reader(&mut self) -> Result<&mut Session, Error> {
         self.begin().await?;
         // On PostgreSQL even a failing read aborts the transaction of all jobs.
         if self.is_postgres() && !self.single_job {
@@ -176,8 +176,8 @@ impl Tx {
 
     /// Writes an additional row, such as an audit entry. It fails only if the database does; then the whole batch fails, so it
     /// needs no savepoint.
-    pub(in crate::store) async fn note(&mut self, statement: Statement<'_>) -> Result<(), Error> {
-        self.reading().await?.execute(statement).await?;
+    pub(in crate::store) async fn execute_extra(&mut self, statement: Statement<'_>) -> Result<(), Error> {
+        self.reader().await?.execute(statement).await?;
         self.has_written();
         self.unprotected |= !self.savepoint;
         Ok(())
@@ -195,7 +195,7 @@ impl Tx {
 
     /// Calls one of `procedures` and returns a change number for each contact. It is one statement, so it is atomic without a
     /// savepoint, and also without a transaction if the batch does nothing else.
-    pub(in crate::store) async fn call(
+    pub(in crate::store) async fn call_procedure(
         &mut self,
         ProcedureCall { statement, mailbox, last, count }: ProcedureCall<'_>,
     ) -> Result<Vec<i64>, Error> {
@@ -209,7 +209,7 @@ impl Tx {
                 }
             }
         } else {
-            self.reading().await?.rows(statement).await?
+            self.reader().await?.rows(statement).await?
         };
         let numbers = rows.iter().map(|row| row.get(0)).collect::<Result<Vec<i64>, _>>()?;
         if numbers.len() != count {
@@ -250,7 +250,7 @@ impl Tx {
     pub(in crate::store) async fn undo(&mut self) -> Result<(), Error> {
         if std::mem::take(&mut self.savepoint) {
             if let Err(error) = self.session.undo_to_savepoint().await {
-                return Err(self.session.give_up(Error::unavailable(error)));
+                return Err(self.session.mark_broken(Error::unavailable(error)));
             }
             self.marker = self.marker_before;
         }
@@ -262,7 +262,7 @@ impl Tx {
         if std::mem::take(&mut self.savepoint)
             && let Err(error) = self.session.execute(Statement::new("release savepoint job")).await
         {
-            return Err(self.session.give_up(Error::unavailable(error)));
+            return Err(self.session.mark_broken(Error::unavailable(error)));
         }
         Ok(())
     }
@@ -302,7 +302,7 @@ impl Tx {
     }
 
     /// Whether the connection can be reused.
-    pub(in crate::store) fn is_trusted(&self) -> bool {
+    pub(in crate::store) fn is_reusable(&self) -> bool {
         !self.reconnect && !self.is_broken()
     }
 
@@ -310,7 +310,7 @@ impl Tx {
     pub(in crate::store) fn is_stale(&self) -> bool {
         match &self.connector {
             Connector::Sqlite(..) => false,
-            Connector::Postgres(cluster) => !cluster.is_current(&self.session) || self.session.is_old(),
+            Connector::Postgres(cluster) => !cluster.is_current(&self.session) || self.session.is_idle_too_long(),
         }
     }
 
@@ -320,7 +320,7 @@ impl Tx {
     /// [`Error::Unavailable`]
     pub(in crate::store) fn check_files(&self) -> Result<(), Error> {
         match &self.connector {
-            Connector::Sqlite(_, opened, _) => opened.look(),
+            Connector::Sqlite(_, opened, _) => opened.check_paths(),
             Connector::Postgres(_) => Ok(()),
         }
     }
@@ -331,7 +331,7 @@ impl Tx {
     /// [`Error::Unavailable`] if the write is certainly lost, [`Error::Internal`] if its file may be put back.
     pub(in crate::store) fn check_files_again(&self) -> Result<(), Error> {
         match &self.connector {
-            Connector::Sqlite(_, opened, _) => opened.look().map_err(|error| match error {
+            Connector::Sqlite(_, opened, _) => opened.check_paths().map_err(|error| match error {
                 Error::Unavailable(cause) if !opened.is_lost() => Error::Internal(cause),
                 error => error,
             }),
@@ -341,7 +341,7 @@ impl Tx {
 
     pub(in crate::store) async fn close(self) {
         if let Connector::Sqlite(_, opened, _) = &self.connector {
-            opened.has_no_log();
+            opened.expect_no_log();
         }
         self.session.close().await;
     }

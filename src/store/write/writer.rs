@@ -38,7 +38,7 @@ const MAX_HELD: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_millis(500);
 
 struct QueuedJob<F, T> {
-    what: F,
+    run: F,
     reply: oneshot::Sender<Result<T, Error>>,
     /// Why it is done.
     cause: Option<Arc<Current>>,
@@ -50,18 +50,18 @@ where
     F: AsyncFnOnce(&mut Tx) -> Result<T, Error> + Send + 'static,
     T: Send + 'static,
 {
-    fn is_wanted(&self) -> bool {
+    fn has_waiter(&self) -> bool {
         !self.reply.is_closed()
     }
 
     fn run(self: Box<Self>, tx: &mut Tx) -> LocalBoxFuture<'_, Finished> {
         Box::pin(async move {
-            let Self { what, reply, cause, since } = *self;
-            spans::waited(cause.as_ref(), since);
-            let result = trace::within(cause.clone(), what(tx)).await;
+            let Self { run, reply, cause, since } = *self;
+            spans::export_wait(cause.as_ref(), since);
+            let result = trace::within(cause.clone(), run(tx)).await;
             Finished {
                 error: result.as_ref().err().cloned(),
-                made: tx.changed().zip(cause).into_iter().collect(),
+                changes: tx.changed().zip(cause).into_iter().collect(),
                 answer: Box::new(move |error| {
                     // The caller may have been dropped.
                     let _ = reply.send(error.map_or(result, |error| Err(error.clone())));
@@ -131,7 +131,7 @@ impl Writer {
     ///
     /// # Errors
     /// [`Error::Unavailable`] if too many wait, or the store is closing.
-    pub(in crate::store) fn hand_in(&self, lane: Lane, job: impl FnOnce() -> Box<dyn Job>) -> Result<(), Error> {
+    pub(in crate::store) fn submit(&self, lane: Lane, job: impl FnOnce() -> Box<dyn Job>) -> Result<(), Error> {
         // A refused job is not created, because dropping it could take a lock that the caller holds.
         let place = self.queue.try_reserve().map_err(|error| Error::unavailable(error.to_string()))?;
         place.send(Handed { lane, since: Queued::now(), job: job() });
@@ -147,7 +147,7 @@ impl Writer {
         let (reply, answer) = oneshot::channel();
         let lane = self.connector.lane(mailbox);
         // A refused job drops its sender, so `answer` fails in both cases.
-        let job = Box::new(QueuedJob { what: work, reply, cause: trace::current(), since: Since::now() });
+        let job = Box::new(QueuedJob { run: work, reply, cause: trace::current(), since: Since::now() });
         let _ = self.queue.send(Handed { lane, since: Queued::now(), job }).await;
         answer.await.unwrap_or_else(|_| Err(Error::internal("the writer gave no answer")))
     }
@@ -195,7 +195,7 @@ impl Crew {
                 && let Some((lane, batch)) = lanes.take()
             {
                 let tx = idle.pop().flatten();
-                running.push(async move { (lane, crew.work(tx, lane, batch).await) });
+                running.push(async move { (lane, crew.run_on_connection(tx, lane, batch).await) });
             }
             if !open && running.is_empty() {
                 break;
@@ -222,7 +222,12 @@ impl Crew {
 
     /// Runs a batch on a connection, on a new one if needed. Returns the connection if it can be reused, and the jobs that were
     /// not begun.
-    async fn work(&self, tx: Option<Tx>, lane: Lane, batch: Vec<WaitingWrite>) -> (Option<Tx>, Vec<WaitingWrite>) {
+    async fn run_on_connection(
+        &self,
+        tx: Option<Tx>,
+        lane: Lane,
+        batch: Vec<WaitingWrite>,
+    ) -> (Option<Tx>, Vec<WaitingWrite>) {
         let tx = match tx {
             Some(tx) if !tx.is_stale() => Ok(tx),
             _ => Tx::connect(&self.connector, &self.closing, self.limits).await,
@@ -250,7 +255,7 @@ impl Crew {
             tracing::error!(%error, "a commit failed; the writer reconnects");
         }
         let rest = match done {
-            Ok(rest) if tx.is_trusted() => return (Some(tx), rest),
+            Ok(rest) if tx.is_reusable() => return (Some(tx), rest),
             done => done.unwrap_or_default(),
         };
         tx.close().await;
@@ -262,9 +267,9 @@ impl Crew {
 /// was stored, or, if it is not [`Error::Unavailable`], that the outcome is unknown. The connection must then not be reused.
 async fn run(tx: &mut Tx, lane: Lane, batch: Vec<WaitingWrite>, carried: &Carried) -> Result<Vec<WaitingWrite>, Error> {
     let all = batch.len();
-    let wanted: Vec<_> = batch.into_iter().filter(|(_, job)| job.is_wanted()).collect();
+    let wanted: Vec<_> = batch.into_iter().filter(|(_, job)| job.has_waiter()).collect();
     WRITES.add(Write::GaveUp, (all - wanted.len()) as u64);
-    tx.next_batch(lane, wanted.len());
+    tx.begin_batch(lane, wanted.len());
     let (started, begun) = (Instant::now(), Since::now());
     let mut finished = Vec::with_capacity(wanted.len());
     let mut jobs = wanted.into_iter();
@@ -273,7 +278,7 @@ async fn run(tx: &mut Tx, lane: Lane, batch: Vec<WaitingWrite>, carried: &Carrie
         && started.elapsed() < MAX_HELD
         && let Some((queued, job)) = jobs.next()
     {
-        WAITED.took(queued.elapsed());
+        WAITED.observe_time(queued.elapsed());
         drop(queued);
         fate = run_one(tx, job, &mut finished).await;
     }
@@ -282,14 +287,14 @@ async fn run(tx: &mut Tx, lane: Lane, batch: Vec<WaitingWrite>, carried: &Carrie
     }
     let error = fate.as_ref().err();
     if error.is_none() {
-        spans::committed(finished.iter().flat_map(|job| &job.made).map(|(_, cause)| cause), begun);
+        spans::export_commit(finished.iter().flat_map(|job| &job.changes).map(|(_, cause)| cause), begun);
     }
     count(&finished, error.is_some());
-    for Finished { answer, made, error: own } in finished {
+    for Finished { answer, changes, error: own } in finished {
         // Recorded before anybody who waits for the change can look it up.
         if error.is_none() && own.is_none() {
-            for (change, cause) in made {
-                carried.note(change, cause);
+            for (change, cause) in changes {
+                carried.remember(change, cause);
             }
         }
         answer(error);
@@ -308,7 +313,7 @@ fn count(finished: &[Finished], is_lost: bool) {
         Some(_) => Write::Refused,
     };
     for job in finished {
-        WRITES.one(of(job));
+        WRITES.increment(of(job));
     }
     let kept = finished.iter().filter(|job| job.error.is_none()).count();
     if kept > 0 && !is_lost {
@@ -318,9 +323,9 @@ fn count(finished: &[Finished], is_lost: bool) {
 
 /// Runs one job. An error means that the transaction may have ended.
 async fn run_one(tx: &mut Tx, job: Box<dyn Job>, finished: &mut Vec<Finished>) -> Result<(), Error> {
-    tx.next_job();
+    tx.begin_job();
     let Ok(done) = AssertUnwindSafe(job.run(tx)).catch_unwind().await else {
-        WRITES.one(Write::Panicked);
+        WRITES.increment(Write::Panicked);
         // The panic may have interrupted the driver, so the connection is not reused. The job's own caller gets an error
         // from its dropped channel.
         return Err(Error::unavailable("another write panicked"));

@@ -2,16 +2,16 @@
 //! exported by the feature `otlp`; without it everything here is nothing.
 
 #[cfg(not(feature = "otlp"))]
-mod nothing;
+mod disabled;
 #[cfg(feature = "otlp")]
 mod otlp;
 
 #[cfg(not(feature = "otlp"))]
-pub(crate) use crate::trace::spans::nothing::*;
+pub(crate) use crate::trace::spans::disabled::*;
 #[cfg(feature = "otlp")]
 pub(crate) use crate::trace::spans::otlp::*;
 
-/// What is known of a request when its answer is.
+/// The facts of a request, once it is answered.
 #[cfg_attr(not(feature = "otlp"), expect(dead_code, reason = "nobody is told of it"))]
 pub(crate) struct RequestOutcome<'a> {
     pub(crate) method: &'static str,

@@ -21,9 +21,9 @@ pub(super) enum Coding {
 pub(super) struct Places {
     /// Group and name, without blanks around.
     whole: (usize, usize),
-    /// Where the name begins behind its group.
+    /// The start of the name, after its group.
     name: usize,
-    /// Where the parameters begin; the end if there are none.
+    /// The start of the parameters; the end if there are none.
     params: usize,
     pub coding: Coding,
     charset: Option<&'static Encoding>,
@@ -80,7 +80,7 @@ impl Places {
         self.unusual |= !coding.is_empty() && !is(coding, "B");
         if is(name, "CHARSET") {
             self.unusual = true;
-            self.charset = std::str::from_utf8(value).ok().and_then(charset::known);
+            self.charset = std::str::from_utf8(value).ok().and_then(charset::encoding_for_label);
         }
     }
 

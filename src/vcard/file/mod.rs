@@ -111,7 +111,7 @@ struct Logical {
 
 impl Logical {
     /// Searches the added bytes for the end of the head, and parses the head.
-    fn look(&mut self) {
+    fn find_head(&mut self) {
         if self.colon.is_some() {
             return;
         }
@@ -176,7 +176,7 @@ impl FileLines {
                     self.nested(line, &mut lines);
                 } else if !is_mark(line, b"END") {
                     current.bytes.extend_from_slice(line);
-                    current.look();
+                    current.find_head();
                 }
             }
             blanks = 0;
@@ -198,7 +198,7 @@ impl FileLines {
             _ => &line[1..],
         };
         current.bytes.extend_from_slice(added);
-        current.look();
+        current.find_head();
     }
 
     /// Whether a line without a blank at the beginning continues the one before: after a soft line break, in base64, or
@@ -289,7 +289,7 @@ impl FileLines {
         let head = places.unwrap_or_else(|| Places::of(&head_bytes)).head(&head_bytes);
         if let Some(survey) = &mut self.survey {
             if head.charset.is_none() {
-                value::heard(&head, &bytes[colon + 1..], survey);
+                value::survey_value(&head, &bytes[colon + 1..], survey);
             }
             return;
         }

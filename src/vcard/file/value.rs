@@ -154,7 +154,7 @@ impl FileLines {
 }
 
 /// Adds a value that names no character set to a survey.
-pub(super) fn heard(head: &LineHead<'_>, value: &[u8], survey: &mut Survey) {
+pub(super) fn survey_value(head: &LineHead<'_>, value: &[u8], survey: &mut Survey) {
     match head.coding {
         Coding::None => survey.value(value),
         Coding::Quoted => survey.value(&unquote(value)),

@@ -21,7 +21,7 @@ enum EntryChange {
 
 impl Merger<'_> {
     pub(super) fn collections(&mut self) {
-        let (then, now) = (self.then, &self.ours.said);
+        let (then, now) = (self.then, &self.ours.read_back);
         self.collection(Class::Emails, &then.emails, &now.emails, |a, b| {
             a.kind == b.kind && a.other_label == b.other_label
         });
@@ -46,7 +46,7 @@ impl Merger<'_> {
             let label = line.group.and_then(|group| self.label_of.get(&group.to_ascii_lowercase()));
             let label = label.map(|at| self.lines[*at].value);
             let kind = labels::address(line.types(), label).kind;
-            if of(&self.then.addresses, kind) != of(&self.ours.said.addresses, kind) {
+            if of(&self.then.addresses, kind) != of(&self.ours.read_back.addresses, kind) {
                 self.edits[i] = Edit::Remove;
             }
         }
@@ -96,12 +96,12 @@ impl Merger<'_> {
                 self.edits[from.line] = Edit::Remove;
             }
         }
-        self.twins(&targets);
+        self.remove_duplicates(&targets);
         self.place(targets, &order);
     }
 
     /// Removes lines with the same content as a removed or changed line.
-    fn twins(&mut self, targets: &[EntryChange]) {
+    fn remove_duplicates(&mut self, targets: &[EntryChange]) {
         let changed: BTreeSet<usize> = targets
             .iter()
             .filter_map(|target| match target {
@@ -109,9 +109,9 @@ impl Merger<'_> {
                 _ => None,
             })
             .collect();
-        for (twin, first) in &self.then.twins {
+        for (duplicate, first) in &self.then.duplicates {
             if self.edits[*first] == Edit::Remove || changed.contains(first) {
-                self.edits[*twin] = Edit::Remove;
+                self.edits[*duplicate] = Edit::Remove;
             }
         }
     }
@@ -147,7 +147,7 @@ impl Merger<'_> {
                 target => {
                     let whole = match target {
                         EntryChange::There(_, Some(changed)) => Moved::Line(changed),
-                        EntryChange::There(line, None) => Moved::Line(self.lines[line].whole()),
+                        EntryChange::There(line, None) => Moved::Line(self.lines[line].as_written()),
                         EntryChange::New(new) => Moved::New(new),
                     };
                     match (slots.next(), whole) {
@@ -176,7 +176,7 @@ impl Merger<'_> {
     }
 
     fn categories(&mut self) {
-        let (then, now) = (&self.then.categories, &self.ours.said.categories);
+        let (then, now) = (&self.then.categories, &self.ours.read_back.categories);
         if then.len() == now.len() && then.iter().zip(now).all(|(then, now)| then.value == now.value) {
             return;
         }

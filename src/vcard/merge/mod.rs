@@ -20,7 +20,7 @@ struct Ours {
     lines: Vec<NewLine>,
     /// The index in `lines` of each line that was projected.
     of: Vec<usize>,
-    said: Projection,
+    read_back: Projection,
     /// The contact has no name, so FN shows something else.
     nameless: bool,
 }
@@ -44,9 +44,9 @@ impl Ours {
             }
         }
         let parsed: Vec<Line<'_>> = texts.iter().filter_map(|text| Line::parse(text)).collect();
-        let said = Projection::of(&parsed, CardOrigin::CardDav);
+        let read_back = Projection::of(&parsed, CardOrigin::CardDav);
         let nameless = single::shown_name(properties).1;
-        Self { lines: new, of, said, nameless }
+        Self { lines: new, of, read_back, nameless }
     }
 
     fn line(&self, at: usize) -> Option<&NewLine> {
@@ -191,7 +191,7 @@ impl Merger<'_> {
     fn texts(&mut self, class: Class) {
         let texts = texts_of(class);
         let value = |of: &Projection, text: Text| of.texts[text as usize].as_ref().map(|from| from.value.clone());
-        let (then, now) = (self.then, &self.ours.said);
+        let (then, now) = (self.then, &self.ours.read_back);
         let same = |text: &Text| value(then, *text) == value(now, *text);
         if texts.iter().all(same) || (class == Class::DisplayName && implied(then) == value(now, Text::DisplayName)) {
             return;
@@ -253,12 +253,12 @@ impl Merger<'_> {
             }
             let label = line.group.and_then(|group| self.label_of.get(&group.to_ascii_lowercase()));
             let label = label.map(|at| &self.lines[*at]);
-            let alone: Vec<Line<'_>> = [Some(line), label].into_iter().flatten().copied().collect();
-            let said = Projection::of(&alone, CardOrigin::CardDav);
+            let single_line: Vec<Line<'_>> = [Some(line), label].into_iter().flatten().copied().collect();
+            let read_back = Projection::of(&single_line, CardOrigin::CardDav);
             let says = match class {
-                Class::Birthday => said.birthday.is_some(),
-                Class::Anniversary => said.wedding_anniversary.is_some(),
-                _ => texts.iter().any(|text| said.texts[*text as usize].is_some()),
+                Class::Birthday => read_back.birthday.is_some(),
+                Class::Anniversary => read_back.wedding_anniversary.is_some(),
+                _ => texts.iter().any(|text| read_back.texts[*text as usize].is_some()),
             };
             if says {
                 self.edits[i] = Edit::Remove;
@@ -268,14 +268,14 @@ impl Merger<'_> {
 
     fn dates(&mut self) {
         let shown = |from: &Option<FromLine<String>>| from.as_ref().map(|from| from.value.clone());
-        let (then, now) = (shown(&self.then.birthday), shown(&self.ours.said.birthday));
-        let day = |text: &Option<String>| text.as_deref().and_then(dates::shown);
+        let (then, now) = (shown(&self.then.birthday), shown(&self.ours.read_back.birthday));
+        let day = |text: &Option<String>| text.as_deref().and_then(dates::shown_day);
         // A card with a time of day keeps it as long as the day is the same.
         let same = then == now || (day(&then).is_some() && day(&then).map(|d| d.0) == day(&now).map(|d| d.0));
         if !same {
             self.date(Class::Birthday, self.then.birthday.as_ref().map(|from| from.line), now.is_none());
         }
-        let (then, now) = (shown(&self.then.wedding_anniversary), shown(&self.ours.said.wedding_anniversary));
+        let (then, now) = (shown(&self.then.wedding_anniversary), shown(&self.ours.read_back.wedding_anniversary));
         if then != now {
             let from = self.then.wedding_anniversary.as_ref().map(|from| from.line);
             self.date(Class::Anniversary, from, now.is_none());
@@ -297,7 +297,7 @@ impl Merger<'_> {
 
     /// Properties that only files have.
     fn others(&mut self) {
-        let (then, now) = (self.then, &self.ours.said);
+        let (then, now) = (self.then, &self.ours.read_back);
         let favorite = |of: &Projection| of.is_favorite.as_ref().map(|from| from.value);
         let flag = |of: &Projection| of.flag.as_ref().map(|from| from.value.clone());
         for (class, same, from) in [

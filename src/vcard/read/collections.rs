@@ -53,7 +53,7 @@ impl<'a> CardLines<'a> {
             self.out.over.emails += 1;
             return TOO_LONG;
         }
-        let (added, fate) = Self::add(self.exact, &mut self.out.emails, &mut self.out.twins, i, email);
+        let (added, fate) = Self::add(self.exact, &mut self.out.emails, &mut self.out.duplicates, i, email);
         if added {
             self.ranks.emails.push(line.preference());
         }
@@ -76,7 +76,8 @@ impl<'a> CardLines<'a> {
             return TOO_LONG;
         }
         let number = Some(number).filter(|number| !number.is_empty());
-        let (added, fate) = Self::add(self.exact, &mut self.out.phones, &mut self.out.twins, i, Phone { kind, number });
+        let (added, fate) =
+            Self::add(self.exact, &mut self.out.phones, &mut self.out.duplicates, i, Phone { kind, number });
         if added {
             self.ranks.phones.push(line.preference());
         }
@@ -141,7 +142,7 @@ impl<'a> CardLines<'a> {
             country_or_region: some(country),
             postal_code: some(postal_code),
         };
-        Self::add(self.exact, &mut self.out.addresses, &mut self.out.twins, i, address).1
+        Self::add(self.exact, &mut self.out.addresses, &mut self.out.duplicates, i, address).1
     }
 
     /// LABEL of 2.1 and 3.0: the text of an address. It counts as an address if there is no other of its type.
@@ -161,7 +162,7 @@ impl<'a> CardLines<'a> {
     }
 
     pub(super) fn website(&mut self, i: usize, line: &Line<'a>) -> Option<Fate> {
-        let text = if is_text(line) { self.unescaped(line) } else { unescape_uri(line.value) };
+        let text = if line.is_text() { self.unescaped(line) } else { unescape_uri(line.value) };
         let address = one_line(text, self.tidy);
         let own_name = line.param("X-CONTACTD-NAME").map(Cow::into_owned);
         let own_kind = self.own_kind(line);
@@ -182,11 +183,11 @@ impl<'a> CardLines<'a> {
             self.out.over.websites += 1;
             return TOO_LONG;
         }
-        Self::add(self.exact, &mut self.out.websites, &mut self.out.twins, i, website).1
+        Self::add(self.exact, &mut self.out.websites, &mut self.out.duplicates, i, website).1
     }
 
     pub(super) fn im_address(&mut self, i: usize, line: &Line<'a>, name: &str) -> Option<Fate> {
-        let text = if name == "IMPP" && !is_text(line) { unescape_uri(line.value) } else { self.unescaped(line) };
+        let text = if name == "IMPP" && !line.is_text() { unescape_uri(line.value) } else { self.unescaped(line) };
         let text = one_line(text, self.tidy);
         if text.is_empty() {
             return None;
@@ -216,7 +217,7 @@ impl<'a> CardLines<'a> {
             self.out.over.im_addresses += 1;
             return TOO_LONG;
         }
-        Self::add(self.exact, &mut self.out.im_addresses, &mut self.out.twins, i, address).1
+        Self::add(self.exact, &mut self.out.im_addresses, &mut self.out.duplicates, i, address).1
     }
 
     pub(super) fn child(&mut self, i: usize, name: &str) -> Option<Fate> {
@@ -228,7 +229,7 @@ impl<'a> CardLines<'a> {
             self.out.over.children += 1;
             return TOO_LONG;
         }
-        Self::add(self.exact, &mut self.out.children, &mut self.out.twins, i, name).1
+        Self::add(self.exact, &mut self.out.children, &mut self.out.duplicates, i, name).1
     }
 
     pub(super) fn categories(&mut self, i: usize, line: &Line<'a>) -> Option<Fate> {
@@ -266,7 +267,7 @@ impl<'a> CardLines<'a> {
                 self.out.over.categories += 1;
                 TOO_LONG
             } else {
-                Self::add(self.exact, &mut self.out.categories, &mut self.out.twins, i, name.to_owned()).1
+                Self::add(self.exact, &mut self.out.categories, &mut self.out.duplicates, i, name.to_owned()).1
             };
             fate = match fate {
                 None => next,
@@ -281,10 +282,6 @@ impl<'a> CardLines<'a> {
 /// The outcome of an entry that may be mapped only in part.
 fn partly(fate: Option<Fate>, partial: bool) -> Option<Fate> {
     if fate == MAPPED && partial { Some(Fate::Partial) } else { fate }
-}
-
-fn is_text(line: &Line<'_>) -> bool {
-    !line.head.is_empty() && line.param("VALUE").is_some_and(|value| value.eq_ignore_ascii_case("text"))
 }
 
 /// A phone number as text: a `tel:` URI without scheme and escapes, with its extension as ` ext. N`.

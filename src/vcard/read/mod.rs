@@ -81,8 +81,8 @@ pub struct Projection {
     /// Lines of categories that differ in the contact, because of Google's special meanings.
     pub adapted: Vec<usize>,
     /// Lines that repeat an entry, each with the line of the first.
-    pub twins: Vec<(usize, usize)>,
-    /// What is over a limit.
+    pub duplicates: Vec<(usize, usize)>,
+    /// Values above a limit.
     pub over: OverLimit,
 }
 
@@ -258,7 +258,7 @@ impl<'a> CardLines<'a> {
     fn add<T: PartialEq>(
         exact: bool,
         list: &mut Vec<FromLine<T>>,
-        twins: &mut Vec<(usize, usize)>,
+        duplicates: &mut Vec<(usize, usize)>,
         line: usize,
         value: T,
     ) -> (bool, Option<Fate>) {
@@ -266,7 +266,7 @@ impl<'a> CardLines<'a> {
             return (false, TOO_MANY);
         }
         if !exact && let Some(first) = list.iter().find(|entry| entry.value == value) {
-            twins.push((line, first.line));
+            duplicates.push((line, first.line));
             return (false, MAPPED);
         }
         list.push(FromLine { line, value });
@@ -303,7 +303,7 @@ impl<'a> CardLines<'a> {
         };
         let used: std::collections::BTreeSet<String> = used.into_iter().map(str::to_ascii_lowercase).collect();
         for (fate, line) in self.out.fates.iter_mut().zip(self.lines) {
-            if line.is("X-ABLABEL") && !labels::shown(line.value).is_empty() {
+            if line.is("X-ABLABEL") && !labels::readable(line.value).is_empty() {
                 let used = line.group.is_some_and(|group| used.contains(&group.to_ascii_lowercase()));
                 *fate = if used { MAPPED } else { ASIDE };
             }

@@ -220,7 +220,7 @@ impl<'a> CardLines<'a> {
         }
         let value = match own_value(self.exact, line) {
             Some(value) => value,
-            None if is_text(line) => return ASIDE,
+            None if line.is_text() => return ASIDE,
             None => match CardDate::read(line.value, line.param("X-APPLE-OMIT-YEAR").as_deref()) {
                 Some(when) => when.birthday(),
                 None => return ASIDE,
@@ -236,7 +236,7 @@ impl<'a> CardLines<'a> {
         }
         let value = match own_value(self.exact, line) {
             Some(value) => value,
-            None if is_text(line) => return ASIDE,
+            None if line.is_text() => return ASIDE,
             None => match CardDate::read(value, line.param("X-APPLE-OMIT-YEAR").as_deref()) {
                 Some(when) => day_text(when.day),
                 None => return ASIDE,
@@ -248,11 +248,11 @@ impl<'a> CardLines<'a> {
 
     fn related(&mut self, i: usize, line: &Line<'a>) -> Option<Fate> {
         let is_uri = line.param("VALUE").is_some_and(|value| value.eq_ignore_ascii_case("uri"))
-            || (!is_text(line) && line.is("RELATED") && has_scheme(line.value));
+            || (!line.is_text() && line.is("RELATED") && has_scheme(line.value));
         if is_uri {
             return ASIDE;
         }
-        let label = self.label(line).filter(|label| !labels::shown(label).is_empty());
+        let label = self.label(line).filter(|label| !labels::readable(label).is_empty());
         let relation = match label {
             Some(label) => labels::relation(label),
             None => line.types().find_map(labels::relation),
@@ -350,10 +350,6 @@ fn own_value(exact: bool, line: &Line<'_>) -> Option<String> {
     line.param("X-CONTACTD-VALUE").filter(|_| exact).map(Cow::into_owned)
 }
 
-fn is_text(line: &Line<'_>) -> bool {
-    line.param("VALUE").is_some_and(|value| value.eq_ignore_ascii_case("text"))
-}
-
 /// Whether a text begins with a scheme and has no blank, like an address.
 fn has_scheme(text: &str) -> bool {
     scheme(text).is_some() && !text.trim().contains(char::is_whitespace)
@@ -369,8 +365,8 @@ pub(crate) fn scheme(text: &str) -> Option<&str> {
 
 /// Appends the words that it does not have yet.
 fn append_words(to: &mut String, more: &str) {
-    let there: Vec<String> = to.split_whitespace().map(str::to_owned).collect();
-    if more.split_whitespace().any(|word| there.iter().any(|known| known == word)) {
+    let existing: Vec<String> = to.split_whitespace().map(str::to_owned).collect();
+    if more.split_whitespace().any(|word| existing.iter().any(|known| known == word)) {
         return;
     }
     if !to.is_empty() && !more.is_empty() {

@@ -30,7 +30,7 @@ pub fn read(card: &RawCard, fallback: &Fallback) -> RecordContent {
     let unfolded = file::unfold(&card.bytes, fallback);
     let lines: Vec<Line<'_>> = unfolded.text.lines().filter_map(Line::parse).collect();
     let mut projection = Projection::of(&lines, CardOrigin::File);
-    let text = kept(&lines, unfolded.version, &mut projection);
+    let text = stored_text(&lines, unfolded.version, &mut projection);
     let mut outcomes = outcomes(&lines, &projection);
     if card.end == End::NoEnd {
         outcomes.push(PropertyOutcome { name: "no END".to_owned(), fate: Fate::Ignored("no END") });
@@ -65,7 +65,7 @@ fn outcomes(lines: &[Line<'_>], projection: &Projection) -> Vec<PropertyOutcome>
 }
 
 /// The card to store: every line except lost ones, folded again. Lines above [`MAX_ASIDE`] are lost.
-fn kept(lines: &[Line<'_>], version: Version, projection: &mut Projection) -> String {
+fn stored_text(lines: &[Line<'_>], version: Version, projection: &mut Projection) -> String {
     let mut text = String::with_capacity(lines.iter().map(|line| line.value.len() + line.head.len() + 24).sum());
     text.push_str("BEGIN:VCARD\r\nVERSION:");
     text.push_str(version.name());

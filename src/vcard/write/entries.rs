@@ -23,7 +23,7 @@ fn own_kind(line: &mut NewLine, kind: Option<&str>, audience: Audience) {
     }
 }
 
-fn some(text: Option<&String>) -> Option<&str> {
+fn non_empty(text: Option<&String>) -> Option<&str> {
     text.map(String::as_str).filter(|text| !text.is_empty())
 }
 
@@ -32,11 +32,11 @@ pub(crate) fn emails(properties: &Properties, version: Version, audience: Audien
 }
 
 pub(crate) fn email_line(email: &Email, version: Version, audience: Audience) -> Option<NewLine> {
-    let (address, name) = (some(email.address.as_ref()), some(email.name.as_ref()));
+    let (address, name) = (non_empty(email.address.as_ref()), non_empty(email.name.as_ref()));
     if address.is_none() && (name.is_none() || audience != Audience::Export) {
         return None;
     }
-    let label = some(email.other_label.as_ref());
+    let label = non_empty(email.other_label.as_ref());
     let kind = email.kind.as_deref();
     let word = match kind {
         Some("personal") => "HOME",
@@ -72,7 +72,7 @@ pub(crate) fn phones(properties: &Properties, version: Version, audience: Audien
 }
 
 pub(crate) fn phone_line(phone: &Phone, version: Version, audience: Audience) -> Option<NewLine> {
-    let number = some(phone.number.as_ref());
+    let number = non_empty(phone.number.as_ref());
     let kind = phone.kind.as_deref();
     if number.is_none() && (kind.is_none() || audience != Audience::Export) {
         return None;
@@ -140,7 +140,7 @@ pub(crate) fn websites(properties: &Properties, version: Version, audience: Audi
 }
 
 pub(crate) fn website_line(website: &Website, version: Version, audience: Audience) -> Option<NewLine> {
-    let (address, name) = (some(website.address.as_ref()), some(website.display_name.as_ref()));
+    let (address, name) = (non_empty(website.address.as_ref()), non_empty(website.display_name.as_ref()));
     let kind = website.kind.as_deref();
     if address.is_none() && ((name.is_none() && kind.is_none()) || audience != Audience::Export) {
         return None;

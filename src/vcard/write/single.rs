@@ -88,8 +88,8 @@ pub(crate) fn dates(properties: &Properties, version: Version, audience: Audienc
 
 /// BDAY. Only files have the time of day.
 fn birthday_line(birthday: &str, version: Version, audience: Audience) -> Option<NewLine> {
-    let Some((day, timed)) = dates::shown(birthday) else {
-        return own(Class::Birthday, "BDAY", birthday, audience);
+    let Some((day, timed)) = dates::shown_day(birthday) else {
+        return own_line(Class::Birthday, "BDAY", birthday, audience);
     };
     let (head, value) = if timed && audience == Audience::Export {
         let utc = date::print(date::instant(birthday)?);
@@ -123,14 +123,14 @@ fn anniversary_line(anniversary: &str, version: Version, audience: Audience) -> 
             NewLine::new(Class::Anniversary, "ANNIVERSARY", format!("--{}", day.format("%m%d")))
         }
         (Some(_), Version::V4) => NewLine::new(Class::Anniversary, "ANNIVERSARY", anniversary.replace('-', "")),
-        (None, Version::V3) => own(Class::Anniversary, "X-ABDATE", anniversary, audience)?,
-        (None, Version::V4) => own(Class::Anniversary, "ANNIVERSARY", anniversary, audience)?,
+        (None, Version::V3) => own_line(Class::Anniversary, "X-ABDATE", anniversary, audience)?,
+        (None, Version::V4) => own_line(Class::Anniversary, "ANNIVERSARY", anniversary, audience)?,
     };
     Some(if version == Version::V3 { line.labelled("_$!<Anniversary>!$_") } else { line })
 }
 
 /// A text that is not a date: as text, in files only.
-fn own(class: Class, head: &str, value: &str, audience: Audience) -> Option<NewLine> {
+fn own_line(class: Class, head: &str, value: &str, audience: Audience) -> Option<NewLine> {
     if audience != Audience::Export {
         return None;
     }

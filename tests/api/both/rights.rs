@@ -31,7 +31,7 @@ pub(super) async fn token(store: &Store, bearer: &str, scopes: &str, expires: Op
     let secret = secret::token().unwrap();
     let scopes = Scopes::parse(scopes, matches!(bearer, Principal::App(_))).unwrap();
     let digest = secret::hex(&secret::digest(&secret));
-    (store.make_token(NewToken { bearer, digest, name: None, scopes, expires }).await.unwrap(), secret)
+    (store.create_token(NewToken { bearer, digest, name: None, scopes, expires }).await.unwrap(), secret)
 }
 
 pub(super) async fn secret_of(store: &Store, bearer: &str, scopes: &str) -> String {

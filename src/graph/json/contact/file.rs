@@ -39,8 +39,14 @@ impl GraphJson for GraphFile {
     }
 
     fn write(&self, contact: &Contact) -> String {
-        let json =
-            ContactJson { contact, shape: Shape::Beta, select: None, context: None, within: None, annotated: false };
+        let json = ContactJson {
+            contact,
+            shape: Shape::Beta,
+            select: None,
+            context: None,
+            context_prefix: None,
+            annotated: false,
+        };
         // Serializing to memory cannot fail: every key is a text.
         serde_json::to_string(&json).unwrap_or_default()
     }
@@ -115,7 +121,7 @@ fn reason(error: &Error) -> Result<&'static str, Refusal> {
 /// Removes what a contact cannot hold: unknown members of entries, and entries above the limit. Returns whether
 /// anything was removed.
 fn strip(name: &str, value: &mut Json) -> bool {
-    fn known<T: Complex>() -> Vec<&'static str> {
+    fn member_names<T: Complex>() -> Vec<&'static str> {
         T::MEMBERS.iter().map(|member| member.json).collect()
     }
     let mut stripped = false;
@@ -126,10 +132,12 @@ fn strip(name: &str, value: &mut Json) -> bool {
         stripped = true;
     }
     let known = match name {
-        "emailaddresses" | "primaryemailaddress" | "secondaryemailaddress" | "tertiaryemailaddress" => known::<Email>(),
-        "phones" => known::<Phone>(),
-        "postaladdresses" => known::<Address>(),
-        "websites" => known::<Website>(),
+        "emailaddresses" | "primaryemailaddress" | "secondaryemailaddress" | "tertiaryemailaddress" => {
+            member_names::<Email>()
+        }
+        "phones" => member_names::<Phone>(),
+        "postaladdresses" => member_names::<Address>(),
+        "websites" => member_names::<Website>(),
         "homeaddress" | "businessaddress" | "otheraddress" => {
             vec!["street", "city", "state", "countryOrRegion", "postalCode"]
         }

@@ -10,7 +10,7 @@ use crate::json::{Json, is_annotation};
 pub(crate) struct ContactReader {
     pub(crate) patch: ContactPatch,
     pub(crate) added: ContactAdditions,
-    /// What Graph would refuse and lenient handling accepts.
+    /// Input that Graph would refuse and lenient handling accepts.
     pub(crate) deviations: Vec<Problem>,
 }
 
@@ -148,10 +148,10 @@ pub(crate) fn strings(path: &str, value: Json) -> Result<Vec<String>, Error> {
 /// The accepted form of a date, for messages.
 pub(crate) const DATE: &str = "a date like 1980-05-31 (YYYY-MM-DD)";
 
-pub(crate) fn bad_literal(path: &str, text: &str, expected: &str, taken: &str) -> Problem {
+pub(crate) fn bad_literal(path: &str, text: &str, expected: &str, accepted: &str) -> Problem {
     let text = shorten(text);
     let message =
-        format!("Cannot convert the literal '{text}' of '{path}' to the expected type '{expected}': send {taken}.");
+        format!("Cannot convert the literal '{text}' of '{path}' to the expected type '{expected}': send {accepted}.");
     Problem::new(Kind::Body, path, message)
 }
 

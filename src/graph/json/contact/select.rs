@@ -92,7 +92,7 @@ impl Selection {
     }
 }
 
-/// Which members of a nested object are selected.
+/// The selected members of a nested object.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Only<'a>(Option<&'a [&'static str]>);
 

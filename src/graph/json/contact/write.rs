@@ -20,7 +20,7 @@ pub struct ContactJson<'a> {
     /// `@odata.context`, for a single contact.
     pub context: Option<&'a str>,
     /// Prefix of the contexts of expanded properties: the context of the list, without its options.
-    pub within: Option<&'a str>,
+    pub context_prefix: Option<&'a str>,
     /// Whether to write `@odata.*` members. `Accept: application/json;odata.metadata=none` asks for none.
     pub annotated: bool,
 }
@@ -38,7 +38,7 @@ impl Serialize for ContactJson<'_> {
             Shape::V1 => v1::write(&mut map)?,
         }
         if let Some(expanded) = &contact.expanded {
-            let context = self.within.map(|within| format!("{within}('{}')", contact.id));
+            let context = self.context_prefix.map(|context_prefix| format!("{context_prefix}('{}')", contact.id));
             extended::write(expanded, &mut map.map, context.as_deref().filter(|_| annotated), annotated)?;
         }
         map.map.end()

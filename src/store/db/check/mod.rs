@@ -12,11 +12,11 @@ use crate::domain::error::Error;
 use crate::domain::fold::FOLDING;
 use crate::store::db::cluster::{Cluster, Use};
 use crate::store::db::database::Database;
+use crate::store::db::derived::UNFINISHED;
 use crate::store::db::engine::{Session, plain_options};
 use crate::store::db::faults::OpenError;
 use crate::store::db::migrate::Schema;
 use crate::store::db::opened::OpenedDatabase;
-use crate::store::db::renew::UNFINISHED;
 use crate::store::db::statement::Statement;
 use crate::store::db::{faults, files, migrate};
 
@@ -47,25 +47,25 @@ pub async fn check(database: &Database, verify: Verify) -> Result<Vec<String>, O
             let cluster = Cluster::new(address);
             migrate::of_postgres(&cluster)
                 .await
-                .and_then(Schema::of_today)
+                .and_then(Schema::check_current)
                 .map_err(|why| OpenError::new(address, why))?;
             let session = cluster.primary(Use::Operate).await.map_err(reason)?;
             faults_of(session, verify).await.map_err(|error| OpenError::of(address, &error))
         }
         Database::File(path) => {
             let refused = |why: String| OpenError::new(path.display(), why);
-            let real = files::real(path);
+            let real = files::resolve_links(path);
             if std::fs::metadata(&real).is_ok_and(|file| file.len() == 0) {
                 return Err(refused("the file is empty and is not a database".to_owned()));
             }
-            let _opened = OpenedDatabase::enter(&real).map_err(refused)?;
-            of_file(&real, verify).await.map_err(refused)
+            let _opened = OpenedDatabase::register(&real).map_err(refused)?;
+            faults_of_file(&real, verify).await.map_err(refused)
         }
     }
 }
 
 /// The same for a backup. If it has an older schema, only its structure is checked.
-pub(in crate::store) async fn copy(path: &Path, verify: Verify) -> Result<Vec<String>, String> {
+pub(in crate::store) async fn check_copy(path: &Path, verify: Verify) -> Result<Vec<String>, String> {
     if verify == Verify::Off {
         return Ok(Vec::new());
     }
@@ -73,19 +73,19 @@ pub(in crate::store) async fn copy(path: &Path, verify: Verify) -> Result<Vec<St
     if !faults.is_empty() {
         return Ok(faults);
     }
-    match migrate::of_sqlite(&looking(path)).await? {
+    match migrate::of_sqlite(&read_only_options(path)).await? {
         Schema::Today => rows(path, verify).await,
         Schema::Older(_) => Ok(Vec::new()),
         Schema::Other(why) => Err(why),
     }
 }
 
-async fn of_file(path: &Path, verify: Verify) -> Result<Vec<String>, String> {
+async fn faults_of_file(path: &Path, verify: Verify) -> Result<Vec<String>, String> {
     let faults = structure(path, verify).await?;
     if !faults.is_empty() {
         return Ok(faults);
     }
-    migrate::of_sqlite(&looking(path)).await.and_then(Schema::of_today)?;
+    migrate::of_sqlite(&read_only_options(path)).await.and_then(Schema::check_current)?;
     rows(path, verify).await
 }
 
@@ -96,7 +96,7 @@ async fn structure(path: &Path, verify: Verify) -> Result<Vec<String>, String> {
         Verify::Quick | Verify::Off => "pragma quick_check(20)",
     };
     let look = async {
-        let mut session = Session::open(&looking(path)).await?;
+        let mut session = Session::open(&read_only_options(path)).await?;
         let found = session.rows(Statement::new(text)).await;
         session.close().await;
         found?.iter().map(|row| row.get::<String>(0)).collect::<Result<Vec<_>, _>>()
@@ -106,7 +106,7 @@ async fn structure(path: &Path, verify: Verify) -> Result<Vec<String>, String> {
 }
 
 async fn rows(path: &Path, verify: Verify) -> Result<Vec<String>, String> {
-    let look = async { faults_of(Session::open(&looking(path)).await?, verify).await };
+    let look = async { faults_of(Session::open(&read_only_options(path)).await?, verify).await };
     damage_is_a_fault(look.await)
 }
 
@@ -120,8 +120,8 @@ fn damage_is_a_fault(found: Result<Vec<String>, Error>) -> Result<Vec<String>, S
 
 /// Options to open a file for a check. An existing log is not changed; if there is none, SQLite creates one and removes it
 /// again.
-fn looking(path: &Path) -> SqliteConnectOptions {
-    plain_options(path).foreign_keys(false).read_only(files::beside(path, "-wal").exists())
+fn read_only_options(path: &Path) -> SqliteConnectOptions {
+    plain_options(path).foreign_keys(false).read_only(files::with_suffix(path, "-wal").exists())
 }
 
 /// Checks a file within a time limit; a large file is checked only in part.
@@ -130,8 +130,8 @@ fn looking(path: &Path) -> SqliteConnectOptions {
 /// One line.
 pub(in crate::store) async fn at_start(path: &Path, time: Duration) -> Result<(), String> {
     let look = async {
-        let mut session = Session::open(&looking(path)).await?;
-        session.stop_after(time).await?;
+        let mut session = Session::open(&read_only_options(path)).await?;
+        session.set_time_limit(time).await?;
         let found = session.row(Statement::new("pragma quick_check(1)")).await;
         session.close().await;
         found?.map_or(Ok(String::new()), |row| row.get(0))
@@ -149,12 +149,12 @@ pub(in crate::store) async fn at_start(path: &Path, time: Duration) -> Result<()
 }
 
 async fn faults_of(mut session: Session, verify: Verify) -> Result<Vec<String>, Error> {
-    let found = of_rows(&mut session, verify).await;
+    let found = faults_of_rows(&mut session, verify).await;
     session.close().await;
     found
 }
 
-async fn of_rows(session: &mut Session, verify: Verify) -> Result<Vec<String>, Error> {
+async fn faults_of_rows(session: &mut Session, verify: Verify) -> Result<Vec<String>, Error> {
     session.execute(Statement::per_engine("begin", "begin isolation level repeatable read")).await?;
     let mut faults = Vec::new();
     let folding = session.row(Statement::new("select folding from store")).await?.map(|row| row.get::<i64>(0));

@@ -27,7 +27,7 @@ insert into found_sums select doc, count(*), sum(
 from temp.found_words group by doc";
 
 pub(super) async fn check(session: &mut Session, faults: &mut Vec<String>) -> Result<(), Error> {
-    session.script_of_sqlite(SUMS).await?;
+    session.script_on_sqlite(SUMS).await?;
     let text = Statement::per_engine(
         "
 select 'search: the index has words of number ' || row || ', which is of no contact' from temp.found_sums
@@ -39,7 +39,7 @@ where row not in (select s.row from searched s join contacts c on c.mailbox = s.
     }
     let (mut last, mut wrong) = ((0, Uuid::nil()), 0);
     loop {
-        let chunk = contacts::behind(session, last, CHUNK).await?;
+        let chunk = contacts::next_of_any_mailbox(session, last, CHUNK).await?;
         let Some((mailbox, contact)) = chunk.last() else { return Ok(()) };
         last = (*mailbox, contact.id);
         let mut expected = HashMap::new();
@@ -83,7 +83,7 @@ where s.row is null or coalesce(f.words, 0) <> e.value ->> 2 or coalesce(f.total
     left join words w on w.mailbox = (e.value ->> 0)::bigint and w.contact_id = (e.value ->> 1)::uuid
 where coalesce(w.words, '') <> (e.value ->> 2)::tsvector or coalesce(w.places, '') <> (e.value ->> 3)::tsvector",
     );
-    Sql::either(in_sums, in_vectors).into()
+    Sql::engine_specific(in_sums, in_vectors).into()
 }
 
 /// The number of words in the texts of a contact's fields, and their checksum as in [`SUMS`].

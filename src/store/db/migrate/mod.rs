@@ -19,12 +19,12 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::domain::error::Error;
 use crate::store::db::cluster::{Cluster, Use};
+use crate::store::db::derived::{compute_number_keys, fold_names, read_values, recompute};
 use crate::store::db::engine::{BUSY_TIMEOUT, Session, plain_options, sqlite_options};
 use crate::store::db::faults::{is_busy, message, reason};
 use crate::store::db::lock::Lock;
-use crate::store::db::log::Header;
-use crate::store::db::renew::{fold_names, key_numbers, read_values, renew};
 use crate::store::db::statement::Statement;
+use crate::store::db::wal::Header;
 
 pub(in crate::store) use crate::store::db::migrate::progress::Progress;
 
@@ -57,11 +57,11 @@ pub(in crate::store) async fn begin_writing(path: &Path, lock: Option<&Lock>) ->
     use_wal(path).await.map_err(|error| message(&error))
 }
 
-/// Gives the file a new run number while it has no log, see [`crate::store::db::log`]. If another process has the file open,
+/// Gives the file a new run number while it has no log, see [`crate::store::db::wal`]. If another process has the file open,
 /// it may have a log, and the number stays.
 async fn begin_run(path: &Path, lock: &Lock) -> Result<(), OpenFailure> {
     let header = || File::open(path).and_then(|file| Header::read(&file)).map_err(|error| error.to_string());
-    let note = |runs: &[u32]| lock.note(runs).map_err(|error| format!("{}: {error}", lock.path().display()));
+    let note = |runs: &[u32]| lock.record_runs(runs).map_err(|error| format!("{}: {error}", lock.path().display()));
     let old = header()?.run;
     let new = getrandom::u32().map_err(|error| error.to_string())? >> 1 | 1;
     note(&[old, new])?;
@@ -87,7 +87,7 @@ pub(in crate::store) enum Schema {
 
 impl Schema {
     /// Fails unless it is the current schema.
-    pub(in crate::store) fn of_today(self) -> Result<(), OpenFailure> {
+    pub(in crate::store) fn check_current(self) -> Result<(), OpenFailure> {
         match self {
             Self::Today => Ok(()),
             Self::Older(why) | Self::Other(why) => Err(why),
@@ -150,7 +150,7 @@ pub(in crate::store) async fn versions(session: &mut Session) -> Result<(i64, i6
         if session.is_postgres() { in_postgres::migrations::runner() } else { in_sqlite::migrations::runner() };
     let text = "select max(version) from refinery_schema_history";
     let version = Statement::per_engine(text, "select max(version)::bigint from refinery_schema_history");
-    let found: Option<i64> = session.one(version).await?.get(0)?;
+    let found: Option<i64> = session.single_row(version).await?.get(0)?;
     Ok((i64::from(newest(&runner)), found.unwrap_or_default()))
 }
 
@@ -260,7 +260,7 @@ async fn run(path: &Path, runner: &Runner) -> Result<(), OpenFailure> {
 /// Upgrades completely or not at all: closing the session rolls an open transaction back.
 async fn upgrade(mut session: Session, runner: &Runner) -> Result<(), OpenFailure> {
     let progress = Progress::default();
-    let done = progress.told(upgrade_in(&mut session, runner, &progress)).await;
+    let done = progress.log_while(upgrade_in(&mut session, runner, &progress)).await;
     session.close().await;
     done
 }
@@ -293,7 +293,7 @@ async fn upgrade_in(session: &mut Session, runner: &Runner, progress: &Progress)
     let done = if is_new { apply(session, runner).await? } else { apply_each(session, runner, progress).await? };
     // After the migrations: the statements need the current schema.
     progress.begin("search keys and words");
-    renew(session, progress).await.map_err(reason)?;
+    recompute(session, progress).await.map_err(reason)?;
     let has_applied = |version| done.iter().any(|migration| migration.version() == version);
     if has_applied(CASTS) {
         progress.begin("numbers and dates of extended properties");
@@ -305,7 +305,7 @@ async fn upgrade_in(session: &mut Session, runner: &Runner, progress: &Progress)
     }
     if has_applied(NUMBERS) {
         progress.begin("phone numbers");
-        key_numbers(session, progress).await.map_err(reason)?;
+        compute_number_keys(session, progress).await.map_err(reason)?;
     }
     if !session.is_postgres() && !done.is_empty() {
         progress.begin("the check of references");
@@ -389,7 +389,7 @@ impl AsyncTransaction for Adaptor<'_> {
 
 impl AsyncQuery<Vec<Migration>> for Adaptor<'_> {
     async fn query<'a>(&'a mut self, text: &'a str) -> Result<Vec<Migration>, Error> {
-        let rows = self.0.rows_of_text(text).await?;
+        let rows = self.0.rows_of_script(text).await?;
         rows.iter()
             .map(|row| {
                 let applied = OffsetDateTime::parse(&row.get::<String>(2)?, &Rfc3339).map_err(Error::internal)?;

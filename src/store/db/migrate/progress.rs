@@ -30,14 +30,14 @@ impl Progress {
     }
 
     /// Does some work, and logs the progress every few seconds.
-    pub(in crate::store) async fn told<T>(&self, work: impl Future<Output = T>) -> T {
-        self.told_every(EVERY, work, |step, rows, seconds| {
+    pub(in crate::store) async fn log_while<T>(&self, work: impl Future<Output = T>) -> T {
+        self.log_every(EVERY, work, |step, rows, seconds| {
             tracing::info!(step, rows, seconds, "still upgrading the schema");
         })
         .await
     }
 
-    async fn told_every<T>(&self, every: Duration, work: impl Future<Output = T>, tell: impl Fn(&str, u64, u64)) -> T {
+    async fn log_every<T>(&self, every: Duration, work: impl Future<Output = T>, log: impl Fn(&str, u64, u64)) -> T {
         let begun = Instant::now();
         let mut work = pin!(work);
         let mut tick = tokio::time::interval(every);
@@ -50,7 +50,7 @@ impl Progress {
                 done = &mut work => return done,
                 _ = tick.tick() => {
                     let step = self.step.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                    tell(&step, self.rows.load(Ordering::Relaxed), begun.elapsed().as_secs());
+                    log(&step, self.rows.load(Ordering::Relaxed), begun.elapsed().as_secs());
                 }
             }
         }
@@ -66,16 +66,16 @@ mod tests {
     #[actix_web::test]
     async fn work_that_takes_long_is_told_of_with_its_step_and_rows() {
         let progress = Progress::default();
-        let (tell, told) = oneshot::channel();
-        let tell = Mutex::new(Some(tell));
+        let (log, told) = oneshot::channel();
+        let log = Mutex::new(Some(log));
         progress.begin("names");
         progress.add(7);
         let note = |step: &str, rows, _| {
-            if let Some(tell) = tell.lock().unwrap().take() {
-                let _ = tell.send((step.to_owned(), rows));
+            if let Some(log) = log.lock().unwrap().take() {
+                let _ = log.send((step.to_owned(), rows));
             }
         };
-        let done = progress.told_every(Duration::from_millis(1), told, note).await;
+        let done = progress.log_every(Duration::from_millis(1), told, note).await;
         assert_eq!(done.unwrap(), ("names".to_owned(), 7));
     }
 }

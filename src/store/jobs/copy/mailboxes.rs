@@ -2,8 +2,8 @@
 //! size of the mailbox only.
 
 use crate::domain::error::Error;
+use crate::store::db::derived;
 use crate::store::db::engine::Session;
-use crate::store::db::renew;
 use crate::store::db::statement::{Sql, Statement};
 use crate::store::tables::schema::TABLES;
 use crate::store::tables::table::Table;
@@ -26,7 +26,7 @@ const NOT_COPIED: [&str; 12] = [
 /// The change log is left out too: clients that follow it start over.
 pub(super) const LOG: &str = "changes";
 
-/// Which tables a copy of a mailbox gets.
+/// Whether a copy of a mailbox has the rows of a table.
 fn is_copied(table: &Table) -> bool {
     table.name != LOG && !NOT_COPIED.contains(&table.name)
 }
@@ -44,7 +44,7 @@ pub(super) async fn clear(session: &mut Session, mailbox: i64, of: impl Fn(&Tabl
     );
     session.execute(words.bind(mailbox)).await?;
     let numbers = Sql::new("delete from searched where mailbox = ").value(mailbox);
-    session.execute(Sql::either(numbers, Sql::new("select 1")).into()).await?;
+    session.execute(Sql::engine_specific(numbers, Sql::new("select 1")).into()).await?;
     for table in TABLES.iter().rev().filter(|table| of(table)) {
         let delete = Sql::new("delete from ").text(table.name).text(" where ").text(owner(table)).text(" = ");
         session.execute(delete.value(mailbox).into()).await?;
@@ -57,7 +57,7 @@ pub(super) async fn clear(session: &mut Session, mailbox: i64, of: impl Fn(&Tabl
 
 /// Copies the rows of a mailbox into some tables, under another number. `source` is the prefix of the source tables. Shares are
 /// left out, because the numbers of the other mailboxes may differ.
-pub(super) async fn take(
+pub(super) async fn copy_rows(
     session: &mut Session,
     source: &'static str,
     (from, to): (i64, i64),
@@ -71,7 +71,7 @@ pub(super) async fn take(
         let insert = insert.text(" from ").text(source).text(table.name).text(" where ").text(owner(table)).text(" = ");
         session.execute(insert.value(from).into()).await?;
     }
-    renew::words_of(session, to).await
+    derived::compute_words_of(session, to).await
 }
 
 /// Copies the content of a mailbox to another and replaces the content there. Returns the numbers of contacts and folders.
@@ -79,9 +79,9 @@ pub(super) async fn copy(session: &mut Session, from: i64, to: i64) -> Result<(u
     // PostgreSQL locks the rows of both, so that nobody writes in between.
     let lock = Sql::new("select seq from mailboxes where id in (").value(from).text(", ").value(to);
     let lock = lock.text(") order by id for update");
-    session.rows(Sql::either(Sql::new("select 1"), lock).into()).await?;
+    session.rows(Sql::engine_specific(Sql::new("select 1"), lock).into()).await?;
     clear(session, to, |table| is_copied(table) || table.name == LOG).await?;
-    take(session, "", (from, to), is_copied).await?;
+    copy_rows(session, "", (from, to), is_copied).await?;
     let text = "
 update mailboxes set
     seq = (select max(seq) + 1 from mailboxes where id in ($1, $2)),
@@ -90,7 +90,7 @@ where id = $2";
     session.execute(Statement::new(text).bind(from).bind(to)).await?;
     let text =
         "select (select count(*) from contacts where mailbox = $1), (select count(*) from folders where mailbox = $1)";
-    let row = session.one(Statement::new(text).bind(to)).await?;
+    let row = session.single_row(Statement::new(text).bind(to)).await?;
     let number = |column| usize::try_from(row.get::<i64>(column)?).map_err(Error::internal);
     Ok((number(0)?, number(1)?))
 }

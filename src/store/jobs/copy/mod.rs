@@ -2,9 +2,9 @@
 //! committed, so that an interrupted copy continues after the last key in the target. The target is marked as unfinished
 //! (`store.folding` is 0) until the rows of both sides are counted and hashed.
 
-pub(crate) mod kept;
-pub(crate) mod kept_file;
 mod mailboxes;
+pub(crate) mod state;
+pub(crate) mod state_file;
 mod tables;
 
 use std::borrow::Cow;
@@ -15,13 +15,14 @@ use uuid::Uuid;
 
 use crate::domain::error::Error;
 use crate::domain::fold::FOLDING;
+use crate::domain::secret;
 use crate::store::db::cluster::{Cluster, Use};
 use crate::store::db::database::Database;
+use crate::store::db::derived::{self, UNFINISHED};
 use crate::store::db::engine::{self, Row, Session};
 use crate::store::db::faults::{self, OpenError};
 use crate::store::db::migrate::Schema;
 use crate::store::db::opened::OpenedDatabase;
-use crate::store::db::renew::{self, UNFINISHED};
 use crate::store::db::statement::{SqlValue, Statement};
 use crate::store::db::{creation, files, migrate, pooler};
 use crate::store::tables::schema::TABLES;
@@ -32,7 +33,7 @@ const MAX_ROWS: usize = 250;
 /// Approximate size of a chunk. The number of rows of a chunk is computed from the size of the one before.
 const CHUNK_BYTES: usize = 2 << 20;
 
-/// What the target may hold.
+/// The data that the target may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CopyTarget {
     /// Nothing.
@@ -80,8 +81,8 @@ pub async fn copy(
     source.close().await;
     sink.close().await;
     let side = |at| match at {
-        Side::Source => shown(from),
-        Side::Target => shown(to),
+        Side::Source => display_name(from),
+        Side::Target => display_name(to),
     };
     done.map_err(|(at, reason)| OpenError::new(side(at), reason))
 }
@@ -98,7 +99,7 @@ fn at(side: Side) -> impl Fn(Error) -> CopyFailure {
     move |error| (side, faults::reason(&error))
 }
 
-fn shown(database: &Database) -> String {
+fn display_name(database: &Database) -> String {
     match database {
         Database::File(path) => path.display().to_string(),
         Database::Temporary => ":memory:".to_owned(),
@@ -108,7 +109,7 @@ fn shown(database: &Database) -> String {
 
 /// A session on a database with this program's schema. A missing target is created. An older schema is not upgraded.
 async fn open(database: &Database, writes: bool) -> Result<(Session, Option<Arc<OpenedDatabase>>), OpenError> {
-    let place = shown(database);
+    let place = display_name(database);
     let failed = |error: Error| OpenError::of(&place, &error);
     match database {
         Database::Temporary => {
@@ -116,14 +117,14 @@ async fn open(database: &Database, writes: bool) -> Result<(Session, Option<Arc<
         }
         Database::File(path) => {
             let refused = |why: String| OpenError::new(&place, why);
-            let path = &files::real(path);
+            let path = &files::resolve_links(path);
             if writes && !path.exists() {
                 creation::make_sqlite(path).await?;
             } else if !path.is_file() {
                 return Err(OpenError::new(&place, "there is no such file"));
             }
-            let opened = OpenedDatabase::enter(path).map_err(refused)?;
-            migrate::of_sqlite(&engine::plain_options(path)).await.and_then(Schema::of_today).map_err(refused)?;
+            let opened = OpenedDatabase::register(path).map_err(refused)?;
+            migrate::of_sqlite(&engine::plain_options(path)).await.and_then(Schema::check_current).map_err(refused)?;
             let options = if writes {
                 engine::sqlite_options(path)
             } else {
@@ -133,13 +134,13 @@ async fn open(database: &Database, writes: bool) -> Result<(Session, Option<Arc<
         }
         Database::Postgres(address) => {
             let cluster = Cluster::new(address);
-            pooler::refuse(&cluster).await.map_err(|reason| OpenError::new(&place, reason))?;
+            pooler::check(&cluster).await.map_err(|reason| OpenError::new(&place, reason))?;
             if writes {
                 migrate::fill_postgres(&cluster).await.map_err(|reason| OpenError::new(&place, reason))?;
             }
             migrate::of_postgres(&cluster)
                 .await
-                .and_then(Schema::of_today)
+                .and_then(Schema::check_current)
                 .map_err(|reason| OpenError::new(&place, reason))?;
             Ok((cluster.primary(Use::Operate).await.map_err(failed)?, None))
         }
@@ -261,12 +262,12 @@ set epoch = excluded.epoch, folding = excluded.folding, created_date_time = excl
     /// Computes derived data and marks the database as finished. Returns false if the row differs.
     async fn finish(&self, sink: &mut Session) -> Result<bool, Error> {
         sink.begin(None).await?;
-        renew::words(sink).await?;
+        derived::recompute_words(sink).await?;
         let text = "update store set folding = $1 where epoch = $2 and created_date_time = $3 returning id";
         let statement = Statement::new(text).bind(self.folding).bind(self.epoch).bind(self.created);
-        let is_this = sink.row(statement).await?.is_some();
+        let is_same_store = sink.row(statement).await?.is_some();
         sink.execute(Statement::new("commit")).await?;
-        Ok(is_this)
+        Ok(is_same_store)
     }
 }
 
@@ -361,12 +362,7 @@ async fn hash(session: &mut Session, table: &'static Table) -> Result<(u64, Stri
         }
         count += chunk.len() as u64;
     }
-    Ok((count, hex(&hash.finalize())))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    digits.filter_map(|digit| char::from_digit(u32::from(digit), 16)).collect()
+    Ok((count, secret::hex(&hash.finalize())))
 }
 
 /// Reads a table in the order of its keys.
@@ -444,7 +440,7 @@ impl serde::Serialize for JsonRow<'_> {
                 SqlValue::Bool(value) => object.serialize_entry(name, value)?,
                 SqlValue::Text(value) => object.serialize_entry(name, value)?,
                 SqlValue::Uuid(value) => object.serialize_entry(name, &value.map(|id| id.simple().to_string()))?,
-                SqlValue::Bytes(value) => object.serialize_entry(name, &value.as_deref().map(hex))?,
+                SqlValue::Bytes(value) => object.serialize_entry(name, &value.as_deref().map(secret::hex))?,
             }
         }
         object.end()

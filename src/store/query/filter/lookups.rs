@@ -3,8 +3,8 @@
 
 use crate::domain::contact::Text;
 use crate::domain::query::typed::{
-    Comparison, Condition, EntryList, EntryTable, ExtendedOf, Find, Id, Moment, NUMBER_KEY, NumberValue, Property,
-    TextValue,
+    Comparison, Condition, EntryList, EntryTable, ExtendedOf, Find, Id, NUMBER_KEY, NumberValue, Property, TextValue,
+    TimeProperty,
 };
 use crate::store::db::statement::Sql;
 use crate::store::query::filter::columns::{owner, table};
@@ -46,7 +46,7 @@ fn is_indexed(property: Property) -> bool {
 
 impl Compiler<'_> {
     /// Whether an index finds the entries for which a lambda is true.
-    pub(super) fn is_looked_up(self, body: &Condition) -> bool {
+    pub(super) fn has_index(self, body: &Condition) -> bool {
         let is_key = |text: &TextValue| match text {
             TextValue::Property(property @ Property::Variable(depth, ..)) => {
                 *depth == self.depth && is_indexed(*property)
@@ -63,8 +63,8 @@ impl Compiler<'_> {
             Condition::Find(Find::StartsWith, text, TextValue::Constant(Some(part))) => {
                 is_key(text) && !part.is_empty()
             }
-            Condition::And(operands) => operands.iter().any(|operand| self.is_looked_up(operand)),
-            Condition::Or(operands) => operands.iter().all(|operand| self.is_looked_up(operand)),
+            Condition::And(operands) => operands.iter().any(|operand| self.has_index(operand)),
+            Condition::Or(operands) => operands.iter().all(|operand| self.has_index(operand)),
             _ => false,
         }
     }
@@ -106,7 +106,7 @@ impl Compiler<'_> {
         };
         let parts = index.parts("n.").into_iter().map(|part| ids().text(" and ").then(part));
         let parts = parts.reduce(|all, part| all.text(" union all ").then(part)).unwrap_or_default();
-        Sql::new("(c.id in (").then(Sql::either(ids(), parts)).text("))")
+        Sql::new("(c.id in (").then(Sql::engine_specific(ids(), parts)).text("))")
     }
 
     /// The condition that a key is in the range `from..end`.
@@ -119,11 +119,11 @@ impl Compiler<'_> {
 }
 
 /// The index of a time that is stored with its microseconds.
-pub(super) fn of_moment(moment: Moment) -> Option<(&'static Index, IndexKey)> {
+pub(super) fn of_moment(moment: TimeProperty) -> Option<(&'static Index, IndexKey)> {
     match moment {
-        Moment::Created | Moment::CreatedExactly => Some((&CREATION, IndexKey::Created)),
-        Moment::LastModified | Moment::LastModifiedExactly => Some((&CHANGE, IndexKey::LastModified)),
-        Moment::Birthday | Moment::WeddingAnniversary => None,
+        TimeProperty::Created | TimeProperty::CreatedExactly => Some((&CREATION, IndexKey::Created)),
+        TimeProperty::LastModified | TimeProperty::LastModifiedExactly => Some((&CHANGE, IndexKey::LastModified)),
+        TimeProperty::Birthday | TimeProperty::WeddingAnniversary => None,
     }
 }
 
@@ -198,8 +198,8 @@ pub(in crate::store) fn bounded(condition: &Condition) -> Option<IndexKey> {
             TextValue::Property(Property::Text(text)),
             TextValue::Constant(Some(part)),
         ) if after_all_with(part).is_some() => Some(IndexKey::Text(*text)),
-        Condition::CompareNumber(_, NumberValue::Moment(moment), NumberValue::Constant(Some(_)))
-        | Condition::CompareNumber(_, NumberValue::Constant(Some(_)), NumberValue::Moment(moment)) => {
+        Condition::CompareNumber(_, NumberValue::TimeProperty(moment), NumberValue::Constant(Some(_)))
+        | Condition::CompareNumber(_, NumberValue::Constant(Some(_)), NumberValue::TimeProperty(moment)) => {
             of_moment(*moment).map(|(_, key)| key)
         }
         condition => equal_text(condition).map(IndexKey::Text),

@@ -8,13 +8,13 @@
 //! the value into each place, and the statement would grow with every level.
 //!
 //! There are two ways to compile a condition. [`Compiler::selects`] (`selection`) is for a `where`: it may answer null for
-//! false, so that an index can serve (`lookups`). [`Compiler::value`] (`values`) tells false from null, for `not` and for sort
+//! false, so that an index can serve (`lookups`). [`Compiler::value`] (`values`) distinguishes false from null, for `not` and for sort
 //! keys.
 
 mod columns;
 mod lookups;
 mod selection;
-mod unserved;
+mod unindexed;
 mod values;
 
 pub(in crate::store) use crate::store::query::filter::columns::{id_text, table};
@@ -118,7 +118,7 @@ impl Compiler<'_> {
     /// The operands, joined by `or`.
     fn any_of(self, operands: &[Condition], each: fn(Self, &Condition) -> Sql) -> Sql {
         let joined = self.joined(operands, " or ", each);
-        if operands.iter().any(unserved::is_read) {
+        if operands.iter().any(unindexed::reads_all_contacts) {
             // `+` keeps SQLite from looking for an index for each operand, in time that grows with the square of their number.
             return Sql::default().per_engine("(+", "(").then(joined).text(")");
         }

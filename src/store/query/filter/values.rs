@@ -1,10 +1,10 @@
-//! Conditions, texts and numbers as values: false and null are told apart.
+//! Conditions, texts and numbers as values: false and null are distinct.
 
 use std::sync::LazyLock;
 
 use crate::domain::literal::MILLION;
 use crate::domain::query::typed::{
-    Arithmetic, Calendar, Cast, Comparison, Condition, EntryList, Find, Moment, NumberValue, TextValue,
+    Arithmetic, Calendar, Cast, Comparison, Condition, EntryList, Find, NumberValue, TextValue, TimeProperty,
 };
 use crate::store::db::statement::Sql;
 use crate::store::query::filter::columns::{self, is_id, rows_of};
@@ -16,7 +16,7 @@ static BLANKS: LazyLock<String> =
 
 /// A comparison of a stored time with a constant.
 pub(super) struct StampComparison {
-    pub(super) moment: Moment,
+    pub(super) moment: TimeProperty,
     pub(super) op: Comparison,
     /// UTC microseconds.
     number: i64,
@@ -26,11 +26,13 @@ impl StampComparison {
     /// The comparison of a time that is stored with its microseconds with a constant, which may be on either side.
     pub(super) fn compared(op: Comparison, left: &NumberValue, right: &NumberValue) -> Option<Self> {
         let (moment, op, number) = match (left, right) {
-            (NumberValue::Moment(moment), NumberValue::Constant(Some(number))) => (*moment, op, *number),
-            (NumberValue::Constant(Some(number)), NumberValue::Moment(moment)) => (*moment, turned(op), *number),
+            (NumberValue::TimeProperty(moment), NumberValue::Constant(Some(number))) => (*moment, op, *number),
+            (NumberValue::Constant(Some(number)), NumberValue::TimeProperty(moment)) => {
+                (*moment, mirrored(op), *number)
+            }
             _ => return None,
         };
-        stamp(moment).map(|_| Self { moment, op, number })
+        exact_column(moment).map(|_| Self { moment, op, number })
     }
 
     /// The condition on the column itself, so that an index can serve. A time that is shown in whole seconds stands for all of its
@@ -75,12 +77,12 @@ impl Compiler<'_> {
                 is_one_of(self.number(number), among.iter().map(|value| Sql::of(*value)), *null)
             }
             Condition::IsId(id, value) => is_id(*id, value.as_deref()),
-            Condition::Find(find, text, part) => found(*find, self.text(text), self.text(part)),
+            Condition::Find(find, text, part) => find_text(*find, self.text(text), self.text(part)),
             Condition::Truth(depth, _) => Sql::new("(case ")
                 .then(columns::value(*depth, ".value_key"))
                 .text(" when 'true' then true when 'false' then false end)"),
             Condition::Any(of, None) => self.exists(*of, Sql::default()),
-            Condition::Any(of, Some(body)) if self.uses_indexes && self.is_looked_up(body) => self.is_among(*of, body),
+            Condition::Any(of, Some(body)) if self.uses_indexes && self.has_index(body) => self.is_among(*of, body),
             Condition::Any(of, Some(body)) => self.exists(*of, Sql::new(" and ").then(self.inner().selects(body))),
             Condition::All(of, body) => {
                 let also = Sql::new(" and (").then(self.inner().value(body)).text(") is not true");
@@ -109,7 +111,7 @@ impl Compiler<'_> {
 
     fn compare_numbers(self, op: Comparison, left: &NumberValue, right: &NumberValue) -> Sql {
         if let Some(compared) = StampComparison::compared(op, left, right) {
-            return compared.condition(&Sql::new(stamp(compared.moment).unwrap_or_default()));
+            return compared.condition(&Sql::new(exact_column(compared.moment).unwrap_or_default()));
         }
         let null = |value: &NumberValue| matches!(value, NumberValue::Constant(None));
         match op {
@@ -150,11 +152,13 @@ impl Compiler<'_> {
         match number {
             NumberValue::Constant(Some(number)) => Sql::of(*number),
             NumberValue::Constant(None) => Sql::new("cast(null as bigint)"),
-            NumberValue::Moment(Moment::Birthday) => Sql::new("c.birthday_instant"),
-            NumberValue::Moment(Moment::WeddingAnniversary) => Sql::new("c.wedding_anniversary_day"),
-            NumberValue::Moment(moment) if is_exact(*moment) => Sql::new(stamp(*moment).unwrap_or_default()),
-            NumberValue::Moment(moment) => {
-                Sql::new("(").text(stamp(*moment).unwrap_or_default()).text(" / 1000000 * 1000000)")
+            NumberValue::TimeProperty(TimeProperty::Birthday) => Sql::new("c.birthday_instant"),
+            NumberValue::TimeProperty(TimeProperty::WeddingAnniversary) => Sql::new("c.wedding_anniversary_day"),
+            NumberValue::TimeProperty(moment) if is_exact(*moment) => {
+                Sql::new(exact_column(*moment).unwrap_or_default())
+            }
+            NumberValue::TimeProperty(moment) => {
+                Sql::new("(").text(exact_column(*moment).unwrap_or_default()).text(" / 1000000 * 1000000)")
             }
             NumberValue::Cast(Cast::Whole(from, to), depth, _) => {
                 let value = || columns::value(*depth, ".value_number");
@@ -226,7 +230,7 @@ fn is_one_of(value: Sql, among: impl ExactSizeIterator<Item = Sql>, null: bool) 
 }
 
 /// Whether `part` is in `text`.
-fn found(find: Find, text: Sql, part: Sql) -> Sql {
+fn find_text(find: Find, text: Sql, part: Sql) -> Sql {
     let both = |condition| Sql::new(condition).then(text.clone()).text(" as v, ").then(part.clone());
     match find {
         Find::Contains => {
@@ -257,20 +261,20 @@ fn word(op: Comparison) -> &'static str {
 }
 
 /// The column of a time that is stored with its microseconds and shown without.
-fn stamp(moment: Moment) -> Option<&'static str> {
+fn exact_column(moment: TimeProperty) -> Option<&'static str> {
     match moment {
-        Moment::Created | Moment::CreatedExactly => Some("c.created_date_time"),
-        Moment::LastModified | Moment::LastModifiedExactly => Some("c.last_modified_date_time"),
-        Moment::Birthday | Moment::WeddingAnniversary => None,
+        TimeProperty::Created | TimeProperty::CreatedExactly => Some("c.created_date_time"),
+        TimeProperty::LastModified | TimeProperty::LastModifiedExactly => Some("c.last_modified_date_time"),
+        TimeProperty::Birthday | TimeProperty::WeddingAnniversary => None,
     }
 }
 
 /// Whether such a time is compared with its microseconds.
-fn is_exact(moment: Moment) -> bool {
-    matches!(moment, Moment::CreatedExactly | Moment::LastModifiedExactly)
+fn is_exact(moment: TimeProperty) -> bool {
+    matches!(moment, TimeProperty::CreatedExactly | TimeProperty::LastModifiedExactly)
 }
 
-fn turned(op: Comparison) -> Comparison {
+fn mirrored(op: Comparison) -> Comparison {
     match op {
         Comparison::Eq => Comparison::Eq,
         Comparison::Gt => Comparison::Lt,

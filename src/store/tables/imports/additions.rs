@@ -33,7 +33,7 @@ pub(super) async fn read(
     let names: Vec<_> = added.extensions.iter().map(|new| new.name.clone()).collect();
     let mut stored = Vec::new();
     if !names.is_empty() {
-        stored = extensions::of_one(session, mailbox, id, &ExpandSelection::These(names.clone())).await?;
+        stored = extensions::of_contact(session, mailbox, id, &ExpandSelection::These(names.clone())).await?;
     }
     let members = |name: String| {
         let known = stored.iter().find(|extension| extension.name == name);
@@ -113,7 +113,7 @@ pub(super) async fn set(
         extensions::put(tx, mailbox, (contact.id, contact.version), name, Some(members)).await?;
     }
     let added = ContactAdditions { extensions: Vec::new(), single_values, multi_values };
-    contacts::add(tx, mailbox, contact, added).await
+    contacts::write_additions(tx, mailbox, contact, added).await
 }
 
 /// Sets the former values on a contact that was just written.
@@ -127,7 +127,13 @@ pub(super) async fn restore(
         extensions::put(tx, mailbox, (contact.id, contact.version), name, members).await?;
     }
     let (single_values, multi_values) = (changes(former.single)?, changes(former.multi)?);
-    contacts::add(tx, mailbox, contact, ContactAdditions { extensions: Vec::new(), single_values, multi_values }).await
+    contacts::write_additions(
+        tx,
+        mailbox,
+        contact,
+        ContactAdditions { extensions: Vec::new(), single_values, multi_values },
+    )
+    .await
 }
 
 fn changes<V: ExtendedValue>(former: Vec<(String, Option<V>)>) -> Result<ExtendedChanges<V>, Error> {
@@ -151,7 +157,7 @@ pub(super) async fn are_written_since(
     if names.is_empty() {
         return Ok(false);
     }
-    let stored = extensions::of_one(session, mailbox, id, &ExpandSelection::These(names.clone())).await?;
+    let stored = extensions::of_contact(session, mailbox, id, &ExpandSelection::These(names.clone())).await?;
     if stored.iter().any(|extension| extension.version > version) {
         return Ok(true);
     }

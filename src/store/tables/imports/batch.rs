@@ -11,12 +11,13 @@ use crate::domain::etag::Preconditions;
 use crate::domain::fold::fold;
 use crate::domain::import::{Effect, ImportProgress, Imported, Incoming, MAX_BATCH};
 use crate::domain::photo::Picture;
+use crate::domain::secret;
 use crate::store::db::engine::Session;
 use crate::store::db::statement::{Sql, Statement};
 use crate::store::tables::cards::{self, StoredCard};
 use crate::store::tables::imports::additions::{self, FormerAdditions};
-use crate::store::tables::imports::found::{self, ExistingContact};
-use crate::store::tables::imports::{advance, before, folder_of};
+use crate::store::tables::imports::existing::{self, ExistingContact};
+use crate::store::tables::imports::{advance, folder_of, former_values};
 use crate::store::tables::schema::{IMPORT_CONTACTS, IMPORTED};
 use crate::store::tables::table::Table;
 use crate::store::tables::{contacts, photos};
@@ -73,8 +74,8 @@ pub(super) async fn import(
     let mut rest = batch;
     while !rest.is_empty() {
         let behind = rest.split_off(distinct(&rest));
-        let found = found::all(tx.reading().await?, mailbox, &rest).await?;
-        let mut again = rest.split_off(apart(&found));
+        let found = existing::find_all(tx.reader().await?, mailbox, &rest).await?;
+        let mut again = rest.split_off(distinct_found(&found));
         again.extend(behind);
         let target = ImportTarget { mailbox, run, folder: &folder };
         let found = found.into_iter().take(rest.len()).collect();
@@ -88,7 +89,7 @@ pub(super) async fn import(
 
 /// See [`crate::store::Store::would_import`].
 pub(super) async fn preview(session: &mut Session, mailbox: i64, batch: &[Incoming]) -> Result<Vec<Imported>, Error> {
-    let found = found::all(session, mailbox, batch).await?;
+    let found = existing::find_all(session, mailbox, batch).await?;
     let stored = changed(session, mailbox, batch, &found).await?;
     let one = |(incoming, found): (&Incoming, Option<ExistingContact>)| {
         let Some(found) = found else { return Imported { id: None, effect: Effect::Created } };
@@ -109,7 +110,7 @@ fn distinct(batch: &[Incoming]) -> usize {
 }
 
 /// The length of the leading part in which all found contacts are different.
-fn apart(found: &[Option<ExistingContact>]) -> usize {
+fn distinct_found(found: &[Option<ExistingContact>]) -> usize {
     let mut seen = HashSet::new();
     found.iter().take_while(|found| found.as_ref().is_none_or(|found| seen.insert(found.id))).count()
 }
@@ -138,13 +139,13 @@ async fn stored(session: &mut Session, mailbox: i64, ids: &[Uuid]) -> Result<Has
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
-    let photos = found::photos(session, mailbox, ids).await?;
+    let photos = existing::photos(session, mailbox, ids).await?;
     let mut cards = cards::of(session, mailbox, ids).await?;
     let mut stored = HashMap::new();
-    for contact in contacts::some(session, mailbox, ids).await? {
+    for contact in contacts::by_ids(session, mailbox, ids).await? {
         let id = contact.id;
         let photo = match photos.get(&id) {
-            Some((version, _)) => Some((*version, found::photo_bytes(session, mailbox, id).await?)),
+            Some((version, _)) => Some((*version, existing::photo_bytes(session, mailbox, id).await?)),
             None => None,
         };
         stored.insert(id, Stored { contact, photo, card: cards.remove(&id), former: FormerAdditions::default() });
@@ -174,7 +175,7 @@ async fn write(
     batch: Vec<Incoming>,
     found: Vec<Option<ExistingContact>>,
 ) -> Result<Vec<Imported>, Error> {
-    let mut stored = changed(tx.reading().await?, target.mailbox, &batch, &found).await?;
+    let mut stored = changed(tx.reader().await?, target.mailbox, &batch, &found).await?;
     let mut done: Vec<_> = Vec::with_capacity(batch.len());
     let (mut new, mut other) = (Vec::new(), Vec::new());
     for (at, (incoming, found)) in batch.into_iter().zip(found).enumerate() {
@@ -206,18 +207,18 @@ async fn create(
         return Ok(());
     }
     let properties: Vec<_> = new.iter_mut().map(|one| std::mem::take(&mut one.incoming.properties)).collect();
-    let mut made = contacts::insert_whole(tx, target.mailbox, target.folder, properties).await?;
-    for (one, contact) in new.iter_mut().zip(&mut made) {
+    let mut stored_contacts = contacts::insert_whole(tx, target.mailbox, target.folder, properties).await?;
+    for (one, contact) in new.iter_mut().zip(&mut stored_contacts) {
         if let Some(added) = one.incoming.added.take() {
-            contacts::add(tx, target.mailbox, contact, *added).await?;
+            contacts::write_additions(tx, target.mailbox, contact, *added).await?;
         }
     }
-    for (one, contact) in new.iter().zip(&made) {
+    for (one, contact) in new.iter().zip(&stored_contacts) {
         if let Some(imported) = done.get_mut(one.at) {
             imported.id = Some(contact.id);
         }
     }
-    finish(tx, target, new, &made, true).await
+    finish(tx, target, new, &stored_contacts, true).await
 }
 
 async fn update(tx: &mut Tx, target: &ImportTarget<'_>, other: &mut [Writing]) -> Result<(), Error> {
@@ -230,14 +231,14 @@ async fn update(tx: &mut Tx, target: &ImportTarget<'_>, other: &mut [Writing]) -
             written.push((stored.contact.clone(), std::mem::take(&mut one.incoming.properties)));
         }
     }
-    let mut made = contacts::overwrite(tx, target.mailbox, written).await?;
-    for (one, contact) in other.iter_mut().zip(&mut made) {
+    let mut stored_contacts = contacts::overwrite(tx, target.mailbox, written).await?;
+    for (one, contact) in other.iter_mut().zip(&mut stored_contacts) {
         // Extensions and extended properties that the file does not name stay.
         if let Some(added) = one.incoming.added.take() {
             additions::set(tx, target.mailbox, contact, *added).await?;
         }
     }
-    finish(tx, target, other, &made, false).await
+    finish(tx, target, other, &stored_contacts, false).await
 }
 
 /// Writes what belongs to written contacts: photos, cards, what they were imported as, and the record for undoing the
@@ -246,12 +247,12 @@ async fn finish(
     tx: &mut Tx,
     target: &ImportTarget<'_>,
     written: &mut [Writing],
-    made: &[Contact],
+    stored_contacts: &[Contact],
     created: bool,
 ) -> Result<(), Error> {
     let mailbox = target.mailbox;
     let mut photo_versions = Vec::with_capacity(written.len());
-    for (one, contact) in written.iter().zip(made) {
+    for (one, contact) in written.iter().zip(stored_contacts) {
         let before = one.stored.as_ref().and_then(|stored| stored.photo.as_ref());
         let version = match (&one.incoming.photo, before) {
             (None, Some((version, _))) if one.incoming.keeps_photo => Some(*version),
@@ -259,13 +260,12 @@ async fn finish(
         };
         photo_versions.push(version);
     }
-    let as_what = written
-        .iter()
-        .zip(made)
-        .map(|(one, contact)| serde_json::json!([simple(contact.id), one.incoming.key, hex(&one.incoming.hash)]));
+    let as_what = written.iter().zip(stored_contacts).map(|(one, contact)| {
+        serde_json::json!([simple(contact.id), one.incoming.key, secret::hex(&one.incoming.hash)])
+    });
     insert(tx, mailbox, &IMPORTED, &as_what.collect::<Vec<_>>(), &["uid_key", "hash"]).await?;
-    let left = made.iter().zip(&photo_versions);
-    note(tx, target, left.map(|(contact, photo)| (contact, *photo)), created).await?;
+    let left = stored_contacts.iter().zip(&photo_versions);
+    record_state(tx, target, left.map(|(contact, photo)| (contact, *photo)), created).await?;
     if !created {
         for one in written.iter() {
             if let Some(stored) = &one.stored {
@@ -273,11 +273,11 @@ async fn finish(
             }
         }
     }
-    write_cards(tx, target, written, made, &photo_versions).await
+    write_cards(tx, target, written, stored_contacts, &photo_versions).await
 }
 
 /// Records the state in which an import left contacts.
-async fn note(
+async fn record_state(
     tx: &mut Tx,
     target: &ImportTarget<'_>,
     left: impl Iterator<Item = (&Contact, Option<i64>)>,
@@ -315,13 +315,13 @@ async fn write_cards(
     tx: &mut Tx,
     target: &ImportTarget<'_>,
     written: &mut [Writing],
-    made: &[Contact],
+    stored_contacts: &[Contact],
     photo_versions: &[Option<i64>],
 ) -> Result<(), Error> {
     let uids = written.iter().filter(|one| one.incoming.uid.is_some()).map(|one| one.incoming.key.clone());
-    let taken = found::taken(tx.reading().await?, target.mailbox, uids).await?;
+    let taken = existing::card_owners(tx.reader().await?, target.mailbox, uids).await?;
     let mut kept = Vec::new();
-    for ((one, contact), photo_version) in written.iter_mut().zip(made).zip(photo_versions) {
+    for ((one, contact), photo_version) in written.iter_mut().zip(stored_contacts).zip(photo_versions) {
         let before = one.stored.as_ref().and_then(|stored| stored.card.as_ref());
         let text = one.incoming.card.take();
         // Without a card, only an identity that is not the contact's own id is stored.
@@ -370,7 +370,7 @@ where exists (
     select 1 from import_contacts where mailbox = $1 and import_id = $2 and contact_id = $3 and created = false)
 on conflict (mailbox, import_id, contact_id) do nothing";
     let statement = Statement::new(text).bind(target.mailbox).bind(target.run).bind(stored.contact.id);
-    let statement = statement.bind(before::text(&stored.contact.properties, &stored.former)?).bind(card);
+    let statement = statement.bind(former_values::text(&stored.contact.properties, &stored.former)?).bind(card);
     tx.execute(statement.bind(photo)).await?;
     if stored.former.is_empty() {
         return Ok(());
@@ -378,8 +378,8 @@ on conflict (mailbox, import_id, contact_id) do nothing";
     // The import may have changed the contact before, but not all of these values.
     let known = "select contact from import_befores where mailbox = $1 and import_id = $2 and contact_id = $3";
     let known = Statement::new(known).bind(target.mailbox).bind(target.run).bind(stored.contact.id);
-    let Some(row) = tx.reading().await?.row(known).await? else { return Ok(()) };
-    let whole = before::with(&row.get::<String>(0)?, stored.former.clone())?;
+    let Some(row) = tx.reader().await?.row(known).await? else { return Ok(()) };
+    let whole = former_values::with(&row.get::<String>(0)?, stored.former.clone())?;
     let text = "update import_befores set contact = $4 where mailbox = $1 and import_id = $2 and contact_id = $3";
     let statement = Statement::new(text).bind(target.mailbox).bind(target.run).bind(stored.contact.id);
     tx.execute(statement.bind(whole)).await
@@ -410,12 +410,6 @@ fn simple(id: Uuid) -> String {
     id.as_simple().to_string()
 }
 
-fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |digit: u8| char::from(DIGITS[usize::from(digit)]);
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
-}
-
 /// See [`crate::store::Store::import_category`].
 pub(super) async fn add_category(
     tx: &mut Tx,
@@ -426,10 +420,10 @@ pub(super) async fn add_category(
 ) -> Result<(u64, u64), Error> {
     tx.open_savepoint().await?;
     let folder = folder_of(tx, mailbox, run).await?;
-    let session = tx.reading().await?;
+    let session = tx.reader().await?;
     let mut ids: HashSet<Uuid> =
-        found::imported(session, mailbox, members).await?.values().map(|found| found.id).collect();
-    ids.extend(found::of_cards(session, mailbox, members.iter().cloned()).await?.into_values());
+        existing::imported(session, mailbox, members).await?.values().map(|found| found.id).collect();
+    ids.extend(existing::of_cards(session, mailbox, members.iter().cloned()).await?.into_values());
     let mut ids: Vec<_> = ids.into_iter().collect();
     ids.sort_unstable();
     let (key, target) = (fold(name), ImportTarget { mailbox, run, folder: &folder });
@@ -448,12 +442,12 @@ pub(super) async fn add_category(
     if written.is_empty() {
         return Ok((found, 0));
     }
-    let made = contacts::overwrite(tx, mailbox, written).await?;
+    let stored_contacts = contacts::overwrite(tx, mailbox, written).await?;
     let photos = stored_before.iter().map(|stored| stored.photo.as_ref().map(|(version, _)| *version));
-    note(tx, &target, made.iter().zip(photos), false).await?;
+    record_state(tx, &target, stored_contacts.iter().zip(photos), false).await?;
     for stored in &stored_before {
         keep_before(tx, &target, stored).await?;
     }
     tx.set_created(run.to_string());
-    Ok((found, u64::try_from(made.len()).map_err(Error::internal)?))
+    Ok((found, u64::try_from(stored_contacts.len()).map_err(Error::internal)?))
 }

@@ -8,15 +8,16 @@ use crate::domain::import::{Effect, IncomingGroup, Undone};
 use crate::store::db::statement::Statement;
 use crate::store::tables::cards::{self, StoredCard};
 use crate::store::tables::changes;
+use crate::store::tables::changes::ChangeKind;
 use crate::store::tables::imports::{batch, folder_of};
 use crate::store::write::tx::Tx;
 
 /// See [`crate::store::Store::import_group`].
-pub(super) async fn keep(tx: &mut Tx, mailbox: i64, run: Uuid, group: IncomingGroup) -> Result<Effect, Error> {
+pub(super) async fn import_group(tx: &mut Tx, mailbox: i64, run: Uuid, group: IncomingGroup) -> Result<Effect, Error> {
     tx.open_savepoint().await?;
     let IncomingGroup { uid, text } = group;
     let key = card::uid_key(&uid);
-    let before = known(tx, mailbox, &key).await?;
+    let before = find_by_key(tx, mailbox, &key).await?;
     if before.as_ref().is_some_and(|before| before.text.as_ref() == Some(&text)) {
         return Ok(Effect::Unchanged);
     }
@@ -27,10 +28,10 @@ pub(super) async fn keep(tx: &mut Tx, mailbox: i64, run: Uuid, group: IncomingGr
     let id = before.as_ref().map_or_else(|| Tx::new_id(mailbox), |before| before.id);
     let (name, uid_key) = match &before {
         Some(before) => (before.name.clone(), before.uid_key.clone()),
-        None => cards::free(tx, mailbox, &folder, id, (card::own_name(id), key)).await?,
+        None => cards::free_name_and_uid(tx, mailbox, &folder, id, (card::own_name(id), key)).await?,
     };
-    let version = changes::record_card(tx, mailbox, &folder, id, false).await?;
-    note(tx, mailbox, run, id, before.as_ref(), version).await?;
+    let version = changes::record_card(tx, mailbox, &folder, id, ChangeKind::Written).await?;
+    record_state(tx, mailbox, run, id, before.as_ref(), version).await?;
     let version_of_text = batch::version_of(&text);
     let card = NewCard { name: Some(name), uid: Some(uid), is_group: true, version: version_of_text, text: Some(text) };
     write(tx, mailbox, (id, folder), card, uid_key, version).await?;
@@ -39,11 +40,11 @@ pub(super) async fn keep(tx: &mut Tx, mailbox: i64, run: Uuid, group: IncomingGr
 }
 
 /// The group with this UID key, wherever it is.
-async fn known(tx: &mut Tx, mailbox: i64, key: &str) -> Result<Option<Card>, Error> {
+async fn find_by_key(tx: &mut Tx, mailbox: i64, key: &str) -> Result<Option<Card>, Error> {
     let text = "
 select contact_id from cards
 where mailbox = $1 and uid_key = $2 and is_group and deleted_date_time is null order by contact_id limit 1";
-    let session = tx.reading().await?;
+    let session = tx.reader().await?;
     let Some(row) = session.row(Statement::new(text).bind(mailbox).bind(key)).await? else { return Ok(None) };
     let id: Uuid = row.get(0)?;
     Ok(cards::of(session, mailbox, &[id]).await?.remove(&id))
@@ -62,7 +63,7 @@ async fn write(
 }
 
 /// Records the state of a group before and after an import.
-async fn note(
+async fn record_state(
     tx: &mut Tx,
     mailbox: i64,
     run: Uuid,
@@ -87,16 +88,17 @@ on conflict (mailbox, import_id, contact_id) do nothing";
 
 /// Undoes the change of a group by an import, unless the group has changed since.
 pub(super) async fn undo(tx: &mut Tx, mailbox: i64, run: Uuid, id: Uuid, created: bool) -> Result<Undone, Error> {
-    let Some(card) = cards::of(tx.reading().await?, mailbox, &[id]).await?.remove(&id) else {
+    let Some(card) = cards::of(tx.reader().await?, mailbox, &[id]).await?.remove(&id) else {
         return Ok(Undone::Gone);
     };
-    let version = changes::record_card(tx, mailbox, &card.folder_id, id, created).await?;
+    let kind = if created { ChangeKind::Removed } else { ChangeKind::Written };
+    let version = changes::record_card(tx, mailbox, &card.folder_id, id, kind).await?;
     if created {
-        cards::deleted(tx, mailbox, id, version).await?;
+        cards::mark_deleted(tx, mailbox, id, version).await?;
         return Ok(Undone::Removed);
     }
     let text = "select card from import_befores where mailbox = $1 and import_id = $2 and contact_id = $3";
-    let row = tx.reading().await?.row(Statement::new(text).bind(mailbox).bind(run).bind(id)).await?;
+    let row = tx.reader().await?.row(Statement::new(text).bind(mailbox).bind(run).bind(id)).await?;
     let text: Option<String> = row.ok_or_else(|| Error::internal("what an import has changed is not known"))?.get(0)?;
     let vcard = text.as_deref().map_or(card.vcard, batch::version_of);
     let before = NewCard { name: Some(card.name), uid: card.uid, is_group: true, version: vcard, text };

@@ -4,8 +4,8 @@
 
 mod additions;
 mod batch;
-mod before;
-pub(in crate::store) mod found;
+pub(in crate::store) mod existing;
+mod former_values;
 mod groups;
 mod undo;
 
@@ -80,7 +80,7 @@ order by started_date_time desc, id desc limit 1"
         self.write(Some(mailbox), async move |tx| batch::import(tx, mailbox, run, batch, progress).await).await
     }
 
-    /// What [`Store::import`] would do with contacts, no two of which are alike.
+    /// The outcome that [`Store::import`] would have for contacts, no two of which are the same.
     ///
     /// # Errors
     /// Those of the database.
@@ -89,7 +89,7 @@ order by started_date_time desc, id desc limit 1"
             session.begin_snapshot().await?;
             batch::preview(session, mailbox, batch).await
         };
-        self.read_much(Some(mailbox), look).await
+        self.read_expensive(Some(mailbox), look).await
     }
 
     /// Adds a category to the contacts with these keys, at most [`crate::domain::import::MAX_BATCH`] of them, as part
@@ -113,7 +113,7 @@ order by started_date_time desc, id desc limit 1"
     /// # Errors
     /// As [`Store::import`].
     pub async fn import_group(&self, mailbox: i64, run: Uuid, group: IncomingGroup) -> Result<Effect, Error> {
-        self.write(Some(mailbox), async move |tx| groups::keep(tx, mailbox, run, group).await).await
+        self.write(Some(mailbox), async move |tx| groups::import_group(tx, mailbox, run, group).await).await
     }
 
     /// The imports of one mailbox or of all mailboxes, the newest first.
@@ -148,7 +148,7 @@ order by started_date_time desc, id desc limit 1"
     /// # Errors
     /// [`Error::NotFound`] for the import, [`Error::Quota`] if a contact grows and there is no room.
     pub async fn undo_import(&self, mailbox: i64, run: Uuid, after: Uuid) -> Result<Vec<(Uuid, Undone)>, Error> {
-        self.write(Some(mailbox), async move |tx| undo::some(tx, mailbox, run, after).await).await
+        self.write(Some(mailbox), async move |tx| undo::undo_batch(tx, mailbox, run, after).await).await
     }
 
     /// Removes the records of all imports of a mailbox whose user is removed.
@@ -193,7 +193,7 @@ fn read(row: &Row) -> Result<Run, Error> {
 }
 
 async fn begin(tx: &mut Tx, mailbox: i64, source: ImportSource, folder: &str) -> Result<Run, Error> {
-    let folder = folders::known(tx.reading().await?, mailbox, folder).await?.ok_or(Error::NotFound)?;
+    let folder = folders::resolve_id(tx.reader().await?, mailbox, folder).await?.ok_or(Error::NotFound)?;
     let (id, now) = (Tx::new_id(mailbox), tx.now());
     tx.set_created(id.to_string());
     let text = "
@@ -213,7 +213,7 @@ async fn folder_of(tx: &mut Tx, mailbox: i64, run: Uuid) -> Result<String, Error
     let text = "
 select i.folder_id from imports i join folders f on f.mailbox = i.mailbox and f.id = i.folder_id
 where i.mailbox = $1 and i.id = $2 and f.deleted_date_time is null";
-    let row = tx.reading().await?.row(Statement::new(text).bind(mailbox).bind(run)).await?;
+    let row = tx.reader().await?.row(Statement::new(text).bind(mailbox).bind(run)).await?;
     row.ok_or(Error::NotFound)?.get(0)
 }
 
@@ -245,7 +245,7 @@ where mailbox = $1 and id = $2";
 async fn forget_some(tx: &mut Tx, mailbox: i64, kept: i64) -> Result<bool, Error> {
     let oldest = "
 select id from imports where mailbox = $1 order by started_date_time desc, id desc limit 1 offset $2";
-    let row = tx.reading().await?.row(Statement::new(oldest).bind(mailbox).bind(kept)).await?;
+    let row = tx.reader().await?.row(Statement::new(oldest).bind(mailbox).bind(kept)).await?;
     let Some(row) = row else { return Ok(false) };
     let id: Uuid = row.get(0)?;
     let text = "

@@ -12,7 +12,7 @@ use crate::store::db::engine::Row;
 use crate::store::db::statement::Statement;
 use crate::store::tables::cards::{self, StoredCard};
 use crate::store::tables::contacts;
-use crate::store::tables::imports::{additions, batch, before, found, groups};
+use crate::store::tables::imports::{additions, batch, existing, former_values, groups};
 use crate::store::write::tx::Tx;
 
 /// Maximum number of contacts of a transaction.
@@ -32,7 +32,12 @@ struct Touched {
 }
 
 /// See [`crate::store::Store::undo_import`].
-pub(super) async fn some(tx: &mut Tx, mailbox: i64, run: Uuid, after: Uuid) -> Result<Vec<(Uuid, Undone)>, Error> {
+pub(super) async fn undo_batch(
+    tx: &mut Tx,
+    mailbox: i64,
+    run: Uuid,
+    after: Uuid,
+) -> Result<Vec<(Uuid, Undone)>, Error> {
     tx.open_savepoint().await?;
     tx.set_created(run.to_string());
     // A CardDAV client may have changed only the card `s` of a contact. Its version is then the newest.
@@ -51,7 +56,7 @@ from import_contacts k
 where k.mailbox = $1 and k.import_id = $2 and k.contact_id > $3
 order by k.contact_id limit $4";
     let statement = Statement::new(text).bind(mailbox).bind(run).bind(after).bind(PIECE);
-    let rows = tx.reading().await?.rows(statement).await?;
+    let rows = tx.reader().await?.rows(statement).await?;
     let mut done = Vec::with_capacity(rows.len());
     for touched in rows.iter().map(read).collect::<Result<Vec<_>, _>>()? {
         let undone = match touched {
@@ -88,20 +93,20 @@ fn read(row: &Row) -> Result<Touched, Error> {
 async fn restore(tx: &mut Tx, mailbox: i64, run: Uuid, id: Uuid, version: i64) -> Result<Undone, Error> {
     let text = "
 select contact, card, photo from import_befores where mailbox = $1 and import_id = $2 and contact_id = $3";
-    let row = tx.reading().await?.row(Statement::new(text).bind(mailbox).bind(run).bind(id)).await?;
+    let row = tx.reader().await?.row(Statement::new(text).bind(mailbox).bind(run).bind(id)).await?;
     let row = row.ok_or_else(|| Error::internal("what an import has changed is not known"))?;
-    let ((properties, former), card): (_, Option<String>) = (before::read(&row.get::<String>(0)?)?, row.get(1)?);
-    if additions::are_written_since(tx.reading().await?, mailbox, &former, id, version).await? {
+    let ((properties, former), card): (_, Option<String>) = (former_values::read(&row.get::<String>(0)?)?, row.get(1)?);
+    if additions::are_written_since(tx.reader().await?, mailbox, &former, id, version).await? {
         return Ok(Undone::Changed);
     }
     let photo: Option<Vec<u8>> = row.get(2)?;
-    let contact = contacts::get(tx.reading().await?, mailbox, &[], id).await?;
-    let made = contacts::overwrite(tx, mailbox, vec![(contact, properties)]).await?;
-    let mut contact = made.into_iter().next().ok_or_else(|| Error::internal("nothing was written"))?;
+    let contact = contacts::get(tx.reader().await?, mailbox, &[], id).await?;
+    let restored = contacts::overwrite(tx, mailbox, vec![(contact, properties)]).await?;
+    let mut contact = restored.into_iter().next().ok_or_else(|| Error::internal("nothing was written"))?;
     additions::restore(tx, mailbox, &mut contact, former).await?;
-    let known = found::photos(tx.reading().await?, mailbox, &[id]).await?.remove(&id);
+    let known = existing::photos(tx.reader().await?, mailbox, &[id]).await?.remove(&id);
     let known = match known {
-        Some((version, _)) => Some((version, found::photo_bytes(tx.reading().await?, mailbox, id).await?)),
+        Some((version, _)) => Some((version, existing::photo_bytes(tx.reader().await?, mailbox, id).await?)),
         None => None,
     };
     let picture = photo.map(|bytes| Picture::recognize(&bytes).map(|picture| (picture, bytes))).transpose()?;
@@ -121,7 +126,7 @@ async fn restore_card(
     text: Option<String>,
     photo: Option<(Vec<u8>, i64)>,
 ) -> Result<(), Error> {
-    let Some(card) = cards::of(tx.reading().await?, mailbox, &[contact.id]).await?.remove(&contact.id) else {
+    let Some(card) = cards::of(tx.reader().await?, mailbox, &[contact.id]).await?.remove(&contact.id) else {
         return Ok(());
     };
     let kept = StoredCard {

@@ -17,8 +17,8 @@ use crate::store::write::call::{MailboxRoom, ProcedureCall};
 use crate::store::write::rows::{self, ContactWrite};
 use crate::store::write::tx::Tx;
 
-static INSERT: LazyLock<Texts> = LazyLock::new(|| Sql::either(sqlite::insert(), postgres::insert()).texts());
-static UPDATE: LazyLock<Texts> = LazyLock::new(|| Sql::either(sqlite::update(), postgres::update()).texts());
+static INSERT: LazyLock<Texts> = LazyLock::new(|| Sql::engine_specific(sqlite::insert(), postgres::insert()).texts());
+static UPDATE: LazyLock<Texts> = LazyLock::new(|| Sql::engine_specific(sqlite::update(), postgres::update()).texts());
 
 /// The statements that SQLite's writer runs on a new connection.
 pub(in crate::store) fn sqlite_views() -> Texts {
@@ -44,8 +44,8 @@ fn with_contacts(tx: &Tx, texts: &'static Texts, contacts: &[ContactWrite]) -> R
     let statement = Statement::prepared(texts).bind(rows::json(contacts, tx.is_postgres())?);
     // On PostgreSQL a statement names its mailbox, so that a distributed database can route it.
     let statement = if tx.is_postgres() { statement.bind(*mailbox) } else { statement };
-    let MailboxRoom { contacts: most, bytes } = tx.limits();
-    let statement = statement.bind(most).bind(bytes);
+    let MailboxRoom { contacts: max, bytes } = tx.limits();
+    let statement = statement.bind(max).bind(bytes);
     Ok(ProcedureCall { statement, mailbox: *mailbox, last: last.id, count: contacts.len() })
 }
 

@@ -108,15 +108,15 @@ insert into delete_contact values ($1, $2, $3, $4) returning (select seq from ma
 
 /// Creates contacts.
 pub(super) fn insert() -> Sql {
-    call("insert_contact")
+    call_view("insert_contact")
 }
 
 /// Overwrites contacts with all their rows.
 pub(super) fn update() -> Sql {
-    call("update_contact")
+    call_view("update_contact")
 }
 
-fn call(view: &'static str) -> Sql {
+fn call_view(view: &'static str) -> Sql {
     let text = |at| Sql::new("value ->> ").number(at);
     let singles = rows::singles().enumerate().map(|(at, column)| column.kind.of_json(text(at)));
     // Not `->`: it answers the text 'null' for null, and unchanged words, which are null, would be deleted.

@@ -34,7 +34,7 @@ struct ExporterState {
     sampling: Sampling,
 }
 
-/// Which traces are recorded: `OTEL_TRACES_SAMPLER`.
+/// The sampler (`OTEL_TRACES_SAMPLER`).
 struct Sampling {
     /// Whether a trace that a client has begun is recorded if the client records it.
     follows: bool,
@@ -85,7 +85,7 @@ pub(crate) fn begin(request: Uuid, sent: Option<Trace>) -> Option<Trace> {
 }
 
 /// The answer of a request is known: its own span ends.
-pub(crate) fn answered(current: &Current, since: Since, answered: &RequestOutcome<'_>) {
+pub(crate) fn export_request(current: &Current, since: Since, answered: &RequestOutcome<'_>) {
     let Some(trace) = &current.trace else { return };
     let RequestOutcome { method, route, status, code, is_secure, host } = *answered;
     let (_, span, parent) = trace.numbers();
@@ -110,14 +110,14 @@ pub(crate) fn answered(current: &Current, since: Since, answered: &RequestOutcom
 }
 
 /// A write has waited for the writer.
-pub(crate) fn waited(cause: Option<&Arc<Current>>, since: Since) {
+pub(crate) fn export_wait(cause: Option<&Arc<Current>>, since: Since) {
     if let Some(current) = cause {
         below(current, "wait for writer", since, Vec::new());
     }
 }
 
 /// A commit has served these. It is a part of the first one's trace, and linked to the others.
-pub(crate) fn committed<'a>(causes: impl Iterator<Item = &'a Arc<Current>>, since: Since) {
+pub(crate) fn export_commit<'a>(causes: impl Iterator<Item = &'a Arc<Current>>, since: Since) {
     if EXPORTING.get().is_none() {
         return;
     }
@@ -132,7 +132,7 @@ pub(crate) fn committed<'a>(causes: impl Iterator<Item = &'a Arc<Current>>, sinc
 }
 
 /// A notification was sent.
-pub(crate) fn notified(current: &Current, since: Since, status: Option<u16>) {
+pub(crate) fn export_notification(current: &Current, since: Since, status: Option<u16>) {
     let Some(trace) = &current.trace else { return };
     let (_, span, parent) = trace.numbers();
     let mut attributes = vec![KeyValue::new("http.request.method", "POST")];
@@ -154,7 +154,7 @@ fn below(current: &Current, name: &'static str, since: Since, links: Vec<Link>) 
     export(&of, name.to_owned(), since, Vec::new(), all, Status::Unset);
 }
 
-/// Which span it is.
+/// The ids of a span.
 struct SpanIds<'a> {
     trace: &'a Trace,
     span: u64,
@@ -199,7 +199,7 @@ fn export(
     });
 }
 
-/// What exports spans until it is dropped.
+/// The exporter of spans, until it is dropped.
 pub(crate) struct Exporter(());
 
 impl Drop for Exporter {

@@ -13,7 +13,7 @@ use tokio::runtime::{Builder, Runtime};
 use crate::client::{CallError, HttpClient, RequestTarget};
 
 /// Time limit of an export.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 /// Largest answer, in bytes.
 const MAX_BODY: usize = 64 << 10;
 
@@ -34,7 +34,7 @@ impl Sender {
     /// # Errors
     /// One line: the file of certificate authorities cannot be read.
     pub(super) fn new(ca_file: Option<&Path>) -> Result<Self, String> {
-        let client = HttpClient::new(ca_file, PATIENCE, MAX_BODY).map_err(|error| format!("--ca-file {error}"))?;
+        let client = HttpClient::new(ca_file, TIMEOUT, MAX_BODY).map_err(|error| format!("--ca-file {error}"))?;
         let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
         Ok(Self { client, runtime: Mutex::new(runtime) })
     }

@@ -50,7 +50,7 @@ fn every_call_times_every_caller() {
                 store.share(owner.mailbox, with, can_write).await.unwrap();
             }
         }
-        let usual = Scopes::usual(false).to_string();
+        let usual = Scopes::default_for(false).to_string();
         let of = async |bearer: &str, scopes: &str| {
             let secret = secret_of(store, bearer, scopes).await;
             with_basic(&nobody, bearer, &secret)

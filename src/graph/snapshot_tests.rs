@@ -223,7 +223,7 @@ async fn what_is_taken_away_for_good_is_there_whole_or_not_at_all() {
                 }) as BoxFuture<'static, ()>;
             }
             Box::pin(async move {
-                w.store.delete_for_good(w.mailbox, &[], contact.id, Preconditions::default()).await.unwrap();
+                w.store.delete_permanently(w.mailbox, &[], contact.id, Preconditions::default()).await.unwrap();
             })
         };
         let read = async || {

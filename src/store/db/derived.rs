@@ -21,7 +21,7 @@ pub(in crate::store) const UNFINISHED: i64 = 0;
 const CHUNK: i64 = 50;
 
 /// Recomputes keys and words if they were made by an older rule.
-pub(in crate::store) async fn renew(session: &mut Session, progress: &Progress) -> Result<(), Error> {
+pub(in crate::store) async fn recompute(session: &mut Session, progress: &Progress) -> Result<(), Error> {
     let Some(row) = session.row(Statement::new("select folding from store where id = 1")).await? else { return Ok(()) };
     if !(UNFINISHED + 1..FOLDING).contains(&row.get::<i64>(0)?) {
         return Ok(());
@@ -32,7 +32,7 @@ pub(in crate::store) async fn renew(session: &mut Session, progress: &Progress) 
         write_keys(session, &chunk).await?;
         progress.add(chunk.len());
     }
-    words(session).await?;
+    recompute_words(session).await?;
     session.execute(Statement::new("update store set folding = $1").bind(FOLDING)).await
 }
 
@@ -110,7 +110,7 @@ where contacts.mailbox = (value ->> 0)::bigint and contacts.id = (value ->> 1)::
 }
 
 /// Makes the keys of all phone numbers.
-pub(in crate::store) async fn key_numbers(session: &mut Session, progress: &Progress) -> Result<(), Error> {
+pub(in crate::store) async fn compute_number_keys(session: &mut Session, progress: &Progress) -> Result<(), Error> {
     let select = "
 select mailbox, contact_id, pos, number from phones
 where (mailbox, contact_id, pos) > ($1, $2, $3) and number is not null order by mailbox, contact_id, pos limit $4";
@@ -144,7 +144,7 @@ where phones.mailbox = (value ->> 0)::bigint and phones.contact_id = (value ->> 
 const KEPT: &str = "{00020329-0000-0000-c000-000000000046}";
 
 /// Recomputes the search words of all contacts.
-pub(in crate::store) async fn words(session: &mut Session) -> Result<(), Error> {
+pub(in crate::store) async fn recompute_words(session: &mut Session) -> Result<(), Error> {
     let empty = Statement::per_engine("insert into words (words) values ('delete-all')", "delete from words");
     session.execute(empty).await?;
     session.execute(Statement::per_engine("delete from searched", "select 1")).await?;
@@ -156,7 +156,7 @@ pub(in crate::store) async fn words(session: &mut Session) -> Result<(), Error> 
 }
 
 /// Computes the search words of the contacts of a mailbox that has none yet.
-pub(in crate::store) async fn words_of(session: &mut Session, mailbox: i64) -> Result<(), Error> {
+pub(in crate::store) async fn compute_words_of(session: &mut Session, mailbox: i64) -> Result<(), Error> {
     let mut last = (mailbox, Uuid::nil());
     while let Some(mut chunk) = next(session, &mut last).await? {
         let read = chunk.len();
@@ -174,7 +174,7 @@ const FIRST: (i64, Uuid) = (0, Uuid::nil());
 
 /// The next contacts after a position.
 async fn next(session: &mut Session, last: &mut (i64, Uuid)) -> Result<Option<Vec<(i64, Contact)>>, Error> {
-    let chunk = contacts::behind(session, *last, CHUNK).await?;
+    let chunk = contacts::next_of_any_mailbox(session, *last, CHUNK).await?;
     let Some((mailbox, contact)) = chunk.last() else { return Ok(None) };
     *last = (*mailbox, contact.id);
     Ok(Some(chunk))
@@ -208,7 +208,7 @@ async fn write_words(session: &mut Session, contacts: &[(i64, Contact)]) -> Resu
     let vectors = serde_json::to_string(&vectors).map_err(Error::internal)?;
     let number =
         Sql::new("insert into searched (mailbox, contact_id) select value ->> 0, unhex(value ->> 1) from json_each(");
-    session.execute(Sql::either(number.value(texts.clone()).text(")"), Sql::new("select 1")).into()).await?;
+    session.execute(Sql::engine_specific(number.value(texts.clone()).text(")"), Sql::new("select 1")).into()).await?;
     let index = Sql::new(
         "
 insert into words (rowid, f0, f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14, f15, f16)
@@ -225,5 +225,5 @@ select (value ->> 0)::bigint, (value ->> 1)::uuid, (value -> 2 ->> 0)::tsvector,
 from jsonb_array_elements(",
     );
     let insert = insert.value(vectors).text("::text::jsonb) as rows (value)");
-    session.execute(Sql::either(index, insert).into()).await
+    session.execute(Sql::engine_specific(index, insert).into()).await
 }

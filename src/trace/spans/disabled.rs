@@ -30,15 +30,15 @@ pub(crate) fn begin(_: Uuid, sent: Option<Trace>) -> Option<Trace> {
     sent
 }
 
-pub(crate) fn answered(_: &Current, _: Since, _: &RequestOutcome<'_>) {}
+pub(crate) fn export_request(_: &Current, _: Since, _: &RequestOutcome<'_>) {}
 
-pub(crate) fn waited(_: Option<&Arc<Current>>, _: Since) {}
+pub(crate) fn export_wait(_: Option<&Arc<Current>>, _: Since) {}
 
-pub(crate) fn committed<'a>(_: impl Iterator<Item = &'a Arc<Current>>, _: Since) {}
+pub(crate) fn export_commit<'a>(_: impl Iterator<Item = &'a Arc<Current>>, _: Since) {}
 
-pub(crate) fn notified(_: &Current, _: Since, _: Option<u16>) {}
+pub(crate) fn export_notification(_: &Current, _: Since, _: Option<u16>) {}
 
-/// What exports spans until it is dropped.
+/// The exporter of spans, until it is dropped.
 pub(crate) struct Exporter;
 
 #[expect(clippy::unnecessary_wraps, reason = "the exporter of the feature may not start")]

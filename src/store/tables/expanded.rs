@@ -17,7 +17,7 @@ use crate::store::tables::{extensions, quota};
 const MAX_PAGE_BYTES: i64 = 4 << 20;
 
 /// Reads what is shown with contacts, and drops the contacts at the end that would make the page too large.
-pub(in crate::store) async fn read_along(
+pub(in crate::store) async fn expand_contacts(
     session: &mut Session,
     mailbox: i64,
     contacts: &mut Vec<Contact>,
@@ -27,7 +27,7 @@ pub(in crate::store) async fn read_along(
         return Ok(());
     }
     let ids: Vec<_> = contacts.iter().map(|contact| contact.id).collect();
-    let fitting = fitting(session, mailbox, contacts, &ids, expand).await?;
+    let fitting = count_fitting(session, mailbox, contacts, &ids, expand).await?;
     contacts.truncate(fitting);
     let ids = ids.get(..fitting).unwrap_or_default();
     let (mut extensions, mut single, mut multi) = Default::default();
@@ -53,19 +53,19 @@ pub(in crate::store) async fn read_along(
 }
 
 /// The same of one.
-pub(in crate::store) async fn read_along_one(
+pub(in crate::store) async fn expand_contact(
     session: &mut Session,
     mailbox: i64,
     contact: Contact,
     expand: &Expand,
 ) -> Result<Contact, Error> {
     let mut contacts = vec![contact];
-    read_along(session, mailbox, &mut contacts, expand).await?;
+    expand_contacts(session, mailbox, &mut contacts, expand).await?;
     contacts.pop().ok_or(Error::NotFound)
 }
 
 /// How many of the contacts fit on a page: at least one.
-async fn fitting(
+async fn count_fitting(
     session: &mut Session,
     mailbox: i64,
     contacts: &[Contact],

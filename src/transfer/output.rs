@@ -11,10 +11,10 @@ use crate::vcard::record::{Fate, Position, PropertyOutcome, Refusal, SAYS_NOTHIN
 /// The outcome of a record.
 pub struct ReportLine {
     position: Position,
-    what: What,
+    outcome: RecordOutcome,
 }
 
-enum What {
+enum RecordOutcome {
     Contact(Vec<PropertyOutcome>, Option<Imported>),
     Group(Vec<PropertyOutcome>),
     Refused(Refusal),
@@ -22,39 +22,39 @@ enum What {
 
 impl ReportLine {
     pub(super) fn contact(position: Position, outcomes: Vec<PropertyOutcome>) -> Self {
-        Self { position, what: What::Contact(outcomes, None) }
+        Self { position, outcome: RecordOutcome::Contact(outcomes, None) }
     }
 
     pub(super) fn group(position: Position, outcomes: Vec<PropertyOutcome>) -> Self {
-        Self { position, what: What::Group(outcomes) }
+        Self { position, outcome: RecordOutcome::Group(outcomes) }
     }
 
     pub(super) fn refused(position: Position, refusal: Refusal) -> Self {
-        Self { position, what: What::Refused(refusal) }
+        Self { position, outcome: RecordOutcome::Refused(refusal) }
     }
 
     pub(super) fn is_contact(&self) -> bool {
-        matches!(self.what, What::Contact(..))
+        matches!(self.outcome, RecordOutcome::Contact(..))
     }
 
     /// Whether it is refused.
     pub fn is_refused(&self) -> bool {
-        matches!(self.what, What::Refused(_))
+        matches!(self.outcome, RecordOutcome::Refused(_))
     }
 
-    pub(super) fn settle(&mut self, done: Imported) {
-        if let What::Contact(_, imported) = &mut self.what {
+    pub(super) fn set_imported(&mut self, done: Imported) {
+        if let RecordOutcome::Contact(_, imported) = &mut self.outcome {
             *imported = Some(done);
         }
     }
 
     /// Counts it in a report.
     pub(super) fn count(&self, report: &mut Report) {
-        match &self.what {
-            What::Contact(outcomes, Some(done)) => report.stored(outcomes, done.effect),
-            What::Contact(_, None) => {}
-            What::Group(outcomes) => report.group(outcomes),
-            What::Refused(refusal) => report.refused(&self.position, refusal.reason, refusal.detail.clone()),
+        match &self.outcome {
+            RecordOutcome::Contact(outcomes, Some(done)) => report.stored(outcomes, done.effect),
+            RecordOutcome::Contact(_, None) => {}
+            RecordOutcome::Group(outcomes) => report.group(outcomes),
+            RecordOutcome::Refused(refusal) => report.refused(&self.position, refusal.reason, refusal.detail.clone()),
         }
     }
 
@@ -66,8 +66,8 @@ impl ReportLine {
         let at = serde_json::to_value(PositionJson(self.position.clone())).map_err(Error::internal)?;
         let Value::Object(mut line) = at else { return Err(Error::internal("a place is an object")) };
         let mut put = |name: &str, value: Value| line.insert(name.to_owned(), value);
-        match &self.what {
-            What::Contact(outcomes, done) => {
+        match &self.outcome {
+            RecordOutcome::Contact(outcomes, done) => {
                 if let Some(Imported { id, effect }) = done {
                     put("result", json!(effect.word()));
                     if let Some(id) = id {
@@ -76,11 +76,11 @@ impl ReportLine {
                 }
                 add_outcomes(&mut line, outcomes);
             }
-            What::Group(outcomes) => {
+            RecordOutcome::Group(outcomes) => {
                 put("result", json!("group"));
                 add_outcomes(&mut line, outcomes);
             }
-            What::Refused(Refusal { reason, detail }) => {
+            RecordOutcome::Refused(Refusal { reason, detail }) => {
                 put("result", json!("refused"));
                 put("reason", json!(reason));
                 if let Some(detail) = detail {

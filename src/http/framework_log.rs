@@ -18,12 +18,12 @@ const BEFORE: &str = "MAX_BUFFER_SIZE unprocessed data reached";
 
 thread_local! {
     /// Why the next connection that ends on this thread was dropped.
-    static REASON: Cell<Option<String>> = const { Cell::new(None) };
+    static DROP_REASON: Cell<Option<String>> = const { Cell::new(None) };
 }
 
 /// Why the framework dropped the connection that ends now.
-pub(crate) fn reason() -> Option<String> {
-    REASON.take()
+pub(crate) fn take_drop_reason() -> Option<String> {
+    DROP_REASON.take()
 }
 
 /// Removes the framework's lines about invalid requests from the log. [`super::connections::Connections`] writes its own.
@@ -38,7 +38,7 @@ impl<S: Subscriber> Layer<S> for Strangers {
         event.record(&mut message);
         let Message(message) = message;
         if GIVEN_UP.iter().any(|start| message.starts_with(start)) {
-            REASON.set(Some(message.trim_start_matches(GIVEN_UP[0]).to_owned()));
+            DROP_REASON.set(Some(message.trim_start_matches(GIVEN_UP[0]).to_owned()));
             return false;
         }
         !message.starts_with(BEFORE)

@@ -1,4 +1,4 @@
-//! What commands print of users, tokens and other rows, as JSON.
+//! Users, tokens and other rows as the JSON that commands print.
 
 use serde_json::{Value, json};
 
@@ -36,7 +36,7 @@ pub(crate) fn account(account: &Account) -> Value {
     shown
 }
 
-/// What a token is good for now.
+/// The state of a token: valid, expired or revoked.
 pub(crate) fn state(token: &Token) -> &'static str {
     match (token.revoked, token.expires) {
         (Some(_), _) => "revoked",

@@ -1,14 +1,14 @@
 //! Saved states of a store, for the control plane for tests: saved, restored, and copied from one mailbox to another. A state of
-//! SQLite is a copy of the file (`kept_file`); one of PostgreSQL is rows in memory.
+//! SQLite is a copy of the file (`state_file`); one of PostgreSQL is rows in memory.
 
 use std::sync::Arc;
 
-use super::kept_file::{FileChange, KeptFile};
 use super::mailboxes::{self, clear, owner};
+use super::state_file::{FileChange, KeptFile};
 use super::{TableRows, insert};
 use crate::domain::error::Error;
+use crate::store::db::derived;
 use crate::store::db::engine::Session;
-use crate::store::db::renew;
 use crate::store::db::statement::{SqlValue, Statement};
 use crate::store::tables::schema::TABLES;
 use crate::store::tables::table::Table;
@@ -96,12 +96,12 @@ impl Store {
     }
 
     /// Whether a state is restored from its file; one of PostgreSQL is not.
-    fn takes_file(&self, kept: Option<&KeptState>) -> bool {
+    fn restores_file(&self, kept: Option<&KeptState>) -> bool {
         self.is_file() && kept.is_none_or(|kept| matches!(kept.0, State::File(_)))
     }
 
     /// The same state, converted to rows if the store is on PostgreSQL and the state is a file.
-    async fn suited(&self, kept: Option<Arc<KeptState>>) -> Result<Option<Arc<KeptState>>, Error> {
+    async fn converted(&self, kept: Option<Arc<KeptState>>) -> Result<Option<Arc<KeptState>>, Error> {
         if let Some(State::File(file)) = kept.as_ref().map(|kept| &kept.0)
             && !self.is_file()
         {
@@ -114,20 +114,20 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Quota`] if it is too large, and those of the database.
-    pub(crate) async fn keep(&self) -> Result<KeptState, Error> {
+    pub(crate) async fn save_state(&self) -> Result<KeptState, Error> {
         if self.is_file() {
-            return self.keep_file().await;
+            return self.save_file().await;
         }
-        self.write(None, async move |tx| all(tx.reading().await?).await).await
+        self.write(None, async move |tx| all(tx.reader().await?).await).await
     }
 
     /// Restores all rows. Existing rows are removed.
     ///
     /// # Errors
     /// Those of the database.
-    pub(crate) async fn put_back(&self, kept: Option<Arc<KeptState>>) -> Result<(), Error> {
-        let kept = self.suited(kept).await?;
-        let done = if self.takes_file(kept.as_deref()) {
+    pub(crate) async fn restore_state(&self, kept: Option<Arc<KeptState>>) -> Result<(), Error> {
+        let kept = self.converted(kept).await?;
+        let done = if self.restores_file(kept.as_deref()) {
             self.in_file(FileChange::All(kept)).await.map(drop)
         } else {
             self.write(None, async move |tx| replace_all(tx, kept.as_deref()).await).await
@@ -141,9 +141,9 @@ impl Store {
     ///
     /// # Errors
     /// Those of the database.
-    pub(crate) async fn put_back_of(&self, users: Vec<String>, kept: Option<Arc<KeptState>>) -> Result<(), Error> {
-        let kept = self.suited(kept).await?;
-        let done = if self.takes_file(kept.as_deref()) {
+    pub(crate) async fn restore_users(&self, users: Vec<String>, kept: Option<Arc<KeptState>>) -> Result<(), Error> {
+        let kept = self.converted(kept).await?;
+        let done = if self.restores_file(kept.as_deref()) {
             self.in_file(FileChange::Some(users, kept)).await.map(drop)
         } else {
             let work = async move |tx: &mut Tx| {
@@ -168,15 +168,15 @@ impl Store {
             return self.in_file(FileChange::Copy(from, to)).await;
         }
         let work = async move |tx: &mut Tx| {
-            touch(tx, to).await?;
-            mailboxes::copy(tx.reading().await?, from, to).await
+            mark_writing(tx, to).await?;
+            mailboxes::copy(tx.reader().await?, from, to).await
         };
         self.write(None, work).await
     }
 }
 
 /// Opens the savepoint, and marks the job as writing.
-async fn touch(tx: &mut Tx, mailbox: i64) -> Result<(), Error> {
+async fn mark_writing(tx: &mut Tx, mailbox: i64) -> Result<(), Error> {
     tx.execute(Statement::new("update mailboxes set seq = seq where id = $1").bind(mailbox)).await
 }
 
@@ -202,26 +202,26 @@ async fn replace_all(tx: &mut Tx, kept: Option<&KeptState>) -> Result<(), Error>
     for table in TABLES.iter().rev() {
         tx.execute(table.delete().into()).await?;
     }
-    let session = tx.reading().await?;
+    let session = tx.reader().await?;
     if let Some(kept) = kept {
         for (table, rows) in TABLES.iter().zip(kept.rows()?) {
             insert_all(session, table, rows.clone()).await?;
         }
     }
-    renew::words(session).await
+    derived::recompute_words(session).await
 }
 
 async fn replace_one(tx: &mut Tx, user: &str, kept: Option<&KeptState>) -> Result<(), Error> {
     let current = Statement::new("select mailbox from users where lower(id) = lower($1)").bind(user);
-    let current: Option<i64> = tx.reading().await?.row(current).await?.map(|row| row.get(0)).transpose()?;
-    touch(tx, current.unwrap_or_default()).await?;
+    let current: Option<i64> = tx.reader().await?.row(current).await?.map(|row| row.get(0)).transpose()?;
+    mark_writing(tx, current.unwrap_or_default()).await?;
     if let Some(mailbox) = current {
-        clear(tx.reading().await?, mailbox, |_| true).await?;
+        clear(tx.reader().await?, mailbox, |_| true).await?;
     }
     let Some((kept, saved)) = kept.and_then(|kept| Some((kept, kept.mailbox(user)?))) else { return Ok(()) };
-    let last = tx.reading().await?.count(Statement::new("select coalesce(max(id), 0) from mailboxes")).await?;
+    let last = tx.reader().await?.count(Statement::new("select coalesce(max(id), 0) from mailboxes")).await?;
     let number = current.unwrap_or_else(|| tx.new_mailbox(last));
-    let session = tx.reading().await?;
+    let session = tx.reader().await?;
     for (table, rows) in TABLES.iter().zip(kept.rows()?).filter(|(table, _)| table.name != "shares") {
         let Some(column) = place(table, owner(table)) else { continue };
         let own = rows.iter().filter(|row| row.get(column) == Some(&SqlValue::Int(Some(saved))));
@@ -231,7 +231,7 @@ async fn replace_one(tx: &mut Tx, user: &str, kept: Option<&KeptState>) -> Resul
         }
         insert_all(session, table, own).await?;
     }
-    renew::words_of(session, number).await
+    derived::compute_words_of(session, number).await
 }
 
 /// Inserts rows. References within a table are set last.

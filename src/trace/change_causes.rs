@@ -1,5 +1,5 @@
-//! Which request made a change, for the notifications about it. It is known in the process that the request came to, and for the
-//! last changes only: without it a notification is sent all the same, as part of no trace.
+//! The request that made a change, for the trace of its notifications. Only the process that answered the request knows it, and
+//! only for the last changes. Without it, a notification is sent all the same, and belongs to no trace.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::trace::Current;
 
 /// Changes that are remembered.
-const MOST: usize = 4_096;
+const MAX_REMEMBERED: usize = 4_096;
 
 /// A change: the mailbox, and the number.
 type MailboxChange = (i64, i64);
@@ -24,8 +24,8 @@ struct Known {
 }
 
 impl Carried {
-    /// Remembers why a change was made, unless that belongs to no trace.
-    pub(crate) fn note(&self, change: MailboxChange, cause: Arc<Current>) {
+    /// Remembers the request that made a change, if it belongs to a trace.
+    pub(crate) fn remember(&self, change: MailboxChange, cause: Arc<Current>) {
         if cause.trace.is_none() {
             return;
         }
@@ -33,14 +33,14 @@ impl Carried {
         if known.causes.insert(change, cause).is_none() {
             known.order.push_back(change);
         }
-        while known.order.len() > MOST
+        while known.order.len() > MAX_REMEMBERED
             && let Some(oldest) = known.order.pop_front()
         {
             known.causes.remove(&oldest);
         }
     }
 
-    /// Why the last of these changes was made, of those that are known.
+    /// The request that made the last of these changes, if it is known.
     pub(crate) fn cause(&self, mailbox: i64, numbers: impl DoubleEndedIterator<Item = i64>) -> Option<Arc<Current>> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if known.causes.is_empty() {
@@ -63,10 +63,10 @@ mod tests {
         let trace = Trace::read([parent.as_bytes()].into_iter(), [].into_iter());
         let of = |trace| Current::new(Uuid::nil(), trace);
         let carried = Carried::default();
-        carried.note((1, 1), of(None));
+        carried.remember((1, 1), of(None));
         assert!(carried.cause(1, 1..=1).is_none());
         for number in 1..=4_098 {
-            carried.note((1, number), of(trace.clone()));
+            carried.remember((1, number), of(trace.clone()));
         }
         assert!(carried.cause(1, 1..=2).is_none() && carried.cause(2, 3..=4_098).is_none());
         assert!(carried.cause(1, 1..=3).is_some() && carried.cause(1, 4_098..=5_000).is_some());

@@ -12,7 +12,7 @@ use futures_util::stream::{self, StreamExt as _};
 
 use crate::domain::error::Error;
 use crate::http::answer::{Answer, Body};
-use crate::http::aside::{BlockingPermit, SHORT, aside};
+use crate::http::blocking::{BlockingPermit, SHORT, run_blocking};
 use crate::store::Chunks;
 
 /// Minimum size of a body that is compressed, in bytes: a smaller one fits into one or two packets.
@@ -22,7 +22,7 @@ const LEAST: usize = 2 << 10;
 ///
 /// # Errors
 /// [`Error::Internal`] if compression fails.
-pub(crate) async fn pack(asked: &HeaderMap, mut answer: Answer) -> Result<Answer, Error> {
+pub(crate) async fn compress(request_headers: &HeaderMap, mut answer: Answer) -> Result<Answer, Error> {
     let typed = answer.headers.iter().find(|(name, _)| *name == header::CONTENT_TYPE);
     let is_json = typed.is_none_or(|(_, value)| value == "application/json");
     let body = match answer.body.take() {
@@ -31,15 +31,15 @@ pub(crate) async fn pack(asked: &HeaderMap, mut answer: Answer) -> Result<Answer
     };
     answer.headers.push((header::VARY, HeaderValue::from_static("Accept-Encoding")));
     let is_short = body.len() <= SHORT;
-    let body = match BlockingPermit::now().filter(|_| !is_short) {
-        _ if !wants_gzip(asked) => body,
+    let body = match BlockingPermit::try_acquire().filter(|_| !is_short) {
+        _ if !wants_gzip(request_headers) => body,
         // Compression is optional, so it is not waited for.
         None if !is_short => body,
         turn => {
             answer.headers.push((header::CONTENT_ENCODING, HeaderValue::from_static("gzip")));
             match turn {
-                Some(turn) => turn.work(move || packed(&body)).await??,
-                None => packed(&body)?,
+                Some(turn) => turn.run(move || gzip(&body)).await??,
+                None => gzip(&body)?,
             }
         }
     };
@@ -47,19 +47,19 @@ pub(crate) async fn pack(asked: &HeaderMap, mut answer: Answer) -> Result<Answer
 }
 
 /// An answer that is a constant of the program, compressed once if a client accepts that.
-pub(crate) fn of_program(
-    asked: &HeaderMap,
+pub(crate) fn constant_answer(
+    request_headers: &HeaderMap,
     plain: &'static str,
     packed: &'static OnceLock<Vec<u8>>,
 ) -> Result<Answer, Error> {
     let answer = Answer::empty(200)?.header("Vary", "Accept-Encoding")?;
-    if !wants_gzip(asked) {
+    if !wants_gzip(request_headers) {
         return Ok(Answer { body: Some(Body::Static(plain.as_bytes())), ..answer });
     }
     let bytes = if let Some(bytes) = packed.get() {
         bytes
     } else {
-        let bytes = self::packed(plain.as_bytes())?;
+        let bytes = self::gzip(plain.as_bytes())?;
         packed.get_or_init(|| bytes)
     };
     Answer { body: Some(Body::Static(bytes)), ..answer }.header("Content-Encoding", "gzip")
@@ -69,26 +69,26 @@ pub(crate) fn of_program(
 ///
 /// # Errors
 /// None but those of the answer's pieces.
-pub(crate) fn pack_stream(asked: &HeaderMap, mut answer: Answer) -> Result<Answer, Error> {
+pub(crate) fn compress_stream(request_headers: &HeaderMap, mut answer: Answer) -> Result<Answer, Error> {
     answer = answer.header("Vary", "Accept-Encoding")?;
     match answer.body.take() {
-        Some(Body::Stream(pieces)) if wants_gzip(asked) => answer
+        Some(Body::Stream(pieces)) if wants_gzip(request_headers) => answer
             .header("Content-Encoding", "gzip")
-            .map(|answer| Answer { body: Some(Body::Stream(zipped(pieces))), ..answer }),
+            .map(|answer| Answer { body: Some(Body::Stream(compress_chunks(pieces))), ..answer }),
         other => Ok(Answer { body: other, ..answer }),
     }
 }
 
-fn zipped(pieces: Chunks) -> Chunks {
+fn compress_chunks(pieces: Chunks) -> Chunks {
     let encoder = GzEncoder::new(Vec::new(), Compression::fast());
     let next = |(mut pieces, encoder): (Chunks, Option<GzEncoder<Vec<u8>>>)| async move {
         let Some(mut encoder) = encoder else { return Ok(None) };
         while let Some(piece) = pieces.next().await {
             let piece = piece?;
             encoder = if piece.len() <= SHORT {
-                added(encoder, &piece)?
+                compress_chunk(encoder, &piece)?
             } else {
-                aside(move || added(encoder, &piece)).await??
+                run_blocking(move || compress_chunk(encoder, &piece)).await??
             };
             let out = std::mem::take(encoder.get_mut());
             if !out.is_empty() {
@@ -100,7 +100,7 @@ fn zipped(pieces: Chunks) -> Chunks {
     stream::try_unfold((pieces, Some(encoder)), next).boxed_local()
 }
 
-fn added(mut encoder: GzEncoder<Vec<u8>>, piece: &[u8]) -> Result<GzEncoder<Vec<u8>>, Error> {
+fn compress_chunk(mut encoder: GzEncoder<Vec<u8>>, piece: &[u8]) -> Result<GzEncoder<Vec<u8>>, Error> {
     encoder.write_all(piece).map_err(Error::internal)?;
     Ok(encoder)
 }
@@ -109,13 +109,13 @@ fn added(mut encoder: GzEncoder<Vec<u8>>, piece: &[u8]) -> Result<GzEncoder<Vec<
 ///
 /// # Errors
 /// [`Error::Internal`] if it is not gzip.
-pub(crate) fn packed_in_program(
-    asked: &HeaderMap,
+pub(crate) fn precompressed_answer(
+    request_headers: &HeaderMap,
     packed: &'static [u8],
     plain: &'static OnceLock<Vec<u8>>,
 ) -> Result<Answer, Error> {
     let answer = Answer::empty(200)?.header("Vary", "Accept-Encoding")?;
-    if wants_gzip(asked) {
+    if wants_gzip(request_headers) {
         return Answer { body: Some(Body::Static(packed)), ..answer }.header("Content-Encoding", "gzip");
     }
     let bytes = if let Some(bytes) = plain.get() {
@@ -128,15 +128,15 @@ pub(crate) fn packed_in_program(
     Ok(Answer { body: Some(Body::Static(bytes)), ..answer })
 }
 
-fn packed(body: &[u8]) -> Result<Vec<u8>, Error> {
+fn gzip(body: &[u8]) -> Result<Vec<u8>, Error> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
     encoder.write_all(body).and_then(|()| encoder.finish()).map_err(Error::internal)
 }
 
 /// Whether gzip is accepted and no other coding is preferred to it.
-fn wants_gzip(asked: &HeaderMap) -> bool {
+fn wants_gzip(request_headers: &HeaderMap) -> bool {
     let (mut gzip, mut any, mut identity) = (None, None, None);
-    let lines = asked.get_all(header::ACCEPT_ENCODING).filter_map(|value| value.to_str().ok());
+    let lines = request_headers.get_all(header::ACCEPT_ENCODING).filter_map(|value| value.to_str().ok());
     for coding in lines.flat_map(|line| line.split(',')) {
         let (name, parameters) = coding.split_once(';').unwrap_or((coding, ""));
         let weight = match parameters.trim().strip_prefix(['q', 'Q']).map(str::trim_start) {

@@ -10,7 +10,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::store::db::files::beside;
+use crate::store::db::files::with_suffix;
 use crate::store::db::lock;
 
 /// Magic number of SQLite files.
@@ -35,7 +35,7 @@ pub(in crate::store) struct Header {
 
 impl Header {
     /// # Errors
-    /// Those of the system, and [`ErrorKind::InvalidData`] if it is no SQLite file.
+    /// Those of the system, and [`ErrorKind::InvalidData`] if it is not a SQLite file.
     pub(in crate::store) fn read(file: &File) -> Result<Self, IoError> {
         let mut bytes = [0; 100];
         file.read_exact_at(&mut bytes, 0).map_err(|error| match error.kind() {
@@ -109,7 +109,7 @@ impl WriteAheadLog {
 ///
 /// # Errors
 /// One line that says what to do.
-pub(in crate::store) fn belongs(path: &Path, file: &File) -> Result<(), String> {
+pub(in crate::store) fn check_belongs(path: &Path, file: &File) -> Result<(), String> {
     let mut looks = 0;
     loop {
         looks += 1;
@@ -128,7 +128,7 @@ pub(in crate::store) fn belongs(path: &Path, file: &File) -> Result<(), String> 
 }
 
 fn why_foreign(path: &Path, file: &File) -> Result<Option<&'static str>, IoError> {
-    let Some(log) = WriteAheadLog::read(&beside(path, "-wal"))? else { return Ok(None) };
+    let Some(log) = WriteAheadLog::read(&with_suffix(path, "-wal"))? else { return Ok(None) };
     let runs = lock::runs(path);
     let header = match Header::read(file) {
         Err(error) if error.kind() == ErrorKind::InvalidData => {

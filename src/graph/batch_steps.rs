@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use crate::domain::error::{Error, Kind};
 use crate::domain::plain::shorten;
 use crate::graph::body;
-use crate::http::aside::{BlockingPermit, SHORT, aside};
+use crate::http::blocking::{BlockingPermit, SHORT, run_blocking};
 use crate::http::body::BodyUse;
 
 /// Longest url of a step, in bytes, as of a request line.
@@ -55,9 +55,9 @@ pub(crate) async fn read(body: &[u8], limit: usize) -> Result<BatchSteps, Error>
     if body.len() <= SHORT {
         return steps(body, limit);
     }
-    let turn = BlockingPermit::wait().await?;
+    let turn = BlockingPermit::acquire().await?;
     let body = body.to_vec();
-    turn.work(move || steps(&body, limit)).await?
+    turn.run(move || steps(&body, limit)).await?
 }
 
 fn steps(body: &[u8], limit: usize) -> Result<BatchSteps, Error> {
@@ -182,9 +182,9 @@ impl BatchStep {
     }
 
     /// The body as the call reads it: the JSON text as sent, or bytes from base64.
-    pub(crate) async fn body(&self, taken: BodyUse, headers: &HeaderMap) -> Result<Vec<u8>, Error> {
+    pub(crate) async fn body(&self, body_use: BodyUse, headers: &HeaderMap) -> Result<Vec<u8>, Error> {
         let text = self.body.as_deref().map_or("", RawValue::get);
-        match taken {
+        match body_use {
             BodyUse::Not | BodyUse::Streamed => Ok(Vec::new()),
             BodyUse::Json => {
                 let declared = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
@@ -198,7 +198,7 @@ impl BatchStep {
             BodyUse::Bytes | BodyUse::UpTo(_) if text.len() <= SHORT => decoded(text),
             BodyUse::Bytes | BodyUse::UpTo(_) => {
                 let text = text.to_owned();
-                aside(move || decoded(&text)).await?
+                run_blocking(move || decoded(&text)).await?
             }
         }
     }

@@ -20,7 +20,7 @@ pub(super) struct ExistingContact {
 }
 
 /// The contact of the mailbox for each contact of the file.
-pub(super) async fn all(
+pub(super) async fn find_all(
     session: &mut Session,
     mailbox: i64,
     batch: &[Incoming],
@@ -33,11 +33,11 @@ pub(super) async fn all(
         let rest = || batch.iter().zip(&found).filter(|(_, found)| found.is_none()).map(|(one, _)| one);
         let by_uid =
             of_cards(session, mailbox, rest().filter(|one| one.uid.is_some()).map(|one| one.key.clone())).await?;
-        let there = of_ids(session, mailbox, rest().filter_map(|one| one.id)).await?;
+        let existing_ids = of_ids(session, mailbox, rest().filter_map(|one| one.id)).await?;
         let by_email = of_emails(session, mailbox, rest().filter_map(|one| one.email.clone())).await?;
         for (one, found) in batch.iter().zip(&mut found).filter(|(_, found)| found.is_none()) {
             let id = by_uid.get(&one.key).copied();
-            let id = id.or_else(|| one.id.filter(|id| there.contains(id)));
+            let id = id.or_else(|| one.id.filter(|id| existing_ids.contains(id)));
             let id = id.or_else(|| by_email.get(one.email.as_ref()?).copied());
             *found = id.map(|id| ExistingContact { id, hash: Vec::new() });
         }
@@ -57,12 +57,12 @@ select i.uid_key, i.contact_id, i.hash from imported i join contacts c on c.mail
 where i.mailbox = ",
     );
     let select = select.value(mailbox).text(" and i.uid_key in ").then(Sql::among_texts(keys));
-    let select = select.then(is_there(mailbox)).text(" order by i.contact_id");
+    let select = select.then(is_existing(mailbox)).text(" order by i.contact_id");
     let rows = session.rows(select.into()).await?;
     rows.iter().map(|row| Ok((row.get(0)?, ExistingContact { id: row.get(1)?, hash: row.get(2)? }))).collect()
 }
 
-fn is_there(mailbox: i64) -> Sql {
+fn is_existing(mailbox: i64) -> Sql {
     Sql::new(" and c.deleted_date_time is null").then(emptying::is_in_none(mailbox))
 }
 
@@ -80,14 +80,14 @@ where k.deleted_date_time is null and k.mailbox = ",
     by_keys(session, mailbox, keys, select, [" and k.uid_key in ", " order by k.contact_id"]).await
 }
 
-/// Those of these contacts that exist.
+/// The contacts among these that exist.
 async fn of_ids(session: &mut Session, mailbox: i64, ids: impl Iterator<Item = Uuid>) -> Result<HashSet<Uuid>, Error> {
     let ids: Vec<_> = ids.collect();
     if ids.is_empty() {
         return Ok(HashSet::new());
     }
     let select = Sql::new("select c.id from contacts c where c.mailbox = ").value(mailbox).text(" and c.id in ");
-    let rows = session.rows(select.then(Sql::among(&ids)).then(is_there(mailbox)).into()).await?;
+    let rows = session.rows(select.then(Sql::among(&ids)).then(is_existing(mailbox)).into()).await?;
     rows.iter().map(|row| row.get(0)).collect()
 }
 
@@ -119,7 +119,7 @@ async fn by_keys(
         return Ok(HashMap::new());
     }
     let select = select.value(mailbox).text(key).then(Sql::among_texts(&keys));
-    pairs(&session.rows(select.then(is_there(mailbox)).text(order).into()).await?)
+    pairs(&session.rows(select.then(is_existing(mailbox)).text(order).into()).await?)
 }
 
 fn pairs(rows: &[Row]) -> Result<HashMap<String, Uuid>, Error> {
@@ -148,7 +148,7 @@ pub(in crate::store) async fn photo_bytes(session: &mut Session, mailbox: i64, i
 }
 
 /// The owners of the cards with these keys, by key and folder.
-pub(super) async fn taken(
+pub(super) async fn card_owners(
     session: &mut Session,
     mailbox: i64,
     keys: impl Iterator<Item = String>,

@@ -25,7 +25,7 @@ const WEBDAV: [&str; 6] = ["PROPFIND", "PROPPATCH", "REPORT", "MKCOL", "COPY", "
 
 /// Counts a request that a limit has refused.
 pub(crate) fn count_refusal(error: &Error) {
-    REFUSED.one(match error {
+    REFUSED.increment(match error {
         Error::Throttled(limit, _) => match limit {
             Limit::Token => Refused::TokenRate,
             Limit::Address => Refused::AddressRate,
@@ -40,7 +40,7 @@ pub(crate) fn count_refusal(error: &Error) {
         Error::Busy => Refused::InFlight,
         Error::TooLarge(_) => Refused::BodySize,
         Error::TooSlow => {
-            CLOSED.one(Closed::SlowBody);
+            CLOSED.increment(Closed::SlowBody);
             Refused::BodyTime
         }
         _ => return,

@@ -12,7 +12,7 @@ use crate::http::Readiness;
 pub(crate) struct Manager(Option<SocketAddr>);
 
 /// Interval of checks whether the database is open.
-const LOOK: Duration = Duration::from_millis(200);
+const CHECK_INTERVAL: Duration = Duration::from_millis(200);
 /// Interval at which a long start asks for more time, and the time it asks for.
 const EXTEND: Duration = Duration::from_secs(10);
 const MORE_MICROS: u64 = 60_000_000;
@@ -31,7 +31,7 @@ impl Manager {
     }
 
     /// Sends a text. Errors are ignored.
-    pub(crate) fn tell(&self, text: &str) {
+    pub(crate) fn send(&self, text: &str) {
         if let Some(address) = &self.0
             && let Ok(socket) = UnixDatagram::unbound()
         {
@@ -45,14 +45,14 @@ impl Manager {
         if self.0.is_none() {
             return;
         }
-        self.tell("STATUS=Opening the database");
+        self.send("STATUS=Opening the database");
         let mut extended: Option<Instant> = None;
         while readiness.store().is_none() {
             if extended.is_none_or(|last| last.elapsed() > EXTEND) {
-                self.tell(&format!("EXTEND_TIMEOUT_USEC={MORE_MICROS}"));
+                self.send(&format!("EXTEND_TIMEOUT_USEC={MORE_MICROS}"));
                 extended = Some(Instant::now());
             }
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(CHECK_INTERVAL).await;
         }
         let micros =
             std::env::var("WATCHDOG_USEC").ok().and_then(|text| text.parse().ok()).filter(|micros| *micros > 0);
@@ -61,7 +61,7 @@ impl Manager {
             if let Some(store) = readiness.store()
                 && store.answers(every).await
             {
-                self.tell("WATCHDOG=1");
+                self.send("WATCHDOG=1");
             }
             tokio::time::sleep(every).await;
         }

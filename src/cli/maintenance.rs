@@ -88,13 +88,13 @@ pub async fn backup(config: &BackupArgs) -> Result<(), Failure> {
     }
     let verified = config.verify.to_possible_value().map(|value| value.get_name().to_owned());
     let shown = json!({
-        "database": shown(&path),
-        "copy": shown(&config.to),
+        "database": path_json(&path),
+        "copy": path_json(&config.to),
         "bytes": bytes,
         "verified": verified,
         "millis": u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
     });
-    config.form.say(&format!("{} is a copy of {}", config.to.display(), path.display()), &shown);
+    config.form.print(&format!("{} is a copy of {}", config.to.display(), path.display()), &shown);
     Ok(())
 }
 
@@ -109,7 +109,7 @@ fn write_metrics(file: &Path, took: Duration, bytes: u64) -> std::io::Result<()>
     Ok(())
 }
 
-fn shown(path: &Path) -> Value {
+fn path_json(path: &Path) -> Value {
     path.display().to_string().into()
 }
 
@@ -122,11 +122,11 @@ pub async fn restore(config: &RestoreArgs) -> Result<(), Failure> {
     if !config.from.is_file() {
         return Err(format!("{}: there is no such file", config.from.display()).into());
     }
-    let lock = Lock::take(&path)?;
+    let lock = Lock::acquire(&path)?;
     let kept = store::restore(&config.from, &path, &lock).await?;
     if config.form.is_json() {
-        let files: Vec<_> = kept.iter().map(|file| shown(file)).collect();
-        print_json(&json!({"database": shown(&path), "from": shown(&config.from), "kept": files}));
+        let files: Vec<_> = kept.iter().map(|file| path_json(file)).collect();
+        print_json(&json!({"database": path_json(&path), "from": path_json(&config.from), "kept": files}));
         return Ok(());
     }
     print_line(&format!("{} is restored from {}", path.display(), config.from.display()));

@@ -5,8 +5,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::kept::{self, KeptState, State};
-use super::mailboxes::{clear, copy, take};
+use super::mailboxes::{clear, copy, copy_rows};
+use super::state::{self, KeptState, State};
 use crate::domain::error::Error;
 use crate::store::Store;
 use crate::store::db::engine::{Session, plain_options};
@@ -43,7 +43,7 @@ impl KeptFile {
     /// The same state as rows.
     pub(super) async fn rows(&self) -> Result<KeptState, Error> {
         let mut session = Session::open(&plain_options(&self.path)).await?;
-        let rows = kept::all(&mut session).await;
+        let rows = state::all(&mut session).await;
         session.close().await;
         rows
     }
@@ -53,7 +53,7 @@ impl KeptFile {
     }
 }
 
-/// What to restore from the file.
+/// The data to restore from the file.
 #[derive(Clone)]
 pub(super) enum FileChange {
     /// All rows are replaced by those of a state, or by none.
@@ -66,10 +66,10 @@ pub(super) enum FileChange {
 
 impl Store {
     /// See [`Store::keep`].
-    pub(super) async fn keep_file(&self) -> Result<KeptState, Error> {
+    pub(super) async fn save_file(&self) -> Result<KeptState, Error> {
         for _ in 0..TURNS {
             let work = async move |tx: &mut Tx| {
-                let Some(mut session) = tx.beside().await? else { return Ok(None) };
+                let Some(mut session) = tx.bulk_session().await? else { return Ok(None) };
                 let kept = saved(&mut session).await;
                 session.close().await;
                 kept.map(Some)
@@ -87,7 +87,7 @@ impl Store {
         for _ in 0..TURNS {
             let work = work.clone();
             let work = async move |tx: &mut Tx| {
-                let Some(mut session) = tx.beside().await? else { return Ok(None) };
+                let Some(mut session) = tx.bulk_session().await? else { return Ok(None) };
                 let done = committed(&mut session, work).await;
                 session.close().await;
                 done.map(Some)
@@ -104,8 +104,8 @@ impl Store {
 async fn saved(session: &mut Session) -> Result<KeptFile, Error> {
     let size = "select page_count * page_size from pragma_page_count, pragma_page_size";
     if session.count(Statement::new(size)).await? > MAX_BYTES {
-        let most = MAX_BYTES >> 20;
-        return Err(Error::Quota(format!("The store has more than {most} MiB, too many to keep.")));
+        let max = MAX_BYTES >> 20;
+        return Err(Error::Quota(format!("The store has more than {max} MiB, too many to keep.")));
     }
     let folder = Scratch::new_in(&std::env::temp_dir(), "contactd-kept-").map_err(Error::unavailable)?;
     let path = folder.file("contacts.db");
@@ -182,5 +182,5 @@ async fn replace_one(session: &mut Session, user: &str, kept: Option<&KeptFile>)
     let saved = kept.and_then(|kept| kept.users().find(|(id, _)| id.eq_ignore_ascii_case(user)));
     let Some((_, saved)) = saved else { return Ok(()) };
     let next = session.count(Statement::new("select coalesce(max(id), 0) + 1 from mailboxes")).await?;
-    take(session, ATTACHED, (saved, current.unwrap_or(next)), |_| true).await
+    copy_rows(session, ATTACHED, (saved, current.unwrap_or(next)), |_| true).await
 }
