@@ -79,12 +79,12 @@ fn dawdle(server: &Program, mut streams: Vec<TcpStream>, with: u8) -> Vec<String
 fn serves(server: &Program) {
     let bob = server.user("bob").unchecked();
     // On a busy machine this client itself may be too slow for a server in a hurry.
-    let served = |method: &str, path: &str, body: Option<Vec<u8>>| {
+    let retried = |method: &str, path: &str, body: Option<Vec<u8>>| {
         let mut answers = (0..60).filter_map(|_| bob.try_send(method, path, body.clone()).ok());
         answers.find(|answer| answer.status != 408).unwrap()
     };
-    served("POST", "/me/contacts", Some(br#"{"surname": "x"}"#.to_vec())).json(201);
-    served("GET", "/me/contacts?$top=1", None).json(200);
+    retried("POST", "/me/contacts", Some(br#"{"surname": "x"}"#.to_vec())).json(201);
+    retried("GET", "/me/contacts?$top=1", None).json(200);
 }
 
 #[test]

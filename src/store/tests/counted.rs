@@ -34,7 +34,7 @@ async fn a_database_that_may_only_be_read_is_an_error_of_no_kind_of_its_own() {
     let other = || sample("contactd_store_errors_total{kind=\"other\"}");
     let (before, mailbox) = (other(), o.mailbox);
     let refused = o.job(async move |tx| {
-        tx.reading().await?.rows(Statement::new("pragma query_only = on")).await?;
+        tx.reader().await?.rows(Statement::new("pragma query_only = on")).await?;
         contacts::insert(tx, new(mailbox, titled("refused")), 10).await.map(drop)
     });
     let refused = refused.await;
