@@ -301,17 +301,20 @@ mod tests {
         let many = "a ".repeat(33);
         let long = "a".repeat(2_049);
         for (text, why) in [
-            ("", "position 0 in '': it ends where"),
-            ("\"\"", "it ends where"),
+            ("", "position 0 in '': expected a word, a \"phrase\", NOT or '(', but the search ends"),
+            ("\"\"", "but the search ends"),
             ("-", "no letter or digit"),
             ("NOT &", "no letter or digit"),
-            ("a AND", "it ends where"),
-            ("OR a", "position 0 in 'OR a': 'OR' stands where"),
-            ("a AND OR b", "position 6 in 'a AND OR b': 'OR' stands where"),
+            ("a AND", "but the search ends"),
+            ("OR a", "position 0 in 'OR a': expected a word, a \"phrase\", NOT or '(', found 'OR'"),
+            ("a AND OR b", "position 6 in 'a AND OR b': expected a word, a \"phrase\", NOT or '(', found 'OR'"),
             ("(a", "position 0 in '(a': the parenthesis"),
-            ("a)", "position 1 in 'a)': ')' is not expected"),
+            ("a)", "position 1 in 'a)': unexpected ')'"),
             ("a \"b", "position 2 in 'a \"b': the phrase"),
-            ("department:x", "position 0 in 'department:x': 'department' cannot be searched; these can: displayName"),
+            (
+                "department:x",
+                "position 0 in 'department:x': 'department' cannot be searched; searchable properties: displayName",
+            ),
             (&deep, "nested more than 32"),
             (&many, "more than 32 words"),
             (&long, "longer than 2048"),

@@ -189,7 +189,7 @@ fn what_does_not_fit_is_told_with_its_place_and_what_would() {
         ("id gt 'x'", 0, "an identifier"),
         ("surname add 1 eq 2", 0, "takes whole numbers"),
         ("9223372036854775807 add 1 gt 0", 0, "64 bits"),
-        ("surname in ('a',1)", 16, "one type"),
+        ("surname in ('a',1)", 16, "same type"),
         ("isFavorite in (true)", 0, "compare them with 'eq'"),
         ("isFavorite gt true", 0, "cannot compare"),
         ("phones/any(p:p/type eq microsoft.graph.phoneTyp'home')", 23, "There is no enumeration"),
