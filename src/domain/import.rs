@@ -63,6 +63,8 @@ pub enum Effect {
     Updated,
     /// It existed and was the same: nothing was written.
     Unchanged,
+    /// The contact would be over a limit with it: nothing was written.
+    Refused,
 }
 
 impl Effect {
@@ -72,17 +74,32 @@ impl Effect {
             Self::Created => "created",
             Self::Updated => "updated",
             Self::Unchanged => "unchanged",
+            Self::Refused => "refused",
         }
     }
 }
 
 /// A contact of a file, once it is committed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Imported {
-    /// The contact; `None` if a dry run would create it.
+    /// The contact; `None` if a dry run would create it, or if it is refused.
     pub id: Option<Uuid>,
     /// The effect.
     pub effect: Effect,
+    /// Why it is refused.
+    pub refusal: Option<String>,
+}
+
+impl Imported {
+    /// A contact that is not refused.
+    pub fn new(id: Option<Uuid>, effect: Effect) -> Self {
+        Self { id, effect, refusal: None }
+    }
+
+    /// A contact that is refused.
+    pub fn refused(why: String) -> Self {
+        Self { id: None, effect: Effect::Refused, refusal: Some(why) }
+    }
 }
 
 /// The number of contacts by effect.
@@ -105,6 +122,7 @@ impl EffectCounts {
             Effect::Created => self.created += 1,
             Effect::Updated => self.updated += 1,
             Effect::Unchanged => self.unchanged += 1,
+            Effect::Refused => self.refused += 1,
         }
     }
 }

@@ -119,12 +119,13 @@ pub struct Report {
 }
 
 impl Report {
-    /// Counts a record that was stored or existed already.
+    /// Counts a record that was stored or existed already. A refused one is counted by [`Report::refused`].
     pub fn stored(&mut self, outcomes: &[PropertyOutcome], effect: Effect) {
         match effect {
             Effect::Created => self.counts.created += 1,
             Effect::Updated => self.counts.updated += 1,
             Effect::Unchanged => self.counts.unchanged += 1,
+            Effect::Refused => return,
         }
         self.outcomes(outcomes);
     }

@@ -194,13 +194,15 @@ impl Importing<'_> {
         (self.contacts, self.size) = (0, 0);
         let contacts: Vec<_> = records.iter_mut().filter_map(|record| record.contact.take()).collect();
         let refused = records.iter().filter(|record| record.line.is_refused()).count() as u64;
-        let progress = ImportProgress { refused, ..self.progress };
+        let mut progress = ImportProgress { refused, ..self.progress };
         let done = match self.run {
             Some(run) => self.store.import(self.mailbox, run, contacts, progress).await?,
             None => self.preview(&contacts).await?,
         };
         let settled = records.iter_mut().filter(|record| record.line.is_contact()).zip(done);
         settled.for_each(|(record, done)| record.line.set_imported(done));
+        // Some were refused by the store.
+        progress.refused = records.iter().filter(|record| record.line.is_refused()).count() as u64;
         for record in &records {
             record.line.count(&mut self.totals.report);
         }
@@ -211,6 +213,9 @@ impl Importing<'_> {
     async fn preview(&mut self, contacts: &[Incoming]) -> Result<Vec<Imported>, Error> {
         let mut done = self.store.would_import(self.mailbox, contacts).await?;
         for (contact, done) in contacts.iter().zip(&mut done) {
+            if done.effect == Effect::Refused {
+                continue;
+            }
             let content = number(&contact.hash);
             if let Some(before) = self.seen.insert(number(&hash(&contact.key)), content) {
                 done.effect = if before == content { Effect::Unchanged } else { Effect::Updated };

@@ -43,7 +43,9 @@ impl ReportLine {
     }
 
     pub(super) fn set_imported(&mut self, done: Imported) {
-        if let RecordOutcome::Contact(_, imported) = &mut self.outcome {
+        if let Imported { refusal: Some(why), .. } = done {
+            self.outcome = RecordOutcome::Refused(Refusal { reason: "too much", detail: Some(why) });
+        } else if let RecordOutcome::Contact(_, imported) = &mut self.outcome {
             *imported = Some(done);
         }
     }
@@ -68,7 +70,7 @@ impl ReportLine {
         let mut put = |name: &str, value: Value| line.insert(name.to_owned(), value);
         match &self.outcome {
             RecordOutcome::Contact(outcomes, done) => {
-                if let Some(Imported { id, effect }) = done {
+                if let Some(Imported { id, effect, .. }) = done {
                     put("result", json!(effect.word()));
                     if let Some(id) = id {
                         put("id", json!(id));

@@ -66,7 +66,7 @@ pub struct ReadRecord {
     pub line: ReportLine,
     /// The contact, if it is one.
     pub contact: Option<Incoming>,
-    /// The bytes of a refused record.
+    /// The bytes of a record that is or may be refused, if they are needed.
     pub raw: Vec<u8>,
 }
 
@@ -254,9 +254,11 @@ impl Reading {
                 if let Some(alias) = alias.filter(|_| self.aliases.len() < MAX_MEMBERS) {
                     self.aliases.insert(hash_of(&alias), contact.key.clone());
                 }
-                self.size += contact.size() + 64 * outcomes.len();
+                // The store may refuse it: see `Effect::Refused`.
+                let raw = if self.how.keeps_refused && contact.added.is_some() { raw } else { Vec::new() };
+                self.size += contact.size() + 64 * outcomes.len() + raw.len();
                 let line = ReportLine::contact(position, outcomes);
-                self.records.push(ReadRecord { line, contact: Some(contact), raw: Vec::new() });
+                self.records.push(ReadRecord { line, contact: Some(contact), raw });
             }
             RecordContent::Group(mut group) => {
                 let outcomes = std::mem::take(&mut group.outcomes);

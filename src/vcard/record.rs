@@ -89,7 +89,8 @@ pub struct GroupRecord {
 }
 
 /// Why a record is not a contact: `unterminated`, `empty`, `not JSON`, `not an object`, `wrong type`, `too deep`,
-/// `removed`, `unclosed quote`, `not recognised`, `no Card`, `changetype`, `too large`.
+/// `removed`, `unclosed quote`, `not recognised`, `no Card`, `changetype`, `too large`; or, when it is stored, `too much`: its
+/// contact would be over a limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     /// One of the reasons above.

@@ -129,6 +129,75 @@ fn a_file_is_imported_beside_a_server_reported_and_undone() {
 }
 
 #[test]
+fn a_record_over_a_limit_of_its_contact_is_refused_alone_and_written_for_repair() {
+    let o = Beside::new();
+    let record = |id: &str, name: &str, members: Value| {
+        let mut record = json!({"id": id, "givenName": name});
+        record.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        format!("{record}\n")
+    };
+    let extensions = |from: usize, to: usize| -> Vec<Value> {
+        (from..to).map(|n| json!({"extensionName": format!("org.example.n{n}"), "n": n})).collect()
+    };
+    let single = |from: usize, to: usize| -> Vec<Value> {
+        (from..to).map(|n| json!({"id": format!("String 0x{:x}", 0x8000 + n), "value": "1"})).collect()
+    };
+    let multi = |from: usize, to: usize| -> Vec<Value> {
+        (from..to).map(|n| json!({"id": format!("StringArray 0x{:x}", 0x8000 + n), "value": ["1"]})).collect()
+    };
+    let records = |name: &str, from: usize, to: usize| {
+        [
+            record("g-1", name, json!({"extensions": extensions(from, to)})),
+            record("g-2", name, json!({"singleValueExtendedProperties": single(from, to)})),
+            record("g-3", name, json!({"multiValueExtendedProperties": multi(from, to)})),
+        ]
+    };
+    let first = records("Ann", 0, 100).concat() + &record("g-4", "Ann", json!({}));
+    let report = o.import(&[&o.file("first.ndjson", first)]);
+    assert_eq!(report["counts"]["created"], 4, "{report}");
+
+    let over = records("Bea", 99, 101);
+    let second =
+        o.file("second.ndjson", over.concat() + &record("g-4", "Bea", json!({})) + &record("g-5", "Bea", json!({})));
+    let refused = o.path("refused.ndjson");
+    let (looked, written) = ([second.as_str(), "--dry-run"], [second.as_str(), "--refused", refused.to_str().unwrap()]);
+    for arguments in [&looked[..], &written[..]] {
+        let report = o.import(arguments);
+        let counts = &report["counts"];
+        assert_eq!([&counts["created"], &counts["updated"], &counts["refused"]], [1, 1, 3], "{report}");
+        let told: Vec<_> = report["refused"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| json!([one["at"]["line"], one["reason"], one["detail"]]))
+            .collect();
+        let most = |what: &str| format!("At most 100 '{what}', of 1048576 bytes in total, are allowed.");
+        assert_eq!(
+            told,
+            [
+                json!([1, "too much", "A contact has at most 100 extensions."]),
+                json!([2, "too much", most("singleValueExtendedProperties")]),
+                json!([3, "too much", most("multiValueExtendedProperties")]),
+            ],
+            "{report}"
+        );
+    }
+    let names: Vec<_> = o.contacts().iter().map(|contact| contact["givenName"].clone()).collect();
+    assert_eq!(names, ["Ann", "Ann", "Ann", "Bea", "Bea"]);
+    // The refused records are a file of their own.
+    let again = o.import(&[refused.to_str().unwrap()]);
+    assert_eq!(again["counts"]["refused"], 3, "{again}");
+    assert_eq!(std::fs::read_to_string(&refused).unwrap().matches("org.example.n100").count(), 1);
+    let list = o.says(&["import", "--list", "--json"]);
+    // The newest is the first.
+    let run: Value = serde_json::from_str(list.lines().nth(1).unwrap()).unwrap();
+    assert_eq!(run["refused"], 3, "{list}");
+    o.says(&["import", "--undo", run["id"].as_str().unwrap()]);
+    let names: Vec<_> = o.contacts().iter().map(|contact| contact["givenName"].clone()).collect();
+    assert_eq!(names, ["Ann"; 4]);
+}
+
+#[test]
 fn what_cannot_be_done_is_said_in_one_line() {
     let o = Beside::new();
     let file = o.file("a.csv", "x,y\n1,2\n");

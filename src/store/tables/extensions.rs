@@ -156,7 +156,7 @@ insert into extensions (mailbox, contact_id, pos, name, version, last_modified_d
 }
 
 /// The size of members as they are counted.
-fn size(members: &[ExtensionMember]) -> i64 {
+pub(in crate::store) fn size(members: &[ExtensionMember]) -> i64 {
     quota::bytes(members.iter().map(|(name, value)| name.len() + value.len()))
 }
 
@@ -285,7 +285,7 @@ from extensions where mailbox = $1 and contact_id = $2";
 
 /// # Errors
 /// [`Error::Quota`] if a contact with so many extensions has no room for another.
-fn check_room(count: i64) -> Result<(), Error> {
+pub(in crate::store) fn check_room(count: i64) -> Result<(), Error> {
     if usize::try_from(count).is_ok_and(|count| count >= MAX_EXTENSIONS) {
         return Err(Error::Quota(format!("A contact has at most {MAX_EXTENSIONS} extensions.")));
     }
@@ -348,7 +348,12 @@ async fn check_size(tx: &mut Tx, mailbox: i64, id: Uuid) -> Result<(), Error> {
     let text = "
 select coalesce(sum(octet_length(name) + octet_length(value)), 0) from extension_members
 where mailbox = $1 and contact_id = $2";
-    let size = tx.reader().await?.count(Statement::new(text).bind(mailbox).bind(id)).await?;
+    check_bytes(tx.reader().await?.count(Statement::new(text).bind(mailbox).bind(id)).await?)
+}
+
+/// # Errors
+/// [`Error::Quota`] if all extensions of a contact cannot have so many bytes.
+pub(in crate::store) fn check_bytes(size: i64) -> Result<(), Error> {
     if usize::try_from(size).is_ok_and(|size| size > MAX_ALL_BYTES) {
         return Err(Error::Quota(format!("The extensions of a contact have at most {MAX_ALL_BYTES} bytes of JSON.")));
     }

@@ -329,4 +329,46 @@ mod both {
         assert_eq!(additions(&o, c).await, of(&[("x", "8")], &["4", "4"]));
         assert_eq!(check(&o.database, Verify::Full).await.unwrap(), [""; 0]);
     }
+
+    #[actix_web::test]
+    async fn a_contact_that_would_be_over_a_limit_is_refused_alone_and_the_rest_is_imported_and_undone() {
+        let o = opened().await;
+        let names: Vec<_> = (0..100).map(|n| format!("x{n}")).collect();
+        let names: Vec<_> = names.iter().map(String::as_str).collect();
+        let run = begin(&o).await;
+        let full = with_additions(&names, "1", incoming("a", "A", 1));
+        assert_eq!(import(&o, run, vec![full, incoming("b", "B", 2)]).await, [Effect::Created; 2]);
+        let a = o.store.contacts(o.mailbox, &first(10), None).await.unwrap().contacts[0].id;
+        let before = (additions(&o, a).await, changes(&o).await);
+
+        let run = begin(&o).await;
+        let batch = vec![
+            incoming("b", "B2", 3),
+            with_additions(&["x0", "y"], "2", incoming("a", "A2", 4)),
+            // A file may have a contact twice.
+            with_additions(&["x0"], "3", with_photo(SMALL, incoming("a", "A3", 5))),
+            with_additions(&["x"], "4", incoming("c", "C", 6)),
+        ];
+        let looked = o.store.would_import(o.mailbox, &batch).await.unwrap();
+        let progress = ImportProgress { records: 5, bytes: 6, refused: 1, is_finished: false };
+        let done = o.store.import(o.mailbox, run, batch.clone(), progress).await.unwrap();
+        let effects = [Effect::Updated, Effect::Refused, Effect::Updated, Effect::Created];
+        for done in [looked, done] {
+            assert_eq!(done.iter().map(|one| one.effect).collect::<Vec<_>>(), effects);
+            assert_eq!(done[1].refusal.as_deref(), Some("A contact has at most 100 extensions."));
+        }
+        assert_eq!(o.titles().await, ["A3", "B2", "C"]);
+        assert_eq!(additions(&o, a).await.0[0].1, ["3"]);
+        // It is continued after the refused record, which is counted.
+        let broken_off = o.store.broken_off_import(o.mailbox, Some(7), "00").await.unwrap().unwrap();
+        let counts = EffectCounts { created: 1, updated: 2, unchanged: 0, refused: 2 };
+        assert_eq!((broken_off.id, broken_off.records, broken_off.counts), (run, 5, counts));
+        assert_eq!(import(&o, run, vec![batch[1].clone()]).await, [Effect::Refused]);
+
+        assert_eq!(undo(&o, run).await, [Undone::Restored, Undone::Restored, Undone::Removed]);
+        assert_eq!(o.titles().await, ["A", "B"]);
+        assert_eq!(additions(&o, a).await, before.0);
+        assert!(changes(&o).await > before.1);
+        assert_eq!(check(&o.database, Verify::Full).await.unwrap(), [""; 0]);
+    }
 }

@@ -1,6 +1,8 @@
 //! Open extensions and extended properties that an import sets on an existing contact, and their former values, which
 //! undoing the import sets again.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -8,7 +10,9 @@ use crate::domain::contact::Contact;
 use crate::domain::contact::expand::ExpandSelection;
 use crate::domain::contact::patch::ContactAdditions;
 use crate::domain::error::Error;
-use crate::domain::extended::{ExtendedChanges, ExtendedProperty, ExtendedValue, MultiValue, PropertyId, SingleValue};
+use crate::domain::extended::{
+    ExtendedChanges, ExtendedProperty, ExtendedValue, MultiValue, PropertyId, SingleValue, applied,
+};
 use crate::domain::extension::{ExtensionMember, NewExtension};
 use crate::store::db::engine::Session;
 use crate::store::tables::{contacts, extended, extensions};
@@ -64,6 +68,61 @@ async fn properties<V: ExtendedValue + Clone>(
         None => (property.text.clone(), None),
     };
     Ok(named.iter().map(|(property, _)| former(property)).collect())
+}
+
+/// Why a contact, or a new one, cannot have the additions of a file besides its own: it would be over a limit.
+///
+/// # Errors
+/// Those of the database.
+pub(super) async fn refusal(
+    session: &mut Session,
+    mailbox: i64,
+    id: Option<Uuid>,
+    added: &ContactAdditions,
+) -> Result<Option<String>, Error> {
+    match check(session, mailbox, id, added).await {
+        Ok(()) => Ok(None),
+        Err(Error::Quota(why)) => Ok(Some(why)),
+        Err(error) => Err(error),
+    }
+}
+
+/// The checks of [`set`], in its order, before anything is written.
+async fn check(session: &mut Session, mailbox: i64, id: Option<Uuid>, added: &ContactAdditions) -> Result<(), Error> {
+    let ids: Vec<_> = id.into_iter().collect();
+    if !added.extensions.is_empty() {
+        let mut stored = HashMap::new();
+        if !ids.is_empty() {
+            stored = extensions::of(session, mailbox, &ids, &ExpandSelection::All).await?;
+        }
+        let all = stored.into_values().flatten().map(|one| (one.name, extensions::size(&one.members)));
+        let mut sizes: HashMap<_, _> = all.collect();
+        for NewExtension { name, members } in &added.extensions {
+            if !sizes.contains_key(name) {
+                extensions::check_room(i64::try_from(sizes.len()).map_err(Error::internal)?)?;
+            }
+            sizes.insert(name.clone(), extensions::size(members));
+            extensions::check_bytes(sizes.values().sum())?;
+        }
+    }
+    check_properties(session, mailbox, &ids, &added.single_values).await?;
+    check_properties(session, mailbox, &ids, &added.multi_values).await
+}
+
+async fn check_properties<V: ExtendedValue + Clone>(
+    session: &mut Session,
+    mailbox: i64,
+    ids: &[Uuid],
+    changes: &ExtendedChanges<V>,
+) -> Result<(), Error> {
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let mut stored = HashMap::new();
+    if !ids.is_empty() {
+        stored = extended::of::<V>(session, mailbox, ids, &ExpandSelection::All).await?;
+    }
+    applied(stored.into_values().flatten().collect(), changes.clone()).map(drop)
 }
 
 impl FormerAdditions {

@@ -91,12 +91,33 @@ pub(super) async fn import(
 pub(super) async fn preview(session: &mut Session, mailbox: i64, batch: &[Incoming]) -> Result<Vec<Imported>, Error> {
     let found = existing::find_all(session, mailbox, batch).await?;
     let stored = changed(session, mailbox, batch, &found).await?;
-    let one = |(incoming, found): (&Incoming, Option<ExistingContact>)| {
-        let Some(found) = found else { return Imported { id: None, effect: Effect::Created } };
-        let is_same = stored.get(&found.id).is_none_or(|stored| stored.is(incoming));
-        Imported { id: Some(found.id), effect: if is_same { Effect::Unchanged } else { Effect::Updated } }
-    };
-    Ok(batch.iter().zip(found).map(one).collect())
+    let mut done = Vec::with_capacity(batch.len());
+    for (incoming, found) in batch.iter().zip(found) {
+        let (id, effect) = match found {
+            None => (None, Effect::Created),
+            Some(found) if stored.get(&found.id).is_none_or(|stored| stored.is(incoming)) => {
+                (Some(found.id), Effect::Unchanged)
+            }
+            Some(found) => (Some(found.id), Effect::Updated),
+        };
+        done.push(outcome(session, mailbox, incoming, (id, effect)).await?);
+    }
+    Ok(done)
+}
+
+/// What is done with a contact: this, unless it is refused.
+async fn outcome(
+    session: &mut Session,
+    mailbox: i64,
+    incoming: &Incoming,
+    (id, effect): (Option<Uuid>, Effect),
+) -> Result<Imported, Error> {
+    if let Some(added) = incoming.added.as_ref().filter(|_| effect != Effect::Unchanged)
+        && let Some(why) = additions::refusal(session, mailbox, id, added).await?
+    {
+        return Ok(Imported::refused(why));
+    }
+    Ok(Imported::new(id, effect))
 }
 
 /// The length of the leading part of the batch in which no two contacts have a key in common.
@@ -179,18 +200,19 @@ async fn write(
     let mut done: Vec<_> = Vec::with_capacity(batch.len());
     let (mut new, mut other) = (Vec::new(), Vec::new());
     for (at, (incoming, found)) in batch.into_iter().zip(found).enumerate() {
-        let Some(found) = found else {
-            done.push(Imported { id: None, effect: Effect::Created });
-            new.push(Writing { at, incoming, stored: None });
-            continue;
+        let stored = found.as_ref().and_then(|found| stored.remove(&found.id));
+        let (id, effect) = match (&found, &stored) {
+            (None, _) => (None, Effect::Created),
+            (Some(found), Some(stored)) if !stored.is(&incoming) => (Some(found.id), Effect::Updated),
+            (Some(found), _) => (Some(found.id), Effect::Unchanged),
         };
-        match stored.remove(&found.id).filter(|stored| !stored.is(&incoming)) {
-            None => done.push(Imported { id: Some(found.id), effect: Effect::Unchanged }),
-            Some(stored) => {
-                done.push(Imported { id: Some(found.id), effect: Effect::Updated });
-                other.push(Writing { at, incoming, stored: Some(stored) });
-            }
+        let imported = outcome(tx.reading().await?, target.mailbox, &incoming, (id, effect)).await?;
+        match imported.effect {
+            Effect::Created => new.push(Writing { at, incoming, stored: None }),
+            Effect::Updated => other.push(Writing { at, incoming, stored }),
+            Effect::Unchanged | Effect::Refused => {}
         }
+        done.push(imported);
     }
     create(tx, target, &mut new, &mut done).await?;
     update(tx, target, &mut other).await?;

@@ -237,7 +237,7 @@ where mailbox = $1 and id = $2";
     let statement = Statement::new(text).bind(mailbox).bind(run).bind(number(progress.records)?);
     let statement = statement.bind(number(progress.bytes)?).bind(number(counts.created)?);
     let statement = statement.bind(number(counts.updated)?).bind(number(counts.unchanged)?);
-    tx.execute(statement.bind(number(progress.refused)?).bind(finished)).await
+    tx.execute(statement.bind(number(progress.refused + counts.refused)?).bind(finished)).await
 }
 
 /// Removes some records of the imports before the last `kept`, and an import without records. Returns whether there may
