@@ -343,6 +343,14 @@ impl Store {
         self.read(async |session: &mut Session| folders::get(session, mailbox, path).await).await
     }
 
+    /// The folder with this name inside another; the oldest if there are several.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is none.
+    pub async fn child_named(&self, mailbox: i64, parent: &str, name: &str) -> Result<Folder, Error> {
+        self.read(async |session: &mut Session| folders::named(session, mailbox, parent, name).await).await
+    }
+
     /// A page of the folders inside the one at the end of a path.
     ///
     /// # Errors

@@ -12,8 +12,9 @@ pub mod output;
 pub mod reading;
 pub mod seeding;
 
+use crate::domain::contact::DEFAULT_FOLDER;
 use crate::domain::error::Error;
-use crate::store::{FolderListing, Sorting, Store};
+use crate::store::Store;
 
 /// The id of a folder, given its id, or its name if its parent is the default folder.
 ///
@@ -24,9 +25,5 @@ pub async fn folder_named(store: &Store, mailbox: i64, name: &str) -> Result<Str
         Err(Error::NotFound) => {}
         found => return found.map(|folder| folder.id),
     }
-    let by = Sorting { size: 1_000, ..Sorting::default() };
-    let listing = FolderListing { by, ..FolderListing::default() };
-    let page = store.folders(mailbox, &[], &listing).await?;
-    let found = page.value.into_iter().find(|folder| folder.display_name == name);
-    found.map(|folder| folder.id).ok_or(Error::NotFound)
+    store.child_named(mailbox, DEFAULT_FOLDER, name).await.map(|folder| folder.id)
 }

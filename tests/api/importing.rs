@@ -198,6 +198,25 @@ fn a_record_over_a_limit_of_its_contact_is_refused_alone_and_written_for_repair(
 }
 
 #[test]
+fn a_folder_is_named_by_its_id_or_by_its_name() {
+    let o = Beside::new();
+    let ann = o.server.user("ann");
+    ann.post("/me/contactFolders", json!({"displayName": "Friends"})).json(201);
+    let id = ann.post("/me/contactFolders", json!({"displayName": "Family"})).id();
+    for (file, folder) in [("a.vcf", "Family"), ("b.vcf", id.as_str())] {
+        let card = cards(if file == "a.vcf" { 0..1 } else { 1..2 });
+        o.import(&[&o.file(file, card), "--folder", folder]);
+    }
+    let count = |path: &str| ann.get(path).json(200)["value"].as_array().unwrap().len();
+    assert_eq!(count(&format!("/me/contactFolders/{id}/contacts")), 2);
+    let exported = o.says(&["export", "--user", "ann", "--format", "vcard3", "--folder", "Family"]);
+    assert_eq!(exported.matches("END:VCARD").count(), 2);
+    assert!(
+        o.fails(&["import", &o.file("c.vcf", cards(2..3)), "--user", "ann", "--folder", "family"]).contains("'family'")
+    );
+}
+
+#[test]
 fn what_cannot_be_done_is_said_in_one_line() {
     let o = Beside::new();
     let file = o.file("a.csv", "x,y\n1,2\n");

@@ -92,6 +92,24 @@ pub(in crate::store) async fn get(session: &mut Session, mailbox: i64, path: &[S
     found.filter(|_| path.len() <= MAX_PATH).ok_or(Error::NotFound)
 }
 
+/// The folder with this name inside another; the oldest if there are several.
+///
+/// # Errors
+/// [`Error::NotFound`]
+pub(in crate::store) async fn named(
+    session: &mut Session,
+    mailbox: i64,
+    parent: &str,
+    name: &str,
+) -> Result<Folder, Error> {
+    let text = select_folders!(
+        "where f.mailbox = $1 and f.parent_folder_id = $2 and f.display_name = $3 and f.deleted_date_time is null
+order by f.created_date_time, f.id limit 1"
+    );
+    let row = session.row(Statement::new(text).bind(mailbox).bind(parent).bind(name)).await?;
+    read(&row.ok_or(Error::NotFound)?)
+}
+
 /// Creates the default folder of a mailbox.
 pub(in crate::store) async fn create_default(tx: &mut Tx, mailbox: i64) -> Result<(), Error> {
     write(tx, mailbox, DEFAULT_FOLDER, "Contacts", None).await.map(drop)
