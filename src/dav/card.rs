@@ -1,6 +1,7 @@
 //! Cards between clients and the store: what a PUT may contain, how it is repaired, what it changes, and what is
 //! returned. `vcard` maps cards to contacts.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use super::error::Fail;
@@ -235,6 +236,35 @@ pub(crate) fn unfolded(body: &str) -> Vec<String> {
     lines
 }
 
+/// The unfolded lines with one of these names, in upper case, and perhaps some lines with other names. Others are not unfolded.
+pub(crate) fn named_lines<'t>(body: &'t str, names: &[String]) -> Vec<Cow<'t, str>> {
+    let mut lines: Vec<Cow<'t, str>> = Vec::new();
+    let (mut has_begun, mut is_wanted) = (false, false);
+    for line in body.split('\n') {
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        if let Some(rest) = line.strip_prefix([' ', '\t']).filter(|_| has_begun) {
+            if let Some(before) = lines.last_mut().filter(|_| is_wanted) {
+                before.to_mut().push_str(rest);
+            }
+            continue;
+        }
+        (has_begun, is_wanted) = (true, may_be_named(line, names));
+        if is_wanted {
+            lines.push(Cow::Borrowed(line));
+        }
+    }
+    lines
+}
+
+/// Whether the line that begins so may have one of these names. A line with a quote before the end of its name, or folded
+/// before it, may have any.
+fn may_be_named(line: &str, names: &[String]) -> bool {
+    let Some(end) = line.bytes().position(|byte| matches!(byte, b':' | b';' | b'"')) else { return true };
+    let (name, rest) = line.split_at(end);
+    let name = name.rsplit_once('.').map_or(name, |(_, name)| name).trim();
+    rest.starts_with('"') || names.iter().any(|wanted| wanted.eq_ignore_ascii_case(name))
+}
+
 fn has_line(body: &str, name: &str) -> bool {
     unfolded(body).iter().any(|line| Line::parse(line).is_some_and(|line| line.is(name)))
 }
@@ -330,6 +360,25 @@ mod tests {
         assert_eq!(change.text, card(&added));
         let whole = card("UID:u\r\nFN:\r\nN:;;;;\r\n");
         assert_eq!(SentCard::read(whole.as_bytes()).ok().unwrap().change(None).unwrap().text, whole);
+    }
+
+    #[test]
+    fn lines_are_found_by_name_as_among_all_lines() {
+        let names = ["EMAIL".to_owned(), "X-A".to_owned()];
+        let text = "\tx-a:0\r\nBEGIN:VCARD\nEMAIL;TYPE=a:1\r\n 2\n\t3\r\nNOTE:EMAIL\r\n EMAIL:4\r\nitem1.eMail :5\nEM\n AIL:6\n\
+                    x-a;P=\"b:\n c\":7\n\"q;X-A\":8\nEMAIL\n\n:9\nEMAIL.NOTE:10\nX-A.EMAIL:11\nEND:VCARD\n";
+        let is_wanted = |line: &Line<'_>| names.iter().any(|name| line.is(name));
+        let of = |lines: &[String]| {
+            let lines = lines.iter().filter(|line| Line::parse(line).is_some_and(|line| is_wanted(&line)));
+            lines.cloned().collect::<Vec<_>>()
+        };
+        let found: Vec<_> = named_lines(text, &names).into_iter().map(Cow::into_owned).collect();
+        assert_eq!(of(&found), of(&unfolded(text)));
+        assert_eq!(
+            of(&found),
+            ["\tx-a:0", "EMAIL;TYPE=a:123", "item1.eMail :5", "EMAIL:6", "x-a;P=\"b:c\":7", "X-A.EMAIL:11"]
+        );
+        assert!(found.len() < unfolded(text).len());
     }
 
     #[test]

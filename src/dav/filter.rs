@@ -2,12 +2,14 @@
 
 use unicode_normalization::UnicodeNormalization as _;
 
-use super::card::unfolded;
+use super::card::named_lines;
 use super::error::Fail;
 use super::xml::{CARDDAV, XmlElement};
+use crate::domain::contact::parts::ContactPart;
 use crate::domain::fold::fold;
 use crate::vcard::line::Line;
 use crate::vcard::text::unescape;
+use crate::vcard::write::named::parts_of;
 
 /// Maximum number of property filters and their tests. Each is tested on every line of every card.
 const MAX_TESTS: usize = 100;
@@ -17,6 +19,8 @@ const MAX_TESTS: usize = 100;
 pub(crate) struct CardFilter {
     all_of: bool,
     properties: Vec<PropertyFilter>,
+    /// The names of the properties, in upper case, each once.
+    names: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,14 +81,17 @@ impl CardFilter {
             return Err(Fail::bad("The filter is in another namespace than CardDAV's."));
         }
         let Some(filter) = query.child(CARDDAV, "filter") else {
-            return Ok(Self { all_of: false, properties: Vec::new() });
+            return Ok(Self { all_of: false, properties: Vec::new(), names: Vec::new() });
         };
         let properties = filter.children().filter(|child| child.is(CARDDAV, "prop-filter")).map(PropertyFilter::read);
         let properties: Vec<_> = properties.collect::<Result<_, _>>()?;
         if properties.iter().map(PropertyFilter::tests).sum::<usize>() > MAX_TESTS {
             return Err(Fail::new(403, "<C:supported-filter/>", "A filter can have at most 100 tests."));
         }
-        Ok(Self { all_of: all_of(filter)?, properties })
+        let mut names: Vec<_> = properties.iter().map(|filter| filter.name.clone()).collect();
+        names.sort();
+        names.dedup();
+        Ok(Self { all_of: all_of(filter)?, properties, names })
     }
 
     /// Whether every card matches, because every card has FN.
@@ -99,13 +106,37 @@ impl CardFilter {
         }
     }
 
-    /// Whether a card matches.
+    /// The names of the properties that it tests, in upper case.
+    pub(crate) fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// The parts of a contact without a stored card that it tests. `None` if the whole contact is needed: the numbers of
+    /// groups depend on all lines.
+    pub(crate) fn parts(&self) -> Option<Vec<ContactPart>> {
+        if self.properties.iter().any(|filter| filter.group.is_some()) {
+            return None;
+        }
+        let mut parts = Vec::new();
+        for name in &self.names {
+            parts.extend(parts_of(name)?);
+        }
+        parts.sort();
+        parts.dedup();
+        Some(parts)
+    }
+
+    /// Whether a card matches. Only lines of the named properties are parsed.
     pub(crate) fn matches(&self, card: &str) -> bool {
+        self.matches_lines(&named_lines(card, &self.names))
+    }
+
+    /// Whether a card matches. The unfolded lines are at least those of the named properties.
+    pub(crate) fn matches_lines(&self, lines: &[impl AsRef<str>]) -> bool {
         if self.properties.is_empty() {
             return true;
         }
-        let texts = unfolded(card);
-        let lines: Vec<_> = texts.iter().filter_map(|line| Line::parse(line)).collect();
+        let lines: Vec<_> = lines.iter().filter_map(|line| Line::parse(line.as_ref())).collect();
         if self.all_of {
             self.properties.iter().all(|filter| filter.matches(&lines))
         } else {

@@ -1,6 +1,9 @@
 //! `addressbook-query` (RFC 6352, section 8.6). The cards of a book are read page by page and tested, and matches are
 //! streamed.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use futures_util::stream::{self, StreamExt as _};
 
 use super::books::CardTarget;
@@ -13,9 +16,13 @@ use super::multistatus::{Multistatus, RequestedProperties};
 use super::propfind::{Lister, PAGE, answer, run_blocking_if_large};
 use super::routes::Request;
 use super::xml::{CARDDAV, XmlElement};
+use crate::domain::contact::parts::ContactPart;
 use crate::domain::error::Error;
 use crate::http::answer::{Answer, Body};
-use crate::store::ListedCard;
+use crate::http::aside::{SHORT, aside};
+use crate::store::{ListedCard, TestedCard, TestedContent};
+use crate::vcard::write::CardContent;
+use crate::vcard::write::named::named;
 
 /// Maximum number of cards in an answer.
 const MAX_CARDS: usize = 10_000;
@@ -26,18 +33,28 @@ struct AddressBookQuery {
     current: Option<Lister>,
     groups: bool,
     after: Option<uuid::Uuid>,
-    filter: CardFilter,
+    filter: Arc<CardFilter>,
+    /// The parts of contacts that the filter tests.
+    parts: Option<Vec<ContactPart>>,
     room: usize,
     /// The address that is reported as truncated.
     href: String,
     over: bool,
 }
 
+/// The matching cards of a page, and its last card.
+struct ReadPage {
+    fits: Vec<ListedCard>,
+    last: Option<uuid::Uuid>,
+    /// Whether the book has no more cards of this kind.
+    is_last: bool,
+}
+
 /// The cards that match a filter.
 pub(crate) async fn query(request: &Request<'_>, body: &XmlElement) -> Result<Answer, Fail> {
     Depth::read(request.call.head.headers)?;
     let (data, requested) = (AddressData::read(body)?, RequestedProperties::read(body)?);
-    let filter = CardFilter::read(body)?;
+    let filter = Arc::new(CardFilter::read(body)?);
     let limit = body.child(CARDDAV, "limit").and_then(|limit| limit.child(CARDDAV, "nresults"));
     let limit = limit.map(|limit| limit.text().trim().parse::<usize>());
     let limit = limit.transpose().map_err(|_| Fail::bad("The limit's nresults must be a number."))?;
@@ -54,7 +71,9 @@ pub(crate) async fn query(request: &Request<'_>, body: &XmlElement) -> Result<An
     let begun = Multistatus::new(prefer.minimal).out;
     if let (Some(name), Some(lister)) = (place.name(), listers.first()) {
         let member = lister.store().member(lister.mailbox(), &lister.book().folder.id, name).await?;
-        let (piece, _) = fitting(lister, &filter, vec![member], 1).await?;
+        let members = [member];
+        let fits = if filter.is_always_true() { members.into() } else { rendered(lister, &filter, &members).await? };
+        let piece = lister.write(&fits).await?;
         let document = [begun, piece, Multistatus::piece(false).end(None)].concat();
         return super::propfind::multistatus(document, prefer);
     }
@@ -63,6 +82,7 @@ pub(crate) async fn query(request: &Request<'_>, body: &XmlElement) -> Result<An
         current: None,
         groups: false,
         after: None,
+        parts: filter.parts(),
         filter,
         room: limit.unwrap_or(usize::MAX).min(bound),
         href: request.call.hrefs.of(place),
@@ -85,12 +105,11 @@ impl AddressBookQuery {
             (self.groups, self.after) = (false, None);
         }
         let Some(lister) = self.current.take() else { return Ok(None) };
-        let folder = lister.book().folder.id.clone();
-        let page = lister.store().members(lister.mailbox(), &folder, self.groups, self.after, PAGE).await?;
-        let (last, is_full) =
-            (page.last().map(|member| member.id), i64::try_from(page.len()).is_ok_and(|found| found == PAGE));
         // One card more than the limit shows whether the answer is truncated.
-        let (mut piece, found) = fitting(&lister, &self.filter, page, self.room).await?;
+        let ReadPage { mut fits, last, is_last } = self.page(&lister).await?;
+        let found = fits.len();
+        fits.truncate(self.room);
+        let mut piece = lister.write(&fits).await?;
         if found > self.room {
             let mut cut = Multistatus::piece(false);
             cut.cut(&self.href);
@@ -98,40 +117,78 @@ impl AddressBookQuery {
             self.over = true;
         }
         self.room -= found.min(self.room);
-        match (is_full, self.groups) {
-            (true, _) => (self.after, self.current) = (last, Some(lister)),
-            (false, false) => (self.groups, self.after, self.current) = (true, None, Some(lister)),
-            (false, true) => {}
+        match (is_last, self.groups) {
+            (false, _) => (self.after, self.current) = (last, Some(lister)),
+            (true, false) => (self.groups, self.after, self.current) = (true, None, Some(lister)),
+            (true, true) => {}
         }
         Ok(Some((piece.into_bytes(), self)))
     }
+
+    /// The matching cards of the next page.
+    async fn page(&self, lister: &Lister) -> Result<ReadPage, Error> {
+        let (mailbox, folder) = (lister.mailbox(), &lister.book().folder.id);
+        if self.filter.is_always_true() {
+            let fits = lister.store().members(mailbox, folder, self.groups, self.after, PAGE).await?;
+            let is_last = i64::try_from(fits.len()).is_ok_and(|found| found < PAGE);
+            return Ok(ReadPage { last: fits.last().map(|member| member.id), is_last, fits });
+        }
+        let place = (self.groups, self.after);
+        let page = lister.store().tested_cards(mailbox, folder, place, PAGE, self.parts.as_deref()).await?;
+        let (page, is_last) = page;
+        let last = page.last().map(|card| card.member.id);
+        Ok(ReadPage { fits: matching(lister, &self.filter, page).await?, last, is_last })
+    }
 }
 
-/// The responses of the matching cards, up to `room`, and their number, in which at most one card beyond it counts.
-async fn fitting(
-    lister: &Lister,
-    filter: &CardFilter,
-    members: Vec<ListedCard>,
-    room: usize,
-) -> Result<(String, usize), Error> {
-    if filter.is_always_true() {
-        let found = members.len().min(room.saturating_add(1));
-        let shown = members.get(..found.min(room)).unwrap_or_default();
-        return Ok((lister.write(shown).await?, found));
+/// The cards of a page that match. Only those are rendered whose lines cannot be found otherwise.
+async fn matching(lister: &Lister, filter: &Arc<CardFilter>, page: Vec<TestedCard>) -> Result<Vec<ListedCard>, Error> {
+    let bytes: i64 = page.iter().map(|card| card.size).sum();
+    let test = {
+        let filter = Arc::clone(filter);
+        move || {
+            let verdicts = page.into_iter().map(|card| (verdict(&filter, &card), card.member));
+            verdicts.filter(|(fits, _)| *fits != Some(false)).collect::<Vec<_>>()
+        }
+    };
+    let found = if usize::try_from(bytes).is_ok_and(|bytes| bytes <= SHORT) { test() } else { aside(test).await? };
+    let unrendered: Vec<_> =
+        found.iter().filter(|(fits, _)| fits.is_none()).map(|(_, member)| member.clone()).collect();
+    let rendered = rendered(lister, filter, &unrendered).await?.into_iter();
+    let mut rendered: HashMap<_, _> = rendered.map(|member| (member.id, member)).collect();
+    let fits = found.into_iter().filter_map(|(fits, member)| match fits {
+        Some(_) => Some(member),
+        None => rendered.remove(&member.id),
+    });
+    Ok(fits.collect())
+}
+
+/// Whether a card matches; `None` if it must be rendered.
+fn verdict(filter: &CardFilter, card: &TestedCard) -> Option<bool> {
+    match &card.content {
+        TestedContent::Text(text) => Some(filter.matches(text)),
+        TestedContent::Properties(uid, properties) => {
+            let last_modified = Some(card.member.last_modified_date_time);
+            let shown = CardContent { properties, uid, photo: None, last_modified };
+            named(&shown, filter.names()).map(|lines| filter.matches_lines(&lines))
+        }
+        TestedContent::Unrendered => None,
     }
-    let (mut fits, mut rest) = (Vec::new(), members.as_slice());
-    while !rest.is_empty() && fits.len() <= room {
+}
+
+/// Those of the cards that match, rendered to be tested.
+async fn rendered(lister: &Lister, filter: &Arc<CardFilter>, members: &[ListedCard]) -> Result<Vec<ListedCard>, Error> {
+    let (mut fits, mut rest) = (Vec::new(), members);
+    while !rest.is_empty() {
         let (wholes, read) = lister.store().whole_cards(lister.mailbox(), rest).await?;
         let (tested, behind) = rest.split_at_checked(read.max(1)).unwrap_or((rest, &[]));
         rest = behind;
-        let filter = filter.clone();
+        let filter = Arc::clone(filter);
         let test = move || {
             let fits = wholes.into_iter().filter(|whole| filter.matches(&card::render(whole, None)));
             fits.map(|whole| whole.member).collect::<Vec<_>>()
         };
         fits.extend(run_blocking_if_large(tested, test).await?);
     }
-    let found = fits.len().min(room.saturating_add(1));
-    fits.truncate(room);
-    Ok((lister.write(&fits).await?, found))
+    Ok(fits)
 }

@@ -56,6 +56,7 @@ pub use crate::store::query::delta::{Change, Delta, DeltaScope, History, Removal
 pub use crate::store::query::folder_listing::FolderListing;
 pub use crate::store::query::listing::{Listing, Page};
 pub use crate::store::query::pager::{SortedPage, Sorting};
+pub use crate::store::query::tested::{TestedCard, TestedContent};
 pub use crate::store::tables::accounts::Account;
 pub use crate::store::tables::audit_log::{AuditEntry, AuditQuery};
 pub use crate::store::tables::card_writes::{CardChange, PhotoChange, PutCard};

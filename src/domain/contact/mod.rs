@@ -2,6 +2,7 @@
 //! [`patch`] is what a request changes.
 
 pub mod expand;
+pub mod parts;
 pub mod patch;
 pub mod slots;
 pub mod tags;

@@ -17,7 +17,7 @@ use crate::store::tables::contacts::{read, select_columns};
 use crate::store::tables::{cards, folders};
 
 /// Approximate number of bytes of cards in one read.
-const MAX_READ: i64 = 4 << 20;
+pub(in crate::store) const MAX_READ: i64 = 4 << 20;
 
 /// A folder and its current watermark.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,13 +110,8 @@ from folders f where f.mailbox = $1 and f.deleted_date_time is null order by f.i
         after: Option<Uuid>,
         limit: i64,
     ) -> Result<Vec<ListedCard>, Error> {
-        let after = after.unwrap_or_default();
         let read = async |session: &mut Session| {
-            let select = if groups { of_groups(mailbox, folder) } else { of_contacts(mailbox, folder) };
-            let id = if groups { " and k.contact_id > " } else { " and c.id > " };
-            let order = if groups { " order by k.contact_id limit " } else { " order by c.id limit " };
-            let select = select.text(id).value(after).text(order).value(limit);
-            session.rows(select.into()).await?.iter().map(member).collect()
+            session.rows(after_one(mailbox, folder, groups, after, limit)).await?.iter().map(member).collect()
         };
         self.read_expensive(Some(mailbox), read).await
     }
@@ -179,6 +174,20 @@ from folders f where f.mailbox = $1 and f.deleted_date_time is null order by f.i
     }
 }
 
+/// The statement for the cards of a folder after the given one, as rows for [`member`].
+pub(in crate::store) fn after_one(
+    mailbox: i64,
+    folder: &str,
+    groups: bool,
+    after: Option<Uuid>,
+    limit: i64,
+) -> Statement<'static> {
+    let select = if groups { of_groups(mailbox, folder) } else { of_contacts(mailbox, folder) };
+    let id = if groups { " and k.contact_id > " } else { " and c.id > " };
+    let order = if groups { " order by k.contact_id limit " } else { " order by c.id limit " };
+    select.text(id).value(after.unwrap_or_default()).text(order).value(limit).into()
+}
+
 /// See [`Store::book`].
 pub(in crate::store) async fn book(session: &mut Session, mailbox: i64, id: &str) -> Result<Book, Error> {
     let folder = folders::get(session, mailbox, &[id.to_owned()]).await?;
@@ -235,7 +244,8 @@ where c.deleted_date_time is null and c.mailbox = ";
 /// The start of a statement: the contacts of a folder as members.
 fn of_contacts(mailbox: i64, folder: &str) -> Sql {
     let select = Sql::new("select c.id, k.name, ").text(NEWEST).text(
-        ", c.created_date_time, c.display_name, c.size + case when p.deleted_date_time is null then coalesce(p.size, 0) else 0 end
+        ", c.created_date_time, c.display_name, case when p.deleted_date_time is null then coalesce(p.size, 0) else 0 end,
+    c.size
     + coalesce((select sum(octet_length(t.text)) from card_texts t where t.mailbox = k.mailbox and t.contact_id = k.contact_id), 0)",
     );
     let select = select.text(OF_CONTACTS).value(mailbox).text(" and c.parent_folder_id = ").value(folder.to_owned());
@@ -245,12 +255,14 @@ fn of_contacts(mailbox: i64, folder: &str) -> Sql {
 /// The same for groups.
 fn of_groups(mailbox: i64, folder: &str) -> Sql {
     let select = "select k.contact_id, k.name, k.version, k.last_modified_date_time, k.last_modified_date_time, null,
+    cast(0 as bigint),
     coalesce((select sum(octet_length(t.text)) from card_texts t where t.mailbox = k.mailbox and t.contact_id = k.contact_id), 0)
 from cards k where k.is_group and k.deleted_date_time is null and k.mailbox = ";
     Sql::new(select).value(mailbox).text(" and k.folder_id = ").value(folder.to_owned())
 }
 
-fn member(row: &Row) -> Result<ListedCard, Error> {
+/// An entry from a row. The last two columns are the size of the photo, and that of contact and card.
+pub(in crate::store) fn member(row: &Row) -> Result<ListedCard, Error> {
     let id = row.get(0)?;
     let name: Option<String> = row.get(1)?;
     Ok(ListedCard {
@@ -260,7 +272,7 @@ fn member(row: &Row) -> Result<ListedCard, Error> {
         last_modified_date_time: row.get(3)?,
         created_date_time: row.get(4)?,
         display_name: row.get(5)?,
-        size: row.get(6)?,
+        size: row.get::<i64>(6)? + row.get::<i64>(7)?,
     })
 }
 

@@ -8,4 +8,5 @@ pub(in crate::store) mod indexes;
 pub(in crate::store) mod listing;
 pub(in crate::store) mod pager;
 pub(in crate::store) mod search;
+pub(in crate::store) mod tested;
 pub(in crate::store) mod walk;

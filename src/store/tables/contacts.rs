@@ -51,22 +51,24 @@ pub(in crate::store) const COLUMNS: usize =
 /// A contact and its children in one row: the children as JSON, made from their rows as the query runs. The engines'
 /// functions for JSON differ.
 fn select() -> Sql {
-    let list = |table: &Table| {
-        let columns = Sql::list(table.values.iter().map(|column| Sql::new("x.").text(column.name)));
-        let entry = match table.values {
-            [_] => columns,
-            _ => Sql::default().per_engine("json_array(", "json_build_array(").then(columns).text(")"),
-        };
-        // SQLite reads the rows in this order; an order in the aggregate would sort them again.
-        let list = Sql::new("(select ").per_engine("json_group_array(", "json_agg(").then(entry);
-        let list = list.per_engine(") from (select x.* from ", " order by x.pos)::text from ").text(table.name);
-        let of_contact = " x where x.mailbox = c.mailbox and x.contact_id = c.id";
-        list.text(of_contact).per_engine(" order by x.pos) x)", ")")
-    };
     let flag = FLAGS.values.iter().map(|column| Sql::new("f.").text(column.name));
     let own = own_columns().map(|name| Sql::new("c.").text(name));
-    let all = own.chain(COLLECTIONS.into_iter().map(list)).chain([Sql::new("f.mailbox")]).chain(flag);
+    let all = own.chain(COLLECTIONS.into_iter().map(collection)).chain([Sql::new("f.mailbox")]).chain(flag);
     Sql::new("select ").then(Sql::list(all))
+}
+
+/// The entries of a collection of the contact `c` as JSON.
+pub(in crate::store) fn collection(table: &Table) -> Sql {
+    let columns = Sql::list(table.values.iter().map(|column| Sql::new("x.").text(column.name)));
+    let entry = match table.values {
+        [_] => columns,
+        _ => Sql::default().per_engine("json_array(", "json_build_array(").then(columns).text(")"),
+    };
+    // SQLite reads the rows in this order; an order in the aggregate would sort them again.
+    let list = Sql::new("(select ").per_engine("json_group_array(", "json_agg(").then(entry);
+    let list = list.per_engine(") from (select x.* from ", " order by x.pos)::text from ").text(table.name);
+    let of_contact = " x where x.mailbox = c.mailbox and x.contact_id = c.id";
+    list.text(of_contact).per_engine(" order by x.pos) x)", ")")
 }
 
 /// The columns that `read` reads, from contacts `c` with their flags `f`.
@@ -468,7 +470,8 @@ pub(in crate::store) fn read(row: &Row) -> Result<Contact, Error> {
     })
 }
 
-fn entries<T: Complex>(row: &Row, column: usize) -> Result<Vec<T>, Error> {
+/// The entries of a collection whose entries have members.
+pub(in crate::store) fn entries<T: Complex>(row: &Row, column: usize) -> Result<Vec<T>, Error> {
     let entries = parse::<Vec<Option<String>>>(row, column)?.into_iter().map(|members| {
         let mut entry = T::default();
         members.into_iter().enumerate().for_each(|(i, value)| entry.set(i, value));
@@ -477,7 +480,8 @@ fn entries<T: Complex>(row: &Row, column: usize) -> Result<Vec<T>, Error> {
     Ok(entries.collect())
 }
 
-fn parse<T: serde::de::DeserializeOwned>(row: &Row, column: usize) -> Result<Vec<T>, Error> {
+/// The entries of a collection of texts.
+pub(in crate::store) fn parse<T: serde::de::DeserializeOwned>(row: &Row, column: usize) -> Result<Vec<T>, Error> {
     // PostgreSQL's aggregate of no rows is null.
     let json: Option<String> = row.get(column)?;
     json.map_or_else(|| Ok(Vec::new()), |json| serde_json::from_str(&json).map_err(Error::internal))

@@ -3,6 +3,7 @@
 
 mod awkward;
 pub(crate) mod between;
+mod books;
 mod both;
 mod cards;
 mod constants;

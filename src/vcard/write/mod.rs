@@ -2,6 +2,7 @@
 //! with Apple's, which Google, Nextcloud and DAVx5 read too, else with `X-CONTACTD-` properties.
 
 pub(crate) mod entries;
+pub mod named;
 pub(crate) mod single;
 
 use base64::Engine as _;
