@@ -1,5 +1,7 @@
 //! Address books: their list, the one that a request names, and their removal.
 
+use std::collections::HashMap;
+
 use super::error::Fail;
 use super::headers::{self, Depth};
 use super::href::{DavPlace, owned};
@@ -142,6 +144,16 @@ pub(crate) async fn stored_properties(
     asked: &RequestedProperties,
 ) -> Result<Vec<DavProperty>, Error> {
     if asked.may_ask_kept() { store.dav_properties(mailbox, folder).await } else { Ok(Vec::new()) }
+}
+
+/// The same for listed books of one mailbox, by the folder's id.
+pub(crate) async fn stored_properties_of(
+    books: &[ListedBook],
+    asked: &RequestedProperties,
+) -> Result<HashMap<String, Vec<DavProperty>>, Error> {
+    let Some(first) = books.first().filter(|_| asked.may_ask_kept()) else { return Ok(HashMap::new()) };
+    let folders: Vec<_> = books.iter().map(|listed| listed.book.folder.id.clone()).collect();
+    first.store.dav_properties_of(first.owner.mailbox, &folders).await
 }
 
 /// `GET` of a home or a book: a line for people, without cards.

@@ -22,6 +22,8 @@ use crate::store::{Book, ListedCard, Store};
 pub(crate) const CLASSES: &str = "1, 3, addressbook, extended-mkcol";
 /// Number of cards that are read at once.
 pub(crate) const PAGE: i64 = 500;
+/// Number of books whose properties set by clients are read at once. They may have 200 KiB each.
+const BOOKS: usize = 200;
 
 /// `OPTIONS`
 pub(crate) async fn options(request: &Request<'_>) -> Result<Answer, Fail> {
@@ -120,18 +122,15 @@ pub(crate) async fn home(request: &Request<'_>) -> Result<Answer, Fail> {
         document.properties(&href, &PropertyOwner::Home(&kept), &find.requested, &around, None);
     }
     if find.depth == Depth::One {
-        for listed in books::list(request).await? {
-            let kept =
-                books::stored_properties(&listed.store, listed.owner.mailbox, &listed.book.folder.id, &find.requested)
-                    .await?;
-            let around = surroundings(request, listed.owner.mailbox, request.user, &listed.owner, listed.may_write);
-            document.properties(
-                &listed.href,
-                &PropertyOwner::Book(&listed.book, &kept),
-                &find.requested,
-                &around,
-                None,
-            );
+        let listed = books::list(request).await?;
+        let blocks = listed.chunk_by(|a, b| a.owner.mailbox == b.owner.mailbox).flat_map(|own| own.chunks(BOOKS));
+        for block in blocks {
+            let kept = books::stored_properties_of(block, &find.requested).await?;
+            for listed in block {
+                let kept = kept.get(&listed.book.folder.id).map_or(&[][..], Vec::as_slice);
+                let around = surroundings(request, listed.owner.mailbox, request.user, &listed.owner, listed.may_write);
+                document.properties(&listed.href, &PropertyOwner::Book(&listed.book, kept), &find.requested, &around, None);
+            }
         }
     }
     multistatus(document.end(None), find.prefer)

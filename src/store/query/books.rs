@@ -69,19 +69,30 @@ impl Store {
     /// Those of the database.
     pub async fn books(&self, mailbox: i64) -> Result<Vec<Book>, Error> {
         let read = async |session: &mut Session| {
-            session.begin_snapshot().await?;
             let text = "
-select f.id, f.parent_folder_id, f.display_name, f.version, f.created_date_time, f.last_modified_date_time
+select f.id, f.parent_folder_id, f.display_name, f.version, f.created_date_time, f.last_modified_date_time,
+    (select l.seq from changes l where l.mailbox = f.mailbox and l.folder_id = f.id and l.contact_id is not null
+        order by l.seq desc limit 1),
+    (select l.changed_date_time from changes l
+        where l.mailbox = f.mailbox and l.folder_id = f.id and l.contact_id is not null order by l.seq desc limit 1)
 from folders f where f.mailbox = $1 and f.deleted_date_time is null order by f.id";
             let rows = session.rows(Statement::new(text).bind(mailbox)).await?;
-            let folders = rows.iter().map(folders::read).collect::<Result<Vec<_>, _>>()?;
-            let by_id: HashMap<_, _> = folders.iter().map(|folder| (folder.id.as_str(), folder)).collect();
-            let mut books = Vec::with_capacity(folders.len());
-            for folder in &folders {
-                let moment = read_watermark(session, mailbox, &folder.id).await?;
-                books.push(Book { folder: folder.clone(), path: path(&by_id, folder), moment });
-            }
-            Ok(books)
+            let read = |row: &Row| {
+                let last: (Option<i64>, Option<i64>) = (row.get(6)?, row.get(7)?);
+                let moment = match last {
+                    (Some(seq), Some(time)) => Watermark { seq, entry: (seq, time) },
+                    _ => Watermark::default(),
+                };
+                Ok((folders::read(row)?, moment))
+            };
+            let all = rows.iter().map(read).collect::<Result<Vec<_>, Error>>()?;
+            let by_id: HashMap<_, _> = all.iter().map(|(folder, _)| (folder.id.as_str(), folder)).collect();
+            let book = |(folder, moment): &(Folder, Watermark)| Book {
+                folder: folder.clone(),
+                path: path(&by_id, folder),
+                moment: *moment,
+            };
+            Ok(all.iter().map(book).collect())
         };
         self.read_expensive(Some(mailbox), read).await
     }

@@ -1,11 +1,13 @@
 //! Properties that CardDAV clients set on folders and homes.
 
+use std::collections::HashMap;
+
 use crate::domain::error::Error;
 use crate::domain::etag::Preconditions;
 use crate::domain::folder::FolderPatch;
 use crate::store::Store;
-use crate::store::db::engine::Session;
-use crate::store::db::statement::Statement;
+use crate::store::db::engine::{Row, Session};
+use crate::store::db::statement::{Sql, Statement};
 use crate::store::query::books;
 use crate::store::tables::card_writes::BookCheck;
 use crate::store::tables::{folders, quota};
@@ -30,16 +32,38 @@ impl Store {
     pub async fn dav_properties(&self, mailbox: i64, folder: &str) -> Result<Vec<DavProperty>, Error> {
         self.read(async |session: &mut Session| of(session, mailbox, folder).await).await
     }
+
+    /// The same for some folders, by the folder's id. Folders without properties are left out.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn dav_properties_of(
+        &self,
+        mailbox: i64,
+        folders: &[String],
+    ) -> Result<HashMap<String, Vec<DavProperty>>, Error> {
+        let select = "select namespace, name, value, folder_id from dav_properties where mailbox = ";
+        let read = async |session: &mut Session| {
+            let select = Sql::new(select).value(mailbox).text(" and folder_id in ").then(Sql::among_texts(folders));
+            let mut found: HashMap<String, Vec<DavProperty>> = HashMap::new();
+            for row in &session.rows(select.text(" order by folder_id, pos").into()).await? {
+                found.entry(row.get(3)?).or_default().push(property(row)?);
+            }
+            Ok(found)
+        };
+        self.read_much(Some(mailbox), read).await
+    }
+}
+
+fn property(row: &Row) -> Result<DavProperty, Error> {
+    Ok(DavProperty { namespace: row.get(0)?, name: row.get(1)?, value: row.get(2)? })
 }
 
 pub(in crate::store) async fn of(session: &mut Session, mailbox: i64, folder: &str) -> Result<Vec<DavProperty>, Error> {
     let text = "
 select namespace, name, value from dav_properties where mailbox = $1 and folder_id = $2 order by pos";
     let rows = session.rows(Statement::new(text).bind(mailbox).bind(folder)).await?;
-    let read = |row: &crate::store::db::engine::Row| {
-        Ok(DavProperty { namespace: row.get(0)?, name: row.get(1)?, value: row.get(2)? })
-    };
-    rows.iter().map(read).collect()
+    rows.iter().map(property).collect()
 }
 
 /// Maximum number of properties of a folder or a home.

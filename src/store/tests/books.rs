@@ -7,7 +7,7 @@ mod both {
     use crate::domain::card::{CardVersion, NewCard};
     use crate::domain::contact::parts::ContactPart;
     use crate::store::tests::*;
-    use crate::store::{TestedCard, TestedContent};
+    use crate::store::{DavChanges, TestedCard, TestedContent};
 
     /// How many statements of reads the work sends.
     async fn statements<T>(work: impl AsyncFnOnce() -> T) -> (usize, T) {
@@ -20,6 +20,38 @@ mod both {
         let done = work().await;
         between::set(None);
         (count.load(Ordering::Relaxed), done)
+    }
+
+    #[actix_web::test]
+    async fn all_books_and_their_properties_are_read_by_a_statement_each() {
+        let o = opened().await;
+        let path = ["contacts".to_owned()];
+        let mut ids = vec!["contacts".to_owned()];
+        for n in 0..30 {
+            let folder = o.store.create_folder(o.mailbox, &path, named(&format!("f{n}"))).await.unwrap().id;
+            ids.push(folder);
+        }
+        for folder in ids.iter().step_by(3) {
+            o.store.insert_in(o.mailbox, std::slice::from_ref(folder), titled("x")).await.unwrap();
+            let set = |name: &str| ("urn:x".to_owned(), name.to_owned(), Some(format!("<{name}/>")));
+            let changes = DavChanges { properties: vec![set("b"), set("a")], ..DavChanges::default() };
+            o.store.change_dav_properties(o.mailbox, folder, changes, None).await.unwrap();
+        }
+        let (count, books) = statements(async || o.store.books(o.mailbox).await.unwrap()).await;
+        let (fewer, _) = {
+            let other = o.store.user(&UserName::parse("bob").unwrap()).await.unwrap();
+            statements(async || o.store.books(other.mailbox).await.unwrap()).await
+        };
+        assert_eq!((count, books.len()), (fewer, 31), "as many for 31 books as for one");
+        for book in &books {
+            assert_eq!(*book, o.store.book(o.mailbox, &book.folder.id).await.unwrap());
+        }
+        let (count, found) = statements(async || o.store.dav_properties_of(o.mailbox, &ids).await.unwrap()).await;
+        assert_eq!((count, found.len()), (1, 11));
+        for id in &ids {
+            let own = o.store.dav_properties(o.mailbox, id).await.unwrap();
+            assert_eq!(found.get(id).cloned().unwrap_or_default(), own);
+        }
     }
 
     #[actix_web::test]
