@@ -238,6 +238,11 @@ impl Lister {
         self.hrefs.of(&DavPlace::Card(self.home.clone(), self.folder.clone(), name.to_owned()))
     }
 
+    /// The cards of the book with these ids that have not changed after the mailbox's number `last`.
+    pub(crate) async fn until(&self, ids: &[uuid::Uuid], last: i64) -> Result<Vec<ListedCard>, Error> {
+        self.store.members_until(self.owner.mailbox, &self.book.folder.id, ids, last).await
+    }
+
     pub(crate) fn store(&self) -> &Store {
         &self.store
     }

@@ -1,19 +1,20 @@
 //! `sync-collection` (RFC 6578).
 
+use futures_util::stream::{self, StreamExt as _};
+
 use super::books::CardTarget;
 use super::data::AddressData;
 use super::error::Fail;
 use super::headers::{self, DavPrefer, Depth};
 use super::multistatus::{Multistatus, RequestedProperties};
 use super::propfind::{Lister, answer, multistatus};
-
 use super::routes::Request;
 use super::token;
 use super::xml::{DAV, XmlElement};
 use crate::clock;
 use crate::domain::error::Error;
 use crate::http::answer::{Answer, Body};
-use crate::store::ListedCard;
+use crate::store::{BookChanges, ListedCard};
 
 /// Maximum number of responses in an answer without a limit.
 const MAX_CHANGES: i64 = 100_000;
@@ -79,42 +80,55 @@ pub(crate) async fn collection(request: &Request<'_>, body: &XmlElement) -> Resu
         Err(Error::OutOfSync(..)) => return Err(bad_token(request)),
         changes => changes?,
     };
-    // This is not in the RFC, but some clients ask for it.
-    let lister = lister.with_data(round.data.filter(|_| is_small(&changes.changed)));
-    let mut document = Multistatus::new(prefer.minimal);
-    for name in &changes.removed {
-        document.status(&lister.href(name), 404, "Not Found", "");
-    }
-    if changes.more {
-        document.cut(&href);
-    }
     let token = token::print(&history, mailbox, &book, changes.moment);
-    if changes.changed.len() <= BLOCK {
-        document.out.push_str(&lister.write(&changes.changed).await?);
-        return multistatus(document.end(Some(&token)), prefer);
+    let mut end = Multistatus::piece(false);
+    if changes.more {
+        end.cut(&href);
     }
-    let pieces = in_blocks(lister, changes.changed);
-    let pieces = futures_util::StreamExt::chain(
-        futures_util::stream::once(async move { Ok(document.out.into_bytes()) }),
-        pieces,
-    );
-    let end = futures_util::stream::once(async move { Ok(Multistatus::piece(false).end(Some(&token)).into_bytes()) });
-    let pieces = futures_util::StreamExt::chain(pieces, end);
-    answer(Body::Stream(futures_util::StreamExt::boxed_local(pieces)), prefer)
+    let (begun, end) = (Multistatus::new(prefer.minimal).out, end.end(Some(&token)));
+    let (is_short, is_few) =
+        (changes.changed.len().max(changes.removed.len()) <= BLOCK, changes.changed.len() <= MAX_WHOLE);
+    // This is not in the RFC, but some clients ask for it.
+    let data = round.data.filter(|_| is_few);
+    let all = if is_short || data.is_some() { lister.until(&changes.changed, changes.last).await? } else { Vec::new() };
+    let lister = lister.with_data(data.filter(|_| is_small(&all)));
+    if is_short {
+        let cards = lister.write(&all).await?;
+        return multistatus([begun, removed_responses(&lister, &changes.removed), cards, end].concat(), prefer);
+    }
+    let begun = stream::once(async move { Ok(begun.into_bytes()) });
+    let pieces = begun.chain(in_blocks(lister, changes)).chain(stream::once(async move { Ok(end.into_bytes()) }));
+    answer(Body::Stream(pieces.boxed_local()), prefer)
 }
 
 fn is_small(members: &[ListedCard]) -> bool {
-    members.len() <= MAX_WHOLE && members.iter().map(|member| member.size).sum::<i64>() <= MAX_WHOLE_BYTES
+    members.iter().map(|member| member.size).sum::<i64>() <= MAX_WHOLE_BYTES
 }
 
-fn in_blocks(lister: Lister, members: Vec<ListedCard>) -> crate::store::Chunks {
-    let pieces = futures_util::stream::try_unfold((lister, members, 0), |(lister, members, at)| async move {
-        let Some(rest) = members.get(at..).filter(|rest| !rest.is_empty()) else { return Ok(None) };
+/// The responses of removed cards.
+fn removed_responses(lister: &Lister, names: &[String]) -> String {
+    let mut piece = Multistatus::piece(false);
+    for name in names {
+        piece.status(&lister.href(name), 404, "Not Found", "");
+    }
+    piece.out
+}
+
+/// The responses, first those of removed cards. Cards are read block by block, so that only their ids are in memory.
+fn in_blocks(lister: Lister, changes: BookChanges) -> crate::store::Chunks {
+    let pieces = stream::try_unfold((lister, changes, 0), |(lister, mut changes, at)| async move {
+        if !changes.removed.is_empty() {
+            let rest = changes.removed.split_off(changes.removed.len().min(BLOCK));
+            let piece = removed_responses(&lister, &std::mem::replace(&mut changes.removed, rest));
+            return Ok(Some((piece.into_bytes(), (lister, changes, at))));
+        }
+        let Some(rest) = changes.changed.get(at..).filter(|rest| !rest.is_empty()) else { return Ok(None) };
         let block = &rest[..rest.len().min(BLOCK)];
-        let (piece, next) = (lister.write(block).await?, at + block.len());
-        Ok(Some((piece.into_bytes(), (lister, members, next))))
+        let next = at + block.len();
+        let piece = lister.write(&lister.until(block, changes.last).await?).await?;
+        Ok(Some((piece.into_bytes(), (lister, changes, next))))
     });
-    Box::pin(pieces)
+    pieces.filter(|piece| std::future::ready(!matches!(piece, Ok(bytes) if bytes.is_empty()))).boxed_local()
 }
 
 /// The token cannot be continued in this book. Thunderbird starts over on 400 only, all other clients on 403.

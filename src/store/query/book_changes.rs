@@ -10,17 +10,24 @@ use crate::domain::sync::Watermark;
 use crate::store::Store;
 use crate::store::db::engine::Session;
 use crate::store::db::statement::{Sql, Statement};
+use crate::store::jobs::emptying;
 use crate::store::query::books::{ListedCard, members_of, read_watermark};
+
+/// Number of cards that are looked up at once.
+const BLOCK: usize = 1_000;
 
 /// The changes of a folder since a watermark.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BookChanges {
-    /// Existing cards that are new or changed, in the order of their last change.
-    pub changed: Vec<ListedCard>,
+    /// The ids of existing cards that are new or changed, in the order of their last change. [`Store::members_until`] reads
+    /// the cards.
+    pub changed: Vec<Uuid>,
     /// Names that no longer exist.
     pub removed: Vec<String>,
     /// The watermark after these changes.
     pub moment: Watermark,
+    /// The mailbox's last number when they were read.
+    pub last: i64,
     /// Whether there are more changes.
     pub more: bool,
 }
@@ -46,6 +53,27 @@ impl Store {
             }
             let now = read_watermark(session, mailbox, folder).await?;
             changes(session, mailbox, folder, (since, now), limit, kept_since).await
+        };
+        self.read_expensive(Some(mailbox), read).await
+    }
+
+    /// The cards with these ids, in their order, without those that are no longer in the folder or have changed after the
+    /// mailbox's number `last`. So they are as they were then, although they are read later: what is left out comes with the
+    /// changes after `last`.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn members_until(
+        &self,
+        mailbox: i64,
+        folder: &str,
+        ids: &[Uuid],
+        last: i64,
+    ) -> Result<Vec<ListedCard>, Error> {
+        let read = async |session: &mut Session| {
+            session.begin_snapshot().await?;
+            let mut found = members_of(session, mailbox, folder, ids).await?;
+            Ok(ids.iter().filter_map(|id| found.remove(id)).filter(|member| member.version <= last).collect())
         };
         self.read_expensive(Some(mailbox), read).await
     }
@@ -114,40 +142,57 @@ where c.deleted_date_time is null and c.mailbox = ";
     let taken = usize::try_from(limit).unwrap_or(usize::MAX);
     let items = rows.iter().take(taken).map(|row| Ok((row.get(0)?, row.get(1)?)));
     let items = items.collect::<Result<Vec<(Uuid, i64)>, Error>>()?;
-    let ids: Vec<_> = items.iter().map(|(id, _)| *id).collect();
-    let mut present = members_of(session, mailbox, folder, &ids).await?;
-    let mut changed = Vec::new();
-    let mut lost = Vec::new();
-    for (id, _) in &items {
-        match present.remove(id) {
-            Some(member) => changed.push(member),
-            None => lost.push(*id),
-        }
+    drop(rows);
+    let (mut changed, mut absent) = (Vec::new(), Vec::new());
+    for block in items.chunks(BLOCK) {
+        let ids: Vec<_> = block.iter().map(|(id, _)| *id).collect();
+        let there = ids_of(session, mailbox, folder, &ids).await?;
+        let (own, others): (Vec<Uuid>, Vec<Uuid>) = ids.into_iter().partition(|id| there.contains(id));
+        changed.extend(own);
+        absent.extend(others);
     }
     // In the first round a client knows no cards, so none can be gone.
-    let removed = if since.is_some() { removed_names(session, mailbox, folder, &lost).await? } else { Vec::new() };
+    let removed = if since.is_some() { removed_names(session, mailbox, folder, &absent).await? } else { Vec::new() };
     let moment = match items.last().filter(|_| more) {
-        Some((_, seq)) => watermark_of(session, mailbox, *seq, &changed).await?,
+        Some((id, seq)) => watermark_of(session, mailbox, folder, (*id, *seq)).await?,
         None => Watermark {
             seq: now.seq.max(after),
             entry: if now.seq >= after { now.entry } else { since.unwrap_or_default().entry },
         },
     };
-    Ok(BookChanges { changed, removed, moment, more })
+    let text = "select seq from mailboxes where id = $1";
+    let last = session.count(Statement::new(text).bind(mailbox)).await?;
+    Ok(BookChanges { changed, removed, moment, last, more })
 }
 
-/// The watermark of a change, from the log or from the row that was written then.
-async fn watermark_of(
-    session: &mut Session,
-    mailbox: i64,
-    seq: i64,
-    changed: &[ListedCard],
-) -> Result<Watermark, Error> {
+/// Those of the given ids whose cards are in the folder.
+async fn ids_of(session: &mut Session, mailbox: i64, folder: &str, ids: &[Uuid]) -> Result<HashSet<Uuid>, Error> {
+    let contacts =
+        Sql::new("select c.id from contacts c where c.deleted_date_time is null and c.mailbox = ").value(mailbox);
+    let contacts =
+        contacts.text(" and c.parent_folder_id = ").value(folder.to_owned()).then(emptying::is_in_none(mailbox));
+    let groups =
+        Sql::new("select k.contact_id from cards k where k.is_group and k.deleted_date_time is null and k.mailbox = ");
+    let groups = groups.value(mailbox).text(" and k.folder_id = ").value(folder.to_owned());
+    let mut found = HashSet::new();
+    for select in [contacts.text(" and c.id in "), groups.text(" and k.contact_id in ")] {
+        for row in &session.rows(select.then(Sql::among(ids)).into()).await? {
+            found.insert(row.get(0)?);
+        }
+    }
+    Ok(found)
+}
+
+/// The watermark of a card's change, from the log or from the row that was written then.
+async fn watermark_of(session: &mut Session, mailbox: i64, folder: &str, (id, seq): (Uuid, i64)) -> Result<Watermark, Error> {
     let text = "select changed_date_time from changes where mailbox = $1 and seq = $2";
     let row = session.row(Statement::new(text).bind(mailbox).bind(seq)).await?;
     let time = match row {
         Some(row) => row.get(0)?,
-        None => changed.iter().find(|member| member.version == seq).map_or(0, |member| member.last_modified_date_time),
+        None => {
+            let member = members_of(session, mailbox, folder, &[id]).await?.remove(&id);
+            member.filter(|member| member.version == seq).map_or(0, |member| member.last_modified_date_time)
+        }
     };
     Ok(Watermark { seq, entry: (seq, time) })
 }

@@ -6,6 +6,7 @@ mod both {
 
     use crate::domain::card::{CardVersion, NewCard};
     use crate::domain::contact::parts::ContactPart;
+    use crate::domain::sync::Watermark;
     use crate::store::tests::*;
     use crate::store::{DavChanges, TestedCard, TestedContent};
 
@@ -107,5 +108,31 @@ mod both {
         assert!(matches!(cards[0].content, TestedContent::Text(_)) && cards[0].member.id == ids[1]);
         let (cards, _) = read(1, None, None).await;
         assert_eq!(cards[0].content, TestedContent::Unrendered);
+    }
+    #[actix_web::test]
+    async fn changes_are_read_later_as_they_were_when_they_were_listed() {
+        let o = opened().await;
+        let path = ["contacts".to_owned()];
+        let mut ids = Vec::new();
+        for n in 0..6 {
+            ids.push(o.store.insert_in(o.mailbox, &path, titled(&n.to_string())).await.unwrap().id);
+        }
+        let changes = async |since: Option<Watermark>, limit: i64| {
+            o.store.book_changes(o.mailbox, "contacts", since, limit, 0).await.unwrap()
+        };
+        let then = changes(None, 3).await;
+        assert_eq!((&then.changed[..], then.more), (&ids[..3], true));
+        let all = changes(None, 10).await;
+        assert_eq!((&all.changed, all.more), (&ids, false));
+        let before = o.store.members_until(o.mailbox, "contacts", &all.changed, all.last).await.unwrap();
+        assert_eq!(before, o.store.members(o.mailbox, "contacts", false, None, 10).await.unwrap());
+        // Meanwhile one changes, and one is deleted.
+        o.store.update(o.mailbox, &[], ids[1], titled("other"), Preconditions::default()).await.unwrap();
+        o.store.delete(o.mailbox, &[], ids[2], Preconditions::default()).await.unwrap();
+        let kept: Vec<_> = before.iter().filter(|card| card.id != ids[1] && card.id != ids[2]).cloned().collect();
+        assert_eq!(o.store.members_until(o.mailbox, "contacts", &all.changed, all.last).await.unwrap(), kept);
+        // They come with the next changes.
+        let next = changes(Some(all.moment), 10).await;
+        assert_eq!((next.changed, next.gone), (vec![ids[1]], vec![crate::domain::card::own_name(ids[2])]));
     }
 }
