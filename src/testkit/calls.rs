@@ -52,9 +52,9 @@ const fn call(method: &'static str, path: &'static str, handler: KitHandler) -> 
 pub(crate) const CALLS: &[KitCall] = &[
     call("GET", "/", |request| Box::pin(status(request))),
     call("POST", "/reset", |request| Box::pin(states::reset(request))),
-    call("GET", "/snapshots", |request| Box::pin(async move { states::list(&request) })),
+    call("GET", "/snapshots", |request| Box::pin(states::list(request))),
     call("PUT", "/snapshots/{name}", |request| Box::pin(states::save(request))),
-    call("GET", "/snapshots/{name}", |request| Box::pin(async move { states::get(&request) })),
+    call("GET", "/snapshots/{name}", |request| Box::pin(states::get(request))),
     call("DELETE", "/snapshots/{name}", |request| Box::pin(async move { states::remove(&request) })),
     call("GET", "/snapshots/{name}/$value", |request| Box::pin(snapshot_files::download(request))),
     call("PUT", "/snapshots/{name}/$value", |request| Box::pin(snapshot_files::upload(request))),
@@ -64,7 +64,7 @@ pub(crate) const CALLS: &[KitCall] = &[
     call("GET", "/clock", |request| Box::pin(async move { clock::get(&request) })),
     call("PUT", "/clock", |request| Box::pin(async move { clock::put(&request) })),
     call("POST", "/clock/advance", |request| Box::pin(clock::advance(request))),
-    call("POST", "/settle", |request| Box::pin(clock::settle(request))),
+    call("POST", "/settle", |request| Box::pin(clock::set_imported(request))),
     call("GET", "/inboxes", |request| Box::pin(async move { inboxes::list(&request) })),
     call("POST", "/inboxes/{name}", |request| Box::pin(async move { inboxes::make(&request) })),
     call("GET", "/inboxes/{name}", |request| Box::pin(async move { inboxes::get(&request) })),
@@ -124,7 +124,7 @@ async fn status(request: KitRequest<'_>) -> Result<Answer, Error> {
         &json!({
             "version": version, "engine": engine, "deterministic": crate::clock::seeded(), "clock": clock::to_json(),
             "users": users, "contacts": contacts, "requests": requests, "faults": faults,
-            "snapshots": kit.snapshots().keys().collect::<Vec<_>>()
+            "snapshots": kit.names()
         }),
     )
 }

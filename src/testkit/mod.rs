@@ -18,8 +18,7 @@ mod states;
 mod tokens;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::LocalBoxFuture;
@@ -33,7 +32,7 @@ use crate::store::Store;
 use crate::testkit::faults::Faults;
 use crate::testkit::inboxes::Inboxes;
 use crate::testkit::journal::Journal;
-use crate::testkit::states::SavedState;
+use crate::testkit::states::{InitialState, SavedState};
 
 pub(crate) use crate::testkit::clock::DETERMINISTIC;
 pub(crate) use crate::testkit::control::KitMount;
@@ -53,8 +52,10 @@ pub(crate) struct Kit {
     pub(crate) inboxes: Arc<Inboxes>,
     snapshots: Mutex<BTreeMap<String, Arc<SavedState>>>,
     gate: RwLock<()>,
-    /// The initial state is too large to save.
-    lacks_baseline: AtomicBool,
+    /// The initial state, while it is read.
+    initial: tokio::sync::Mutex<Option<InitialState>>,
+    /// Why there is no initial state to return to.
+    lacks_baseline: OnceLock<&'static str>,
 }
 
 impl Kit {

@@ -37,7 +37,7 @@ impl TemporaryFile {
 /// `GET /snapshots/{name}/$value`
 pub(crate) async fn download(request: KitRequest<'_>) -> Result<Answer, Error> {
     request.only(&[])?;
-    let snapshot = request.kit.snapshot(request.key)?;
+    let snapshot = request.kit.snapshot(request.key).await?;
     let scratch = TemporaryFile::new().map_err(Error::internal)?;
     let store = scratch.open().await.map_err(Error::internal)?;
     let done = match snapshot.users.clone() {

@@ -1,12 +1,13 @@
 //! Whole states of the store: reset, snapshots, and copies of mailboxes.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::RwLockWriteGuard;
+use tokio::task::JoinHandle;
 
 use crate::clock::{self, IdCounts, Mode};
 use crate::domain::date;
@@ -26,6 +27,9 @@ const MAX_SNAPSHOTS: usize = 100;
 const BASELINE: &str = "baseline";
 /// The name of the empty state.
 const EMPTY: &str = "empty";
+/// Why a reset cannot return to the initial state.
+const TOO_LARGE: &str = "The initial state was too large to be saved. Reset to a snapshot, or to 'empty'.";
+const UNREADABLE: &str = "The initial state could not be read. Reset to a snapshot, or to 'empty'.";
 /// Time limit for requests in progress to end.
 const DRAIN: Duration = Duration::from_secs(5);
 
@@ -67,12 +71,57 @@ impl Kit {
         tokio::time::timeout(DRAIN, self.gate.write()).await.map_err(|_| Error::Busy)
     }
 
-    pub(super) fn snapshot(&self, name: &str) -> Result<Arc<SavedState>, Error> {
+    /// A snapshot. The initial state is waited for.
+    pub(super) async fn snapshot(&self, name: &str) -> Result<Arc<SavedState>, Error> {
+        if name == BASELINE {
+            self.finish_initial().await;
+        }
         self.snapshots().get(name).cloned().ok_or(Error::NotFound)
+    }
+
+    /// Waits until the initial state is read, and saves it.
+    async fn finish_initial(&self) {
+        let mut initial = self.initial.lock().await;
+        let Some(reading) = initial.as_mut() else { return };
+        // If this is dropped meanwhile, another call waits.
+        let kept = (&mut reading.kept).await.unwrap_or_else(|error| Err(Error::internal(error)));
+        let Some(InitialState { clock, counts, created, .. }) = initial.take() else { return };
+        match kept {
+            Ok(kept) => {
+                let (name, kept) = (BASELINE.to_owned(), Arc::new(kept));
+                let state = SavedState { name: name.clone(), created, users: None, kept, clock, counts };
+                self.snapshots().insert(name, Arc::new(state));
+            }
+            Err(Error::Quota(_)) => self.lacks_initial(TOO_LARGE),
+            Err(_) => self.lacks_initial(UNREADABLE),
+        }
+    }
+
+    fn lacks_initial(&self, why: &'static str) {
+        self.lacks_baseline.get_or_init(|| why);
+    }
+
+    /// The names of the snapshots, with that of the initial state while it is read.
+    pub(super) fn names(&self) -> Vec<String> {
+        let is_read = self.initial.try_lock().is_ok_and(|initial| initial.is_none());
+        let mut names: Vec<_> = self.snapshots().keys().cloned().collect();
+        if !is_read && !names.iter().any(|name| name == BASELINE) {
+            names.push(BASELINE.to_owned());
+            names.sort();
+        }
+        names
     }
 }
 
-/// Saves the initial state.
+/// The initial state while its rows are read.
+pub(crate) struct InitialState {
+    clock: Mode,
+    counts: IdCounts,
+    created: i64,
+    kept: JoinHandle<Result<KeptState, Error>>,
+}
+
+/// Begins to save the initial state. It is that of now, but the server does not wait until it is read.
 ///
 /// # Errors
 /// Those of the database.
@@ -80,14 +129,20 @@ pub(crate) async fn begin(kit: &Kit, store: &Store) -> Result<(), Error> {
     if store.totals().await?.0 == 0 {
         return Ok(());
     }
-    match store.save_state().await {
-        Ok(kept) => drop(kit.snapshots().insert(BASELINE.to_owned(), snapshot_of(BASELINE, None, kept))),
-        Err(Error::Quota(why)) => {
-            tracing::warn!(why, "the initial state cannot be saved, so a reset cannot return to it");
-            kit.lacks_baseline.store(true, Ordering::Release);
-        }
+    let reading: BoxFuture<'static, Result<KeptState, Error>> = match store.save_state_later().await {
+        Ok(reading) => reading,
+        Err(error @ Error::Quota(_)) => Box::pin(std::future::ready(Err(error))),
         Err(error) => return Err(error),
-    }
+    };
+    let reading = async move {
+        let kept = reading.await;
+        if let Err(why) = &kept {
+            tracing::warn!(%why, "the initial state cannot be saved, so a reset cannot return to it");
+        }
+        kept
+    };
+    let (clock, counts, created) = (clock::mode(), clock::counts(), clock::now());
+    *kit.initial.lock().await = Some(InitialState { clock, counts, created, kept: tokio::spawn(reading) });
     Ok(())
 }
 
@@ -104,16 +159,14 @@ pub(crate) async fn reset(request: KitRequest<'_>) -> Result<Answer, Error> {
     request.only(&[])?;
     let Reset { users, to } = read(&request.body)?;
     let (kit, store) = (request.kit, &request.api.unguarded);
-    let baseline = kit.snapshot(BASELINE).ok();
+    let baseline = kit.snapshot(BASELINE).await.ok();
     let target = match to.as_deref() {
-        None | Some(BASELINE) if kit.lacks_baseline.load(Ordering::Acquire) => {
-            return Err(Error::Denied(
-                "The initial state was too large to be saved. Reset to a snapshot, or to 'empty'.",
-            ));
-        }
-        None | Some(BASELINE) => baseline.clone(),
+        None | Some(BASELINE) => match kit.lacks_baseline.get() {
+            Some(why) => return Err(Error::Denied(why)),
+            None => baseline.clone(),
+        },
         Some(EMPTY) => None,
-        Some(name) => Some(kit.snapshot(name).map_err(|_| {
+        Some(name) => Some(kit.snapshot(name).await.map_err(|_| {
             Error::invalid(Kind::Body, "to", "'to' must be 'baseline', 'empty' or the name of a snapshot.")
         })?),
     };
@@ -193,17 +246,18 @@ pub(super) fn snapshot_of(name: &str, users: Option<Vec<String>>, kept: KeptStat
 }
 
 /// `GET /snapshots`
-pub(crate) fn list(request: &KitRequest<'_>) -> Result<Answer, Error> {
+pub(crate) async fn list(request: KitRequest<'_>) -> Result<Answer, Error> {
     request.only(&[])?;
+    request.kit.finish_initial().await;
     let snapshots: Vec<_> = request.kit.snapshots().values().cloned().collect();
     let shown: Vec<_> = snapshots.iter().map(|snapshot| snapshot.to_json()).collect();
     Answer::json(200, &json!({"value": shown}))
 }
 
 /// `GET /snapshots/{name}`
-pub(crate) fn get(request: &KitRequest<'_>) -> Result<Answer, Error> {
+pub(crate) async fn get(request: KitRequest<'_>) -> Result<Answer, Error> {
     request.only(&[])?;
-    Answer::json(200, &request.kit.snapshot(request.key)?.to_json())
+    Answer::json(200, &request.kit.snapshot(request.key).await?.to_json())
 }
 
 /// `DELETE /snapshots/{name}`
@@ -234,7 +288,7 @@ pub(crate) async fn restore(request: KitRequest<'_>) -> Result<Answer, Error> {
     request.only(&[])?;
     let RestoreBody { users, clock } = read(&request.body)?;
     let (kit, store) = (request.kit, &request.api.unguarded);
-    let snapshot = kit.snapshot(request.key)?;
+    let snapshot = kit.snapshot(request.key).await?;
     let _paused = kit.pause_requests().await?;
     let kept = Some(Arc::clone(&snapshot.kept));
     if let Some(users) = users.or_else(|| snapshot.users.clone()) {

@@ -357,3 +357,19 @@ async fn a_database_in_another_encoding_is_refused() {
     let Err(error) = Store::open(&database, Options::default()).await else { panic!("it was opened") };
     assert!(error.to_string().ends_with("the encoding of the database is LATIN1; it must be UTF8"), "{error}");
 }
+
+#[actix_web::test]
+async fn a_state_that_is_read_later_is_that_of_its_moment_whoever_writes_meanwhile() {
+    let o = on_postgres().await;
+    o.insert("a").await.unwrap();
+    let reading = o.store.keep_later().await.unwrap();
+    o.insert("b").await.unwrap();
+    let other = Store::open(&o.database, Options::default()).await.unwrap();
+    other.insert(o.mailbox, titled("c")).await.unwrap();
+    let kept = reading.await.unwrap();
+    assert_eq!(kept.size().0, 1);
+    assert_eq!(o.titles().await, ["a", "b", "c"]);
+    o.store.put_back(Some(Arc::new(kept))).await.unwrap();
+    assert_eq!(o.titles().await, ["a"]);
+    other.close().await;
+}

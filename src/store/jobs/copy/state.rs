@@ -3,10 +3,13 @@
 
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
+
 use super::mailboxes::{self, clear, owner};
 use super::state_file::{FileChange, KeptFile};
 use super::{TableRows, insert};
 use crate::domain::error::Error;
+use crate::store::db::cluster::Use;
 use crate::store::db::derived;
 use crate::store::db::engine::Session;
 use crate::store::db::statement::{SqlValue, Statement};
@@ -25,8 +28,8 @@ pub(crate) struct KeptState(pub(super) State);
 
 /// Its data.
 pub(super) enum State {
-    /// All rows, by the index of their table in [`TABLES`].
-    Rows(Vec<Vec<RowValues>>),
+    /// All rows, by the index of their table in [`TABLES`], and their approximate size in bytes.
+    Rows(Vec<Vec<RowValues>>, usize),
     /// A file.
     File(Box<KeptFile>),
 }
@@ -36,7 +39,7 @@ impl KeptState {
     fn users(&self) -> Vec<(&str, i64)> {
         match &self.0 {
             State::File(file) => file.users().collect(),
-            State::Rows(rows) => {
+            State::Rows(rows, _) => {
                 let number = by_name("users").and_then(|users| place(users, "mailbox")).unwrap_or_default();
                 rows_of(rows, "users").filter_map(|row| id_and_mailbox(row, number)).collect()
             }
@@ -52,15 +55,13 @@ impl KeptState {
     pub(crate) fn size(&self) -> (usize, usize) {
         match &self.0 {
             State::File(file) => file.size(),
-            State::Rows(rows) => {
-                (rows_of(rows, "contacts").count(), rows.iter().flatten().flatten().map(super::size_of).sum())
-            }
+            State::Rows(rows, bytes) => (rows_of(rows, "contacts").count(), *bytes),
         }
     }
 
     fn rows(&self) -> Result<&[Vec<RowValues>], Error> {
         match &self.0 {
-            State::Rows(rows) => Ok(rows),
+            State::Rows(rows, _) => Ok(rows),
             State::File(_) => Err(Error::internal("a state of another engine")),
         }
     }
@@ -119,6 +120,27 @@ impl Store {
             return self.save_file().await;
         }
         self.write(None, async move |tx| all(tx.reader().await?).await).await
+    }
+
+    /// Saves the state at the moment of the answer. On PostgreSQL the rows of that moment are read by the future, through a
+    /// connection of its own, while others write: that takes as long as the store is large.
+    ///
+    /// # Errors
+    /// As [`Store::save_state`], also of the future.
+    pub(crate) async fn save_state_later(&self) -> Result<BoxFuture<'static, Result<KeptState, Error>>, Error> {
+        let StoreLocation::Cluster(cluster) = &self.shared.location else {
+            let kept = self.save_state().await?;
+            return Ok(Box::pin(std::future::ready(Ok(kept))));
+        };
+        let mut session = cluster.primary(Use::Operate).await?;
+        session.execute(Statement::new("begin isolation level repeatable read, read only")).await?;
+        // The first statement takes the snapshot, not the one that begins.
+        session.count(Statement::new("select count(*) from mailboxes")).await?;
+        Ok(Box::pin(async move {
+            let kept = all(&mut session).await;
+            session.close().await;
+            kept
+        }))
     }
 
     /// Restores all rows. Existing rows are removed.
@@ -181,7 +203,7 @@ async fn mark_writing(tx: &mut Tx, mailbox: i64) -> Result<(), Error> {
 }
 
 pub(super) async fn all(session: &mut Session) -> Result<KeptState, Error> {
-    let (mut tables, mut count) = (Vec::with_capacity(TABLES.len()), 0);
+    let (mut tables, mut count, mut bytes) = (Vec::with_capacity(TABLES.len()), 0, 0);
     for table in TABLES {
         let (mut rows, mut kept) = (TableRows::new(table, None), Vec::new());
         while let Some(chunk) = rows.next(session).await? {
@@ -191,11 +213,12 @@ pub(super) async fn all(session: &mut Session) -> Result<KeptState, Error> {
                     "The store has more than {MAX_ROWS} rows, too many to keep in memory."
                 )));
             }
+            bytes += chunk.iter().flatten().map(super::size_of).sum::<usize>();
             kept.extend(chunk);
         }
         tables.push(kept);
     }
-    Ok(KeptState(State::Rows(tables)))
+    Ok(KeptState(State::Rows(tables, bytes)))
 }
 
 async fn replace_all(tx: &mut Tx, kept: Option<&KeptState>) -> Result<(), Error> {
