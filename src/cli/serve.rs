@@ -356,6 +356,7 @@ fn settings(config: &ServeArgs, notifier: Notifier) -> Settings {
         body_timeout: config.request_timeout(),
         keep_changes: config.keep_changes,
         max_import: config.max_import_bytes,
+        max_snapshots: config.max_snapshot_bytes,
         limits: config.limits.requests(config.trust_forwarded),
         origin,
         hosts: hosts(config),

@@ -14,7 +14,7 @@ use crate::domain::handling::Handling;
 use crate::domain::phone::Region;
 use crate::http::listen::Listen;
 use crate::http::tls;
-use crate::http::{LogRequests, MAX_IMPORT, WebOrigin};
+use crate::http::{LogRequests, MAX_IMPORT, MAX_SNAPSHOTS, WebOrigin};
 use crate::notify::{Allowed, DeliveryTimes};
 use crate::oidc;
 use crate::store::Database;
@@ -94,6 +94,11 @@ pub struct ServeArgs {
     /// not changed
     #[arg(long, env = "CONTACTD_SEED_FILE", value_name = "FILE")]
     pub seed_file: Option<PathBuf>,
+
+    /// With --dev: maximum size of all snapshots together that the control plane saves, in bytes
+    #[arg(long, env = "CONTACTD_MAX_SNAPSHOT_BYTES", default_value_t = MAX_SNAPSHOTS, value_name = "N",
+          value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_snapshot_bytes: u64,
 
     /// Allow --dev on other than loopback addresses, and requests with any Host. Anyone who reaches the server, web pages
     /// included, can then read and write everything

@@ -65,6 +65,9 @@ pub const MAX_BODY: usize = 4 << 20;
 /// Default of [`Settings::max_import`].
 pub const MAX_IMPORT: u64 = 1 << 30;
 
+/// Default of [`Settings::max_snapshots`].
+pub const MAX_SNAPSHOTS: u64 = 4 << 30;
+
 /// The API over a store. Cheap to clone.
 #[derive(Clone)]
 pub struct Api {
@@ -91,6 +94,8 @@ pub struct Settings {
     pub body_timeout: Duration,
     /// Maximum size of a file to import, in bytes, as sent and unpacked.
     pub max_import: u64,
+    /// Maximum size of all snapshots together that the control plane for tests saves, in bytes.
+    pub max_snapshots: u64,
     /// How long a delta link stays valid.
     pub keep_changes: Duration,
     /// Limits per caller and in total.
@@ -145,6 +150,7 @@ impl Default for Settings {
             body_timeout: Duration::from_secs(30),
             keep_changes: KEEP_CHANGES,
             max_import: MAX_IMPORT,
+            max_snapshots: MAX_SNAPSHOTS,
             limits: Limits::default(),
             origin: Origin::Host,
             hosts: None,

@@ -60,6 +60,10 @@ impl SavedState {
         let users = self.users.clone().unwrap_or_else(|| self.kept.names());
         SavedStateJson { name: &self.name, created_date_time: date::print(self.created), users, contacts, bytes }
     }
+
+    fn bytes(&self) -> u64 {
+        self.kept.size().1 as u64
+    }
 }
 
 impl Kit {
@@ -229,11 +233,21 @@ pub(super) fn check_name(name: &str) -> Result<(), Error> {
 /// Stores a snapshot, and replaces one of this name.
 ///
 /// # Errors
-/// 400 if there are too many.
+/// 400 if there are too many, or they are too large together.
 pub(super) fn insert(request: &KitRequest<'_>, snapshot: &Arc<SavedState>) -> Result<Answer, Error> {
     let mut snapshots = request.kit.snapshots();
     if snapshots.len() >= MAX_SNAPSHOTS && !snapshots.contains_key(request.key) {
         return Err(Error::invalid(Kind::Limit, "", format!("At most {MAX_SNAPSHOTS} snapshots are allowed.")));
+    }
+    let others = snapshots.iter().filter(|(name, _)| *name != request.key && *name != BASELINE);
+    let (own, others) = (snapshot.bytes(), others.map(|(_, other)| other.bytes()).sum::<u64>());
+    let most = request.api.settings.max_snapshots;
+    if own.saturating_add(others) > most {
+        let message = format!(
+            "At most {most} bytes are allowed for all snapshots together (--max-snapshot-bytes). This one has {own}, and the \
+             others have {others}. Delete some, or raise the limit."
+        );
+        return Err(Error::invalid(Kind::Limit, "", message));
     }
     let replaced = snapshots.insert(request.key.to_owned(), Arc::clone(snapshot)).is_some();
     Answer::json(if replaced { 200 } else { 201 }, &snapshot.to_json())

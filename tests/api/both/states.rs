@@ -1,5 +1,6 @@
 //! Whole states of the store by the control plane for tests: reset, snapshots, copies of mailboxes.
 
+use contactd::http::Settings;
 use serde_json::{Value, json};
 
 use crate::app::{Answer, Client, Setup, TestApp};
@@ -129,6 +130,39 @@ fn a_snapshot_is_restored_as_it_was() {
     for bad in ["baseline", "empty", "a%20b", &"x".repeat(65)] {
         assert_eq!(control(&app, "PUT", &format!("/snapshots/{bad}"), json!({})).status, 400, "{bad}");
     }
+}
+
+#[test]
+fn all_snapshots_together_have_a_limit() {
+    let app = controlled();
+    fill(&app.user("ann"), "ann");
+    let bytes = control(&app, "PUT", "/snapshots/one", json!({})).json(201)["bytes"].as_u64().unwrap();
+    let most = bytes + bytes / 2;
+    let settings = Settings { max_snapshots: most, ..Settings::default() };
+    let app = app.restarted_with(Setup { controlled: true, settings, ..Setup::default() });
+    control(&app, "PUT", "/snapshots/one", json!({})).json(201);
+    assert_eq!(control(&app, "PUT", "/snapshots/one", json!({})).status, 200, "the replaced one does not count");
+    let refused = control(&app, "PUT", "/snapshots/two", json!({}));
+    assert_eq!(refused.status, 400);
+    let message = refused.message();
+    assert!(
+        message
+            .contains(&format!("At most {most} bytes are allowed for all snapshots together (--max-snapshot-bytes)")),
+        "{message}"
+    );
+    let names = |app: &TestApp| {
+        let all = control(app, "GET", "/snapshots", Value::Null).json(200);
+        all["value"].as_array().unwrap().iter().map(|one| one["name"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&app), ["one"]);
+    let file = control(&app, "GET", "/snapshots/one/$value", Value::Null).body;
+    let upload = |name: &str| {
+        Client::new(&app.address, "").send("PUT", &format!("/_contactd/snapshots/{name}/$value"), Some(file.clone()))
+    };
+    assert_eq!(upload("three").status, 400);
+    control(&app, "DELETE", "/snapshots/one", Value::Null).empty(204);
+    control(&app, "PUT", "/snapshots/two", json!({})).json(201);
+    assert_eq!(names(&app), ["two"]);
 }
 
 #[test]
