@@ -129,7 +129,13 @@ pub(crate) async fn home(request: &Request<'_>) -> Result<Answer, Fail> {
             for listed in block {
                 let kept = kept.get(&listed.book.folder.id).map_or(&[][..], Vec::as_slice);
                 let around = surroundings(request, listed.owner.mailbox, request.user, &listed.owner, listed.may_write);
-                document.properties(&listed.href, &PropertyOwner::Book(&listed.book, kept), &find.requested, &around, None);
+                document.properties(
+                    &listed.href,
+                    &PropertyOwner::Book(&listed.book, kept),
+                    &find.requested,
+                    &around,
+                    None,
+                );
             }
         }
     }

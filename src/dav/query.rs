@@ -19,7 +19,7 @@ use super::xml::{CARDDAV, XmlElement};
 use crate::domain::contact::parts::ContactPart;
 use crate::domain::error::Error;
 use crate::http::answer::{Answer, Body};
-use crate::http::aside::{SHORT, aside};
+use crate::http::blocking::{SHORT, run_blocking};
 use crate::store::{ListedCard, TestedCard, TestedContent};
 use crate::vcard::write::CardContent;
 use crate::vcard::write::named::named;
@@ -151,7 +151,8 @@ async fn matching(lister: &Lister, filter: &Arc<CardFilter>, page: Vec<TestedCar
             verdicts.filter(|(fits, _)| *fits != Some(false)).collect::<Vec<_>>()
         }
     };
-    let found = if usize::try_from(bytes).is_ok_and(|bytes| bytes <= SHORT) { test() } else { aside(test).await? };
+    let found =
+        if usize::try_from(bytes).is_ok_and(|bytes| bytes <= SHORT) { test() } else { run_blocking(test).await? };
     let unrendered: Vec<_> =
         found.iter().filter(|(fits, _)| fits.is_none()).map(|(_, member)| member.clone()).collect();
     let rendered = rendered(lister, filter, &unrendered).await?.into_iter();

@@ -64,7 +64,7 @@ pub(crate) const CALLS: &[KitCall] = &[
     call("GET", "/clock", |request| Box::pin(async move { clock::get(&request) })),
     call("PUT", "/clock", |request| Box::pin(async move { clock::put(&request) })),
     call("POST", "/clock/advance", |request| Box::pin(clock::advance(request))),
-    call("POST", "/settle", |request| Box::pin(clock::set_imported(request))),
+    call("POST", "/settle", |request| Box::pin(clock::settle(request))),
     call("GET", "/inboxes", |request| Box::pin(async move { inboxes::list(&request) })),
     call("POST", "/inboxes/{name}", |request| Box::pin(async move { inboxes::make(&request) })),
     call("GET", "/inboxes/{name}", |request| Box::pin(async move { inboxes::get(&request) })),

@@ -255,7 +255,7 @@ impl Reading {
                     self.aliases.insert(hash_of(&alias), contact.key.clone());
                 }
                 // The store may refuse it: see `Effect::Refused`.
-                let raw = if self.how.keeps_refused && contact.added.is_some() { raw } else { Vec::new() };
+                let raw = if self.settings.keeps_refused && contact.added.is_some() { raw } else { Vec::new() };
                 self.size += contact.size() + 64 * outcomes.len() + raw.len();
                 let line = ReportLine::contact(position, outcomes);
                 self.records.push(ReadRecord { line, contact: Some(contact), raw });

@@ -184,15 +184,19 @@ async fn ids_of(session: &mut Session, mailbox: i64, folder: &str, ids: &[Uuid])
 }
 
 /// The watermark of a card's change, from the log or from the row that was written then.
-async fn watermark_of(session: &mut Session, mailbox: i64, folder: &str, (id, seq): (Uuid, i64)) -> Result<Watermark, Error> {
+async fn watermark_of(
+    session: &mut Session,
+    mailbox: i64,
+    folder: &str,
+    (id, seq): (Uuid, i64),
+) -> Result<Watermark, Error> {
     let text = "select changed_date_time from changes where mailbox = $1 and seq = $2";
     let row = session.row(Statement::new(text).bind(mailbox).bind(seq)).await?;
-    let time = match row {
-        Some(row) => row.get(0)?,
-        None => {
-            let member = members_of(session, mailbox, folder, &[id]).await?.remove(&id);
-            member.filter(|member| member.version == seq).map_or(0, |member| member.last_modified_date_time)
-        }
+    let time = if let Some(row) = row {
+        row.get(0)?
+    } else {
+        let member = members_of(session, mailbox, folder, &[id]).await?.remove(&id);
+        member.filter(|member| member.version == seq).map_or(0, |member| member.last_modified_date_time)
     };
     Ok(Watermark { seq, entry: (seq, time) })
 }

@@ -81,7 +81,7 @@ impl Store {
             });
             Ok((tested.collect(), is_last))
         };
-        self.read_much(Some(mailbox), read).await
+        self.read_expensive(Some(mailbox), read).await
     }
 }
 

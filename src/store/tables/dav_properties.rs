@@ -51,7 +51,7 @@ impl Store {
             }
             Ok(found)
         };
-        self.read_much(Some(mailbox), read).await
+        self.read_expensive(Some(mailbox), read).await
     }
 }
 

@@ -133,6 +133,6 @@ mod both {
         assert_eq!(o.store.members_until(o.mailbox, "contacts", &all.changed, all.last).await.unwrap(), kept);
         // They come with the next changes.
         let next = changes(Some(all.moment), 10).await;
-        assert_eq!((next.changed, next.gone), (vec![ids[1]], vec![crate::domain::card::own_name(ids[2])]));
+        assert_eq!((next.changed, next.removed), (vec![ids[1]], vec![crate::domain::card::own_name(ids[2])]));
     }
 }

@@ -362,14 +362,14 @@ async fn a_database_in_another_encoding_is_refused() {
 async fn a_state_that_is_read_later_is_that_of_its_moment_whoever_writes_meanwhile() {
     let o = on_postgres().await;
     o.insert("a").await.unwrap();
-    let reading = o.store.keep_later().await.unwrap();
+    let reading = o.store.save_state_later().await.unwrap();
     o.insert("b").await.unwrap();
     let other = Store::open(&o.database, Options::default()).await.unwrap();
     other.insert(o.mailbox, titled("c")).await.unwrap();
     let kept = reading.await.unwrap();
     assert_eq!(kept.size().0, 1);
     assert_eq!(o.titles().await, ["a", "b", "c"]);
-    o.store.put_back(Some(Arc::new(kept))).await.unwrap();
+    o.store.restore_state(Some(Arc::new(kept))).await.unwrap();
     assert_eq!(o.titles().await, ["a"]);
     other.close().await;
 }

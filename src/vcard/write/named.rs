@@ -140,8 +140,8 @@ mod tests {
                 let shown = CardContent { properties: &some, ..shown };
                 let found = named(&shown, std::slice::from_ref(&name)).unwrap();
                 let expected = lines.iter().filter(|line| line.is(&name)).map(|line| {
-                    let whole = line.whole();
-                    line.group.map_or(whole.clone(), |group| whole[group.len() + 1..].to_owned())
+                    let written = line.as_written();
+                    line.group.map_or(written.clone(), |group| written[group.len() + 1..].to_owned())
                 });
                 assert_eq!(found, expected.collect::<Vec<_>>(), "{name}");
             }

@@ -206,7 +206,7 @@ async fn write(
             (Some(found), Some(stored)) if !stored.is(&incoming) => (Some(found.id), Effect::Updated),
             (Some(found), _) => (Some(found.id), Effect::Unchanged),
         };
-        let imported = outcome(tx.reading().await?, target.mailbox, &incoming, (id, effect)).await?;
+        let imported = outcome(tx.reader().await?, target.mailbox, &incoming, (id, effect)).await?;
         match imported.effect {
             Effect::Created => new.push(Writing { at, incoming, stored: None }),
             Effect::Updated => other.push(Writing { at, incoming, stored }),
