@@ -3,7 +3,7 @@
 //! and at least their flags are read by the program's own parser.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
@@ -170,8 +170,14 @@ impl World {
         symlink(env!("CARGO_BIN_EXE_contactd"), programs.join("contactd")).unwrap();
         // What it would build is built.
         let cargo = "#!/bin/sh\nwhile [ \"$1\" != -- ]; do shift; done\nshift\nexec contactd \"$@\"\n";
-        fs::write(programs.join("cargo"), cargo).unwrap();
-        fs::set_permissions(programs.join("cargo"), fs::Permissions::from_mode(0o755)).unwrap();
+        // Written by another process: a child that another test starts meanwhile would hold the open file, and a file that is open
+        // for writing cannot be executed.
+        let written = Command::new("sh")
+            .args(["-c", r#"printf %s "$1" > "$0" && chmod 755 "$0""#])
+            .arg(programs.join("cargo"))
+            .arg(cargo)
+            .status();
+        assert!(written.unwrap().success());
         for name in ["tests", "ops"] {
             symlink(Path::new(env!("CARGO_MANIFEST_DIR")).join(name), folder.path().join(name)).unwrap();
         }
