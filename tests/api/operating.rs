@@ -190,7 +190,7 @@ fn what_a_command_cannot_do_is_said_in_a_line_without_secrets() {
         (&["token", "create"], "--user"),
         (
             &["token", "create", "--user", "ann", "--scope", "Mail.Read"],
-            "'Mail.Read' is not a permission of a user; there are",
+            "'Mail.Read' is not a permission of a user; use",
         ),
         (
             &["token", "create", "--app", "x", "--scope", "Contacts.Read.Shared"],
