@@ -96,15 +96,22 @@ impl Draft {
         self.patch.texts[text as usize].as_ref()?.as_deref()
     }
 
-    /// A text as it is stored: trimmed, without control characters, and on one line unless the property has several
-    /// lines.
-    pub(crate) fn clean(&self, text: &str, lines: bool) -> String {
-        if self.exact { text.to_owned() } else { clean(text, lines) }
+    /// A text as it is stored: trimmed, without control characters, and on one line.
+    pub(crate) fn clean_line(&self, text: &str) -> String {
+        if self.exact { text.to_owned() } else { clean_line(text) }
+    }
+
+    /// The same for a property that may have several lines.
+    pub(crate) fn clean_lines(&self, text: &str) -> String {
+        if self.exact { text.to_owned() } else { clean_lines(text) }
     }
 
     /// Sets a text property, unless it has another value already.
     pub(crate) fn text(&mut self, text: Text, value: &str) -> Fate {
-        let value = self.clean(value, text == Text::PersonalNotes);
+        let value = match text {
+            Text::PersonalNotes => self.clean_lines(value),
+            _ => self.clean_line(value),
+        };
         if value.is_empty() && !self.exact {
             return Fate::Ignored(SAYS_NOTHING);
         }
@@ -129,7 +136,7 @@ impl Draft {
 
     /// Adds a phone.
     pub(crate) fn phone(&mut self, kind: &str, number: &str) -> Fate {
-        let phone = Phone { kind: Some(kind.to_owned()), number: Some(self.clean(number, false)) };
+        let phone = Phone { kind: Some(kind.to_owned()), number: Some(self.clean_line(number)) };
         entry(self.patch.phones.get_or_insert_default(), phone)
     }
 
@@ -140,14 +147,14 @@ impl Draft {
 
     /// Adds a website.
     pub(crate) fn website(&mut self, kind: &str, address: &str, name: Option<String>) -> Fate {
-        let address = Some(self.clean(address, false));
+        let address = Some(self.clean_line(address));
         let site = Website { kind: Some(kind.to_owned()), address, display_name: name };
         entry(self.patch.websites.get_or_insert_default(), site)
     }
 
     /// Adds an address of an instant messenger, with the scheme of its service unless it has one.
     pub(crate) fn im(&mut self, scheme: &str, address: &str) -> Fate {
-        let address = self.clean(address, false);
+        let address = self.clean_line(address);
         let named =
             scheme.is_empty() || address.get(..=scheme.len()).is_some_and(|start| start == format!("{scheme}:"));
         let address = if named { address } else { format!("{scheme}:{address}") };
@@ -156,13 +163,13 @@ impl Draft {
 
     /// Adds a category.
     pub(crate) fn category(&mut self, name: &str) -> Fate {
-        let name = self.clean(name, false);
+        let name = self.clean_line(name);
         word(self.patch.categories.get_or_insert_default(), name)
     }
 
     /// Adds a child.
     pub(crate) fn child(&mut self, name: &str) -> Fate {
-        let name = self.clean(name, false);
+        let name = self.clean_line(name);
         let children = self.patch.children.get_or_insert_default();
         match () {
             () if children.len() >= MAX_ENTRIES => Fate::Aside(Some("too many")),
@@ -297,8 +304,12 @@ fn word(words: &mut Vec<String>, word: String) -> Fate {
     Fate::Mapped
 }
 
-/// A text without control characters and blanks at its ends. Without `lines`, line breaks and tabs become one blank.
-pub(crate) fn clean(text: &str, lines: bool) -> String {
-    let tidy = if lines { text::many_lines } else { text::one_line };
-    tidy(text.into(), Tidy::Yes)
+/// A text without control characters and blanks at its ends. Line breaks and tabs become one blank.
+pub(crate) fn clean_line(text: &str) -> String {
+    text::one_line(text.into(), Tidy::Yes)
+}
+
+/// The same for a text that may have several lines.
+pub(crate) fn clean_lines(text: &str) -> String {
+    text::many_lines(text.into(), Tidy::Yes)
 }

@@ -10,7 +10,7 @@ use crate::domain::photo::Picture;
 use crate::formats::charset::Charset;
 use crate::formats::csv::dates;
 use crate::formats::detect::{Detected, FileFormat};
-use crate::formats::draft::{Draft, MAX_PHOTO, clean};
+use crate::formats::draft::{Draft, MAX_PHOTO, clean_line, clean_lines};
 use crate::formats::unread::Unread;
 use crate::vcard::record::{
     Fate, FileRecord, GroupRecord, Position, PropertyOutcome, RecordContent, RecordPhoto, Refusal, SAYS_NOTHING,
@@ -247,7 +247,7 @@ fn read(raw: &[u8], charset: Charset) -> RecordContent {
 
 /// A list of members becomes a category of those entries.
 fn group(attributes: &[LdifAttribute]) -> RecordContent {
-    let first = |name: &str| texts(attributes, name).first().map(|text| clean(text, false));
+    let first = |name: &str| texts(attributes, name).first().map(|text| clean_line(text));
     let Some(name) = first("cn").filter(|name| !name.is_empty()) else {
         return RecordContent::Refused(Refusal {
             reason: "empty",
@@ -353,7 +353,7 @@ fn map_attribute(draft: &mut Draft, parts: &mut CollectedAttributes, attribute: 
     let text = match &attribute.value {
         AttributeValue::Junk(line) => return parts.junk.push(line.clone()),
         AttributeValue::Bytes(bytes) => return photo(draft, name, bytes),
-        AttributeValue::Text(text) => clean(text, true),
+        AttributeValue::Text(text) => clean_lines(text),
     };
     let cell = || Some((name.to_owned(), text.clone()));
     let meaning = meaning(name);
@@ -401,7 +401,7 @@ fn photo(draft: &mut Draft, name: &str, bytes: &[u8]) {
 impl CollectedAttributes {
     fn finish(self, draft: &mut Draft) {
         for (name, address) in self.emails.into_iter().flatten() {
-            let fate = draft.email(Email { address: Some(clean(&address, false)), ..Email::default() });
+            let fate = draft.email(Email { address: Some(clean_line(&address)), ..Email::default() });
             draft.record(&name, &address, fate);
         }
         self.work.finish(draft, "business");
@@ -428,7 +428,7 @@ impl LdifAddress {
             return;
         }
         let text = |at: usize| self.0[at].as_ref().map(|(_, text)| text.clone());
-        let line = |at: usize| text(at).map(|text| clean(&text, false));
+        let line = |at: usize| text(at).map(|text| clean_line(&text));
         let street = [text(0), text(1)].into_iter().flatten().collect::<Vec<_>>().join("\n");
         let fate = draft.address(Address {
             kind: Some(kind.to_owned()),

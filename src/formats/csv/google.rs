@@ -7,7 +7,7 @@ use crate::domain::date;
 use crate::formats::csv::dates::{self, Cell, DateOrder};
 use crate::formats::csv::layout::ColumnMeaning;
 use crate::formats::csv::target::{ColumnTarget, normalize};
-use crate::formats::draft::{Draft, clean};
+use crate::formats::draft::{Draft, clean_line, clean_lines};
 use crate::vcard::record::{Fate, SAYS_NOTHING, WITH_ITS_VALUE};
 
 /// The separator between several values of one label.
@@ -166,7 +166,7 @@ fn keep_both(draft: &mut Draft, label: Option<&NamedCell<'_>>, value: &NamedCell
 }
 
 fn values(text: &str) -> Vec<String> {
-    text.split(BETWEEN.trim()).map(|value| clean(value, false)).filter(|value| !value.is_empty()).collect()
+    text.split(BETWEEN.trim()).map(clean_line).filter(|value| !value.is_empty()).collect()
 }
 
 struct ReadEmail<'a> {
@@ -294,10 +294,10 @@ fn addresses(draft: &mut Draft, label: Option<&NamedCell<'_>>, group: &mut Cells
         for ((at, (_, whole)), values) in parts.iter().zip(&split) {
             let text =
                 if apart { values.get(place).or(values.first()).copied().unwrap_or_default() } else { whole.as_str() };
-            let line = Some(clean(text, false)).filter(|text| !text.is_empty());
+            let line = Some(clean_line(text)).filter(|text| !text.is_empty());
             match at {
-                0 | 7 => lines[0] = clean(text, true),
-                1 => lines[1] = clean(text, true),
+                0 | 7 => lines[0] = clean_lines(text),
+                1 => lines[1] = clean_lines(text),
                 2 => address.city = line,
                 3 => address.post_office_box = line,
                 4 => address.state = line,
@@ -347,7 +347,7 @@ fn im(draft: &mut Draft, label: Option<&NamedCell<'_>>, group: &mut CellsOfNumbe
     let Some((name, text)) = group.take("value") else {
         return note_label(draft, service.as_ref(), Fate::Ignored(SAYS_NOTHING));
     };
-    let word = service.as_ref().map(|(_, text)| clean(text, false)).unwrap_or_default();
+    let word = service.as_ref().map(|(_, text)| clean_line(text)).unwrap_or_default();
     let scheme = scheme(&word);
     note_label(draft, service.as_ref(), Fate::Mapped);
     for address in values(&text) {
@@ -452,7 +452,7 @@ fn custom(draft: &mut Draft, label: Option<&NamedCell<'_>>, group: &mut CellsOfN
             draft.patch.birthday = Some(Some(value.1.clone()));
             Fate::Mapped
         }
-        (Some("weddingAnniversary"), None) => draft.anniversary(&clean(&value.1, false)),
+        (Some("weddingAnniversary"), None) => draft.anniversary(&clean_line(&value.1)),
         (Some("isFavorite"), None) if value.1 == "false" && draft.patch.is_favorite.is_none() => {
             draft.patch.is_favorite = Some(Some(false));
             Fate::Mapped

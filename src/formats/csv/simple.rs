@@ -7,7 +7,7 @@ use crate::formats::csv::google;
 use crate::formats::csv::tables;
 use crate::formats::csv::target::{ADDRESSES, AddressPart, ColumnTarget, DatePart, EMAILS, EmailPart, normalize};
 use crate::formats::detect::FileFormat;
-use crate::formats::draft::{Draft, clean};
+use crate::formats::draft::{Draft, clean_line, clean_lines};
 use crate::vcard::record::{Fate, SAYS_NOTHING};
 
 /// Values that are assembled from several cells of a row.
@@ -86,7 +86,7 @@ impl Simple {
     }
 
     fn email(&mut self, draft: &mut Draft, place: usize, part: EmailPart, column: &str, text: &str) {
-        let cell = Some((column.to_owned(), clean(text, false)));
+        let cell = Some((column.to_owned(), clean_line(text)));
         let email = &mut self.emails[place];
         match part {
             EmailPart::Address if email.address.is_none() => email.address = cell,
@@ -106,7 +106,7 @@ impl Simple {
             if !street[line].is_empty() {
                 return draft.keep(column, text, None);
             }
-            street[line] = clean(text, true);
+            street[line] = clean_lines(text);
         } else {
             let member = match part {
                 AddressPart::City => &mut address.city,
@@ -118,7 +118,7 @@ impl Simple {
             if member.is_some() {
                 return draft.keep(column, text, None);
             }
-            *member = Some(clean(text, false));
+            *member = Some(clean_line(text));
         }
         cells.push((column.to_owned(), text.to_owned()));
     }

@@ -1,7 +1,7 @@
 //! Names and addresses, which JSContact splits into components.
 
 use crate::domain::contact::{Address, Text};
-use crate::formats::draft::{Draft, clean};
+use crate::formats::draft::{Draft, clean_lines};
 use crate::formats::jscontact::{has_more, member, object, set, text};
 use crate::json::Json;
 
@@ -126,7 +126,7 @@ pub(super) fn address(draft: &Draft, entry: &[(String, Json)]) -> (Address, bool
         };
         match member {
             Some(_) => partial = true,
-            None => *member = Some(draft.clean(value, false)),
+            None => *member = Some(draft.clean_line(value)),
         }
         separator = None;
     }
@@ -137,7 +137,7 @@ pub(super) fn address(draft: &Draft, entry: &[(String, Json)]) -> (Address, bool
     if components.is_empty() {
         text(entry, "full").unwrap_or_default().clone_into(&mut street);
     }
-    let street = if draft.exact { street } else { clean(&street, true) };
+    let street = if draft.exact { street } else { clean_lines(&street) };
     address.street = Some(street).filter(|street| !street.is_empty());
     partial |= object(entry, "contexts").is_none() && member(entry, "contexts").is_some();
     (address, partial)

@@ -209,11 +209,11 @@ fn email(draft: &mut Draft, entry: &CardMembers) -> MappedEntry {
         None => None,
     };
     let partial = contexts.len() > 1 || has_more(entry, &["address", "contexts", "label"]);
-    let address = draft.clean(address, false);
+    let address = draft.clean_line(address);
     let fate = draft.email(Email {
         address: Some(address.clone()),
         kind: kind.map(str::to_owned),
-        other_label: label.map(|label| draft.clean(label, false)),
+        other_label: label.map(|label| draft.clean_line(label)),
         name: None,
     });
     MappedEntry::of(fate, partial, || address)
@@ -248,7 +248,7 @@ fn phone(draft: &mut Draft, entry: &CardMembers) -> MappedEntry {
     let said = ["fax", "pager", "mobile", "voice", "text"];
     let partial =
         has_more(entry, &["number", "contexts", "features"]) || features.iter().any(|feature| !said.contains(feature));
-    let number = draft.clean(&number_of(number), false);
+    let number = draft.clean_line(&number_of(number));
     MappedEntry::of(draft.phone(kind, &number), partial, || format!("{kind}|{number}"))
 }
 
@@ -262,7 +262,7 @@ fn link(draft: &mut Draft, entry: &CardMembers) -> MappedEntry {
         () => "other",
     };
     let partial = contexts.len() > 1 || has_more(entry, &["uri", "contexts", "label"]);
-    let label = text(entry, "label").map(|label| draft.clean(label, false));
+    let label = text(entry, "label").map(|label| draft.clean_line(label));
     MappedEntry::of(draft.website(kind, uri, label), partial, || uri.to_owned())
 }
 
@@ -319,7 +319,7 @@ fn anniversary(draft: &mut Draft, entry: &CardMembers) -> MappedEntry {
 /// Notes are joined by a line break.
 fn note(draft: &mut Draft, entry: &CardMembers) -> MappedEntry {
     let Some(note) = text(entry, "note").filter(|note| !note.is_empty()) else { return MappedEntry::No(None) };
-    let note = draft.clean(note, true);
+    let note = draft.clean_lines(note);
     let joined = match draft.text_of(Text::PersonalNotes) {
         Some(before) => format!("{before}\n{note}"),
         None => note.clone(),

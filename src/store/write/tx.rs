@@ -283,13 +283,18 @@ impl Tx {
         }
     }
 
-    /// Commits the transaction, or rolls it back without `keep`.
-    pub(in crate::store) async fn end(&mut self, keep: bool) -> Result<(), Error> {
+    /// Rolls the transaction back, if one was begun.
+    pub(in crate::store) async fn roll_back(&mut self) -> Result<(), Error> {
         if !std::mem::take(&mut self.begun) {
             return Ok(());
         }
-        if !keep {
-            return self.session.execute(Statement::new("rollback")).await;
+        self.session.execute(Statement::new("rollback")).await
+    }
+
+    /// Commits the transaction, if one was begun.
+    pub(in crate::store) async fn commit(&mut self) -> Result<(), Error> {
+        if !std::mem::take(&mut self.begun) {
+            return Ok(());
         }
         let committing = self.session.execute(Statement::new("commit"));
         match COMMIT.timed(committing).await {

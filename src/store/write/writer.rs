@@ -283,7 +283,9 @@ async fn run(tx: &mut Tx, lane: Lane, batch: Vec<WaitingWrite>, carried: &Carrie
         fate = run_one(tx, job, &mut finished).await;
     }
     if fate.is_ok() {
-        fate = tx.end(finished.iter().any(|job| job.error.is_none())).await.and_then(|()| tx.check_files_again());
+        let has_written = finished.iter().any(|job| job.error.is_none());
+        let ended = if has_written { tx.commit().await } else { tx.roll_back().await };
+        fate = ended.and_then(|()| tx.check_files_again());
     }
     let error = fate.as_ref().err();
     if error.is_none() {
