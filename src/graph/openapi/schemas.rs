@@ -127,11 +127,16 @@ impl SchemaElements {
         let own = model::properties(&self.elements, of.name);
         let mut members = Map::new();
         let annotations: &[&str] = match of.class {
-            TypeKind::Complex => &["@odata.type"],
+            TypeKind::Complex => &[],
             TypeKind::Stream => &["@odata.context", "@odata.mediaContentType", "@odata.mediaEtag"],
             _ => &["@odata.context", "@odata.etag", "@odata.type"],
         };
         members.extend(annotations.iter().map(|name| ((*name).to_owned(), text())));
+        if of.class == TypeKind::Complex {
+            // Bodies have the same schema, and their annotations are ignored, whatever they are.
+            let about = "The name of the type, a string. In a body it is ignored.";
+            members.insert("@odata.type".to_owned(), json!({"description": about}));
+        }
         for property in &own {
             members.insert(property.name.to_owned(), self.property(property, false));
         }
