@@ -63,7 +63,7 @@ struct Answers<'a> {
 /// `POST /$batch`.
 ///
 /// # Errors
-/// 400 if the batch as a whole is invalid, see [`steps::read`].
+/// 400 if the batch as a whole is invalid, see [`batch_steps::read`].
 pub(crate) async fn perform(
     call: &Call<'_>,
     route: &Route,

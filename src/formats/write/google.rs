@@ -1,5 +1,5 @@
 //! CSV for Google Contacts: the columns of 2024 and later. The number of numbered columns depends on all contacts: call
-//! [`GoogleColumns::see`] with each of them first, then write.
+//! [`GoogleColumns::measure`] with each of them first, then write.
 
 use std::collections::{BTreeMap, BTreeSet};
 

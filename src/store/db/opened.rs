@@ -1,7 +1,7 @@
 //! A SQLite file that this process has open: checks before it is opened, and later that its paths still name the same files.
 //!
 //! SQLite applies a `-wal` to the file that it lies beside, even if it belongs to another one. So the log is checked before
-//! SQLite opens the file, see [`log`]. And SQLite keeps writing to files that were removed or replaced; such writes are lost at
+//! SQLite opens the file, see [`wal`]. And SQLite keeps writing to files that were removed or replaced; such writes are lost at
 //! the next start. So the files are checked before and after each commit.
 
 use std::fs::{self, File};

@@ -65,7 +65,7 @@ pub(super) enum FileChange {
 }
 
 impl Store {
-    /// See [`Store::keep`].
+    /// See [`Store::save_state`].
     pub(super) async fn save_file(&self) -> Result<KeptState, Error> {
         for _ in 0..TURNS {
             let work = async move |tx: &mut Tx| {
