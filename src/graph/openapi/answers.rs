@@ -60,9 +60,12 @@ fn json_content(name: &str) -> Value {
     json!({"application/json": {"schema": schema(name)}})
 }
 
-/// Any text of these types.
+/// Any text of these types, or any JSON, such as JSContact.
 fn texts(types: &[&str]) -> Map<String, Value> {
-    types.iter().map(|kind| ((*kind).to_owned(), json!({"schema": {"type": "string"}}))).collect()
+    let schema = |kind: &str| {
+        if kind.ends_with("+json") { json!({"type": ["array", "object"]}) } else { json!({"type": "string"}) }
+    };
+    types.iter().map(|kind| ((*kind).to_owned(), json!({"schema": schema(kind)}))).collect()
 }
 
 /// A picture. OpenAPI 3.1 has no schema for bytes.
