@@ -104,32 +104,37 @@ fn query(numbers: &mut Numbers) -> Query {
             }
         });
         let tests: Vec<_> = tests.collect();
-        let name = numbers.of(&[
-            "FN",
-            "fn",
-            "N",
-            "EMAIL",
-            "item1.EMAIL",
-            "ITEM2.email",
-            "item9.EMAIL",
-            "TEL",
-            "NICKNAME",
-            "NOTE",
-            "X-ODD",
-            "X-NONE",
-            "UID",
-            "ORG",
-            "ADR",
-            "URL",
-            "IMPP",
-            "BDAY",
-            "REV",
-            "CATEGORIES",
-            "X-ABLabel",
-            "X-ABRELATEDNAMES",
-            "PHOTO",
-            "KIND",
-        ]);
+        let name = if numbers.below(3) > 0 {
+            numbers.of(&[
+                "FN",
+                "fn",
+                "N",
+                "EMAIL",
+                "item1.EMAIL",
+                "ITEM2.email",
+                "item9.EMAIL",
+                "TEL",
+                "NICKNAME",
+                "NOTE",
+                "X-ODD",
+                "X-NONE",
+            ])
+        } else {
+            numbers.of(&[
+                "UID",
+                "ORG",
+                "ADR",
+                "URL",
+                "IMPP",
+                "BDAY",
+                "REV",
+                "CATEGORIES",
+                "X-ABLabel",
+                "X-ABRELATEDNAMES",
+                "PHOTO",
+                "KIND",
+            ])
+        };
         // The texts of pictures are not searched.
         let tests = if name == "PHOTO" {
             tests.into_iter().filter(|test| !matches!(test, Test::Text(_))).collect()
@@ -281,7 +286,7 @@ fn compare(ann: &Client, cards: &[(String, String)], seed: u64) {
         every += usize::from(expected.len() == cards.len());
     }
     // The queries tell cards apart.
-    assert!(none < QUERIES / 4 * 3 && every < QUERIES / 3, "{none} find nothing, {every} find all");
+    assert!(none < QUERIES / 3 * 2 && every < QUERIES / 3, "{none} find nothing, {every} find all");
 }
 
 /// The names and the texts of all cards, by name.
