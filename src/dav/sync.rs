@@ -116,19 +116,26 @@ fn removed_responses(lister: &Lister, names: &[String]) -> String {
 
 /// The responses, first those of removed cards. Cards are read block by block, so that only their ids are in memory.
 fn in_blocks(lister: Lister, changes: BookChanges) -> crate::store::Chunks {
-    let pieces = stream::try_unfold((lister, changes, 0), |(lister, mut changes, at)| async move {
-        if !changes.removed.is_empty() {
-            let rest = changes.removed.split_off(changes.removed.len().min(BLOCK));
-            let piece = removed_responses(&lister, &std::mem::replace(&mut changes.removed, rest));
-            return Ok(Some((piece.into_bytes(), (lister, changes, at))));
+    let pieces = stream::try_unfold((lister, changes, 0, 0), |(lister, changes, removed, changed)| async move {
+        let names = next_block(&changes.removed, removed);
+        if !names.is_empty() {
+            let (piece, next) = (removed_responses(&lister, names), removed + names.len());
+            return Ok(Some((piece.into_bytes(), (lister, changes, next, changed))));
         }
-        let Some(rest) = changes.changed.get(at..).filter(|rest| !rest.is_empty()) else { return Ok(None) };
-        let block = &rest[..rest.len().min(BLOCK)];
-        let next = at + block.len();
-        let piece = lister.write(&lister.until(block, changes.last).await?).await?;
-        Ok(Some((piece.into_bytes(), (lister, changes, next))))
+        let ids = next_block(&changes.changed, changed);
+        if ids.is_empty() {
+            return Ok(None);
+        }
+        let (piece, next) = (lister.write(&lister.until(ids, changes.last).await?).await?, changed + ids.len());
+        Ok(Some((piece.into_bytes(), (lister, changes, removed, next))))
     });
     pieces.filter(|piece| std::future::ready(!matches!(piece, Ok(bytes) if bytes.is_empty()))).boxed_local()
+}
+
+/// At most a block of what follows the first `at`.
+fn next_block<T>(all: &[T], at: usize) -> &[T] {
+    let rest = all.get(at..).unwrap_or_default();
+    &rest[..rest.len().min(BLOCK)]
 }
 
 /// The token cannot be continued in this book. Thunderbird starts over on 400 only, all other clients on 403.

@@ -12,6 +12,38 @@ use crate::app::{Client, TestApp};
 use crate::both::pictures::gif;
 use crate::program::{Place, Program, contactd, serve_dev};
 
+/// A round with more cards than are read at once.
+#[test]
+fn a_long_round_names_each_card_once() {
+    const CARDS: usize = 1_100;
+    let app = TestApp::new();
+    let (ann, user) = (basic(&app, "ann"), app.user("ann"));
+    let (_, _, begun) = sync(&ann, BOOK, "");
+    let file: String = (0..CARDS).map(|n| card(&format!("long-{n}"), ADA)).collect();
+    let import = user.with("Content-Type", "text/vcard").send("POST", "/me/contacts/$import", Some(file.into_bytes()));
+    assert_eq!(import.status, 200);
+    let (there, gone, token) = sync(&ann, BOOK, &begun);
+    let tags: BTreeMap<_, _> = there.iter().cloned().collect();
+    assert_eq!((there.len(), tags.len(), gone.len()), (CARDS, CARDS, 0));
+    let (listed, _, _) = sync(&ann, BOOK, "");
+    assert_eq!(listed.into_iter().collect::<BTreeMap<_, _>>(), tags);
+    let stored = user.get("/me/contacts?$top=1000&$select=id").json(200)["value"].as_array().unwrap().clone();
+    assert_eq!(stored.len(), 1_000);
+    for block in stored.chunks(20) {
+        let steps: Vec<_> = block
+            .iter()
+            .map(|contact| json!({"id": contact["id"], "method": "DELETE", "url": format!("/me/contacts/{}", contact["id"].as_str().unwrap())}))
+            .collect();
+        user.post("/$batch", json!({"requests": steps})).json(200);
+    }
+    let (there, gone, next) = sync(&ann, BOOK, &token);
+    let gone_once: std::collections::BTreeSet<_> = gone.iter().collect();
+    assert_eq!((there.len(), gone.len(), gone_once.len()), (0, stored.len(), stored.len()));
+    assert!(gone.iter().all(|href| tags.contains_key(href)));
+    let (there, gone, _) = sync(&ann, BOOK, &next);
+    assert_eq!((there, gone), (Vec::new(), Vec::new()));
+}
+
 fn page(
     client: &Client,
     path: &str,
