@@ -304,12 +304,26 @@ impl ConnectionTable {
         idle().or_else(answering)
     }
 
-    /// The time limit at which the framework closed a connection that it drops now. It does not report this, so the time
-    /// that passed tells it. A client that leaves within the last [`CLOCK`] of its time counts as closed.
+    /// The time limit at which the framework closed a connection that it drops now, or the system one whose client takes
+    /// nothing. Neither reports this, so the time that passed tells it. A client that leaves within the last [`CLOCK`] of its
+    /// time counts as closed.
     fn expired(&self, id: u64, now: Instant, limits: ConnectionLimits) -> Option<Closed> {
-        let conn = self.conns.get(&id).filter(|conn| conn.state == ConnState::Idle)?;
-        let limit = if conn.was_used { limits.keep_alive } else { limits.head };
-        (now.saturating_duration_since(conn.since) + CLOCK >= limit).then_some(conn.cause())
+        let conn = self.conns.get(&id)?;
+        let (due, why) = match conn.state {
+            ConnState::Idle if conn.was_used => (conn.since + limits.keep_alive, conn.cause()),
+            ConnState::Idle => (conn.since + limits.head, conn.cause()),
+            ConnState::Answering(due) => (due, Closed::SlowReader),
+            ConnState::Working | ConnState::Closed => return None,
+        };
+        (now + CLOCK >= due).then_some(why)
+    }
+
+    /// Records that a request is over. If its answer was not given whole and is late, the system has closed the connection.
+    fn end_exchange(&mut self, id: u64, now: Instant, limits: ConnectionLimits) {
+        match self.expired(id, now, limits) {
+            Some(Closed::SlowReader) => self.close(id, Closed::SlowReader),
+            _ => self.note_state(id, ConnState::Idle, now),
+        }
     }
 
     fn drop_conn(&mut self, id: u64, limits: ConnectionLimits) {
@@ -386,7 +400,7 @@ impl ConnectionExchange {
         table.shut(*id);
     }
 
-    /// The client waits for the server, which makes the next piece of an answer.
+    /// The client waits for the server, which makes the next piece of an answer, or the answer was given whole.
     pub(crate) fn set_working(&self) {
         if let Some(connection) = &self.0 {
             connection.note_state(ConnState::Working);
@@ -403,8 +417,8 @@ impl ConnectionExchange {
 
 impl Drop for ConnectionExchange {
     fn drop(&mut self) {
-        if let Some(connection) = &self.0 {
-            connection.note_state(ConnState::Idle);
+        if let Some(Connection { shared, id, .. }) = self.0.as_deref() {
+            shared.table().end_exchange(*id, Instant::now(), shared.limits);
         }
     }
 }
@@ -467,6 +481,13 @@ mod tests {
         assert_eq!((expired(&table, 69), expired(&table, 70)), (None, Some(Closed::Idle)));
         let late = |seconds: u64| table.find_late(start + Duration::from_secs(seconds), LIMITS).map(|(_, why)| why);
         assert_eq!((late(99), late(100)), (None, Some(Closed::Idle)));
+        table.note_progress(id, 0, start, LIMITS);
+        assert_eq!((expired(&table, 29), expired(&table, 30)), (None, Some(Closed::SlowReader)));
+        table.end_exchange(id, start + Duration::from_secs(29), LIMITS);
+        assert!(table.conns[&id].state == ConnState::Idle);
+        table.note_progress(id, 0, start, LIMITS);
+        table.end_exchange(id, start + Duration::from_secs(30), LIMITS);
+        assert!(table.conns[&id].state == ConnState::Closed);
     }
 
     #[test]

@@ -46,11 +46,14 @@ impl MessageBody for Paced {
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
         self.held.exchange.note_progress(self.given);
         while self.rest.is_empty() {
-            let Some(chunks) = &mut self.chunks else { return Poll::Ready(None) };
-            match chunks.poll_next_unpin(context) {
+            let next = self.chunks.as_mut().map_or(Poll::Ready(None), |chunks| chunks.poll_next_unpin(context));
+            match next {
                 Poll::Ready(Some(Ok(chunk))) => self.rest = chunk,
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
-                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Ready(None) => {
+                    self.held.exchange.set_working();
+                    return Poll::Ready(None);
+                }
                 Poll::Pending => {
                     if self.size.is_none() {
                         // The client is not the slow one now.
