@@ -24,7 +24,7 @@ forbid:
 
 # Measure speed and cost against their limits, on both engines: a table, docs/bench.json and docs/bench.svg (Linux; half an hour).
 bench:
-    cargo bench --bench cost --bench creates --bench engines --bench start --bench suite --bench sync
+    cargo bench --bench carddav --bench cost --bench creates --bench engines --bench start --bench suite --bench sync
     CONTACTD_BENCH_MILLION=1 cargo bench --bench lists
     cargo bench --bench lists -- postgres
     cargo bench --bench report

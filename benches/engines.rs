@@ -1,7 +1,7 @@
 //! Both engines beside each other, and PostgreSQL under one and two contactd processes: `cargo bench --bench engines`.
 //! PostgreSQL must be installed (`tests/run` does it); the bench starts a server of its own.
 //!
-//! 64 connections create contacts, or read pages of 100, in one mailbox or in 64. The plain loops use the
+//! 64 connections create contacts in one mailbox, in 64 or in 10,000, or read pages of 100 in one or 64. The plain loops use the
 //! driver directly on one connection, one transaction per contact. All kinds take turns, and the result is the ratio to the
 //! SQLite row of the same round.
 
@@ -21,12 +21,13 @@ const ROUNDS: usize = 3;
 /// Duration of one kind in a round.
 const SPAN: Duration = Duration::from_millis(1_500);
 const CONNECTIONS: usize = 64;
-const MAILBOXES: [usize; 2] = [1, CONNECTIONS];
+const MAILBOXES: [usize; 3] = [1, CONNECTIONS, 10_000];
 
-/// The rates of one kind, by round.
+/// The rates of one kind, by number of mailboxes and round.
 #[derive(Default, Clone)]
 struct Kind {
-    creates: [Vec<f64>; 2],
+    creates: [Vec<f64>; 3],
+    /// Not with 10,000 mailboxes, which would need a million contacts.
     reads: [Vec<f64>; 2],
 }
 
@@ -37,8 +38,15 @@ impl Kind {
         for (at, mailboxes) in MAILBOXES.into_iter().enumerate() {
             // With two processes, both serve connections of each mailbox.
             let user = |i: usize| format!("m{mailboxes}-{}", (i / servers.len()) % mailboxes);
-            let creates = together(SPAN, CONNECTIONS, |i| Client::creates(address(i), &user(i)));
+            let users = |i: usize| {
+                (0..mailboxes.div_ceil(CONNECTIONS)).map(|turn| user(i + turn * CONNECTIONS)).collect::<Vec<_>>()
+            };
+            if mailboxes > CONNECTIONS {
+                create_each(mailboxes.div_ceil(CONNECTIONS), |i| Client::creates_in_turn(address(i), &users(i)));
+            }
+            let creates = together(SPAN, CONNECTIONS, |i| Client::creates_in_turn(address(i), &users(i)));
             self.creates[at].push(creates);
+            let Some(reads) = self.reads.get_mut(at) else { continue };
             // Every mailbox has a full page.
             for i in 0..mailboxes {
                 let mut client = Client::creates(address(0), &user(i * servers.len()));
@@ -46,9 +54,23 @@ impl Kind {
                     client.call();
                 });
             }
-            self.reads[at].push(together(SPAN, CONNECTIONS, |i| Client::reads(address(i), &user(i))));
+            reads.push(together(SPAN, CONNECTIONS, |i| Client::reads(address(i), &user(i))));
         }
     }
+}
+
+/// Creates a contact of each user of each connection, which creates the users.
+fn create_each(turns: usize, client: impl Fn(usize) -> Client) {
+    std::thread::scope(|scope| {
+        for i in 0..CONNECTIONS {
+            let mut client = client(i);
+            scope.spawn(move || {
+                for _ in 0..turns {
+                    client.call();
+                }
+            });
+        }
+    });
 }
 
 fn main() {
@@ -72,7 +94,7 @@ fn main() {
         "per second over HTTP, {CONNECTIONS} connections, median of {ROUNDS} rounds of {SPAN:?} each, and the ratio"
     );
     println!("to SQLite. The {cores} cores are shared by contactd, PostgreSQL and this client, all at work at once.");
-    let row = |name: &str, values: &[Vec<f64>], base: &[Vec<f64>; 2]| {
+    let row = |name: &str, values: &[Vec<f64>], base: &[Vec<f64>]| {
         let columns = values.iter().zip(base).map(|(values, base)| {
             let ratios = values.iter().zip(base).map(|(value, base)| value / base).collect();
             format!("{:>10.0}{:>7.2}", median(values.clone()), median(ratios))
@@ -80,12 +102,12 @@ fn main() {
         println!("{name:<34}{}", columns.collect::<String>());
     };
     let names = ["SQLite", "PostgreSQL", "PostgreSQL, 2 contactd processes"];
-    println!("\n{:<34}{:>17}{:>17}", "creates", "1 mailbox", "64 mailboxes");
+    println!("\n{:<34}{:>17}{:>17}{:>17}", "creates", "1 mailbox", "64 mailboxes", "10,000 mailboxes");
     for (name, kind) in names.iter().zip(&kinds) {
         row(name, &kind.creates, &kinds[0].creates);
     }
     for (name, rates) in ["plain loop on SQLite", "plain loop on PostgreSQL"].iter().zip(plain) {
-        row(name, &[rates], &kinds[0].creates);
+        row(name, &[rates], &kinds[0].creates[..1]);
     }
     println!("\n{:<34}{:>17}{:>17}", "pages of 100", "1 mailbox", "64 mailboxes");
     for (name, kind) in names.iter().zip(&kinds) {
@@ -97,7 +119,9 @@ fn main() {
         for (at, mailboxes) in MAILBOXES.iter().enumerate() {
             let of = |what: &str| format!("{name}: {what}, mailboxes: {mailboxes}");
             figures.add(&of("creates"), "/s", &kind.creates[at], ("SQLite", &kinds[0].creates[at]));
-            figures.add(&of("pages of 100"), "/s", &kind.reads[at], ("SQLite", &kinds[0].reads[at]));
+            if let Some(reads) = kind.reads.get(at) {
+                figures.add(&of("pages of 100"), "/s", reads, ("SQLite", &kinds[0].reads[at]));
+            }
         }
     }
     figures.keep();

@@ -13,7 +13,8 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 /// The files that the benches leave, in the order of the report.
-const BENCHES: [&str; 8] = ["cost", "creates", "engines", "lists", "lists-postgres", "start", "suite", "sync"];
+const BENCHES: [&str; 9] =
+    ["carddav", "cost", "creates", "engines", "lists", "lists-postgres", "start", "suite", "sync"];
 /// Sizes in the chart, in pixels.
 const WIDTH: f64 = 960.0;
 const LEFT: f64 = 420.0;

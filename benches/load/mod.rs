@@ -244,8 +244,17 @@ impl Server {
 
     /// Its resident memory in bytes.
     pub fn resident(&self) -> f64 {
+        self.memory("VmRSS:")
+    }
+
+    /// The most resident memory that it has had, in bytes.
+    pub fn peak(&self) -> f64 {
+        self.memory("VmHWM:")
+    }
+
+    fn memory(&self, name: &str) -> f64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
         line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() * 1_024.0
     }
 }
@@ -304,10 +313,12 @@ pub fn together(span: Duration, connections: usize, client: impl Fn(usize) -> Cl
     })
 }
 
-/// A connection that repeats one request.
+/// A connection that repeats its requests in turn.
 pub struct Client {
     stream: TcpStream,
-    request: Vec<u8>,
+    requests: Vec<Vec<u8>>,
+    /// How many it has sent.
+    sent: usize,
     expected: &'static str,
     answer: Vec<u8>,
 }
@@ -316,6 +327,16 @@ impl Client {
     /// One that creates contacts.
     pub fn creates(address: &str, user: &str) -> Self {
         Self::posts(address, user, "/me/contacts", BODY)
+    }
+
+    /// One that creates contacts of these users in turn.
+    pub fn creates_in_turn(address: &str, users: &[String]) -> Self {
+        Self::in_turn(address, users.iter().map(|user| post(user, "/me/contacts", BODY).into_bytes()).collect())
+    }
+
+    /// One that sends these requests in turn, each of which creates something.
+    pub fn in_turn(address: &str, requests: Vec<Vec<u8>>) -> Self {
+        Self { requests, ..Self::connect(address, String::new(), "HTTP/1.1 201 ") }
     }
 
     /// One that reads a page of 100.
@@ -342,7 +363,7 @@ impl Client {
 
     /// Makes it post this from now on.
     pub fn post_next(&mut self, user: &str, path: &str, body: &str) {
-        self.request = post(user, path, body).into_bytes();
+        self.requests = vec![post(user, path, body).into_bytes()];
     }
 
     /// The body of an answer.
@@ -356,12 +377,13 @@ impl Client {
     fn connect(address: &str, request: String, expected: &'static str) -> Self {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_nodelay(true).unwrap();
-        Self { stream, request: request.into_bytes(), expected, answer: vec![0; 1 << 20] }
+        Self { stream, requests: vec![request.into_bytes()], sent: 0, expected, answer: vec![0; 1 << 20] }
     }
 
     /// Sends the request and returns the body of the answer.
     pub fn call(&mut self) -> &[u8] {
-        self.stream.write_all(&self.request).unwrap();
+        self.stream.write_all(&self.requests[self.sent % self.requests.len()]).unwrap();
+        self.sent += 1;
         let mut read = 0;
         let (mut body, mut whole) = (0, usize::MAX);
         while read < whole {

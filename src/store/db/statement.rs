@@ -128,6 +128,9 @@ impl Sql {
     }
 
     /// At most `limit` of these rows in an order, after the first `skip`.
+    ///
+    /// PostgreSQL takes an unknown offset for a tenth of all rows, so a plan for all values seems more expensive to it than one
+    /// for these values, and it does not keep one.
     pub(in crate::store) fn limited(self, order: Self, limit: i64, skip: i64) -> Self {
         self.then(order).text(" limit ").value(limit).text(" offset ").value(skip)
     }
@@ -140,7 +143,9 @@ impl Sql {
     pub(in crate::store) fn limited_for_all_values(self, order: Self, limit: i64, skip: i64) -> Self {
         let Some(round) = round_limit(limit.saturating_add(skip)) else { return self.limited(order, limit, skip) };
         let rows = Self::new("select * from (").then(self.clone()).then(order.clone()).text(" limit ").number(round);
-        let bounded = rows.text(") bounded").limited(Self::default(), limit, skip);
+        let rows = rows.text(") bounded");
+        let bounded =
+            if skip == 0 { rows.text(" limit ").value(limit) } else { rows.limited(Self::default(), limit, skip) };
         Self::engine_specific(self.limited(order, limit, skip), bounded)
     }
 

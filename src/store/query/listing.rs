@@ -196,7 +196,7 @@ pub(in crate::store) fn limited(listing: &Listing, keyset: &Keyset<'_>, rows: Sq
 
 /// Whether the best plan depends on values.
 pub(in crate::store) fn has_conditions(listing: &Listing) -> bool {
-    listing.filter.is_some() || listing.search.is_some()
+    listing.filter.is_some() || listing.search.as_ref().is_some_and(|search| !search::is_looked_up(search))
 }
 
 /// The rows of a page in their order: `size`, and the names of the keyset.

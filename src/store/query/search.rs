@@ -17,8 +17,8 @@ const GAP: &str = " 0 ";
 /// Maximum number of words that a prefix is expanded to.
 const MAX_WAYS: i64 = 32;
 
-/// Maximum number of contacts with the whole words of a search whose prefixes PostgreSQL looks for in the contacts. Its index
-/// collects all entries of a prefix, but of whole words only as many as the rarest one has.
+/// Maximum number of contacts that PostgreSQL's index finds by a part of a search, and in which the rest is then looked for. The
+/// index collects all entries of each prefix, but of whole words only as many as the rarest one has.
 const MAX_FEW: usize = 200;
 
 /// The words of SQLite's index by the prefix that they begin with; empty if there are too many.
@@ -146,19 +146,29 @@ fn index_query(mailbox: i64, expr: &SearchExpr, expansions: &PrefixExpansions) -
     }
 }
 
+/// Whether a word must be there, so that an index finds the contacts.
+pub(in crate::store) fn is_looked_up(search: &Search) -> bool {
+    in_words(0, &search.0).is_some()
+}
+
 /// The ids that PostgreSQL's index finds, if at least one word must exist.
 fn matching_ids(mailbox: i64, expr: &SearchExpr) -> Option<Sql> {
-    let InWords { query, whole, is_all } = in_words(mailbox, expr)?;
-    let select = Sql::new("select contact_id from words where words @@ ").value(query).text("::text::tsquery");
-    if is_all {
-        return Some(select);
-    }
-    let fits = || Sql::new(" and places @@ ").value(in_places(expr)).text("::text::tsquery");
-    let Some(whole) = whole else { return Some(select.then(fits())) };
-    let few = Sql::new("with few as materialized (select contact_id, places from words where words @@ ");
-    let few = few.value(whole).text("::text::tsquery limit ").number(MAX_FEW + 1).text(") select contact_id from few");
+    let words = in_words(mailbox, expr)?;
+    let select = Sql::new("select contact_id from words where words @@ ").then(question(words.query.clone()));
+    let first = words.first();
+    let (column, rest) = if words.is_all { ("words", words.query) } else { ("places", in_places(expr)) };
+    let fits = || Sql::new(" and ").text(column).text(" @@ ").then(question(rest.clone()));
+    let Some(first) = first else { return Some(if words.is_all { select } else { select.then(fits()) }) };
+    let few = Sql::new("with few as materialized (select contact_id, words, places from words where words @@ ");
+    let few = few.then(question(first)).text(" limit ").number(MAX_FEW + 1).text(") select contact_id from few");
     let few = few.text(" where (select count(*) from few) <= ").number(MAX_FEW).then(fits()).text(" union all ");
     Some(few.then(select).then(fits()).text(" and (select count(*) from few) > ").number(MAX_FEW))
+}
+
+/// A question to PostgreSQL's index. As the result of a query it is unknown to the planner, which would otherwise read its
+/// statistics of words for each search, and not keep a plan.
+fn question(text: String) -> Sql {
+    Sql::new("(select ").value(text).text("::text::tsquery)")
 }
 
 /// Operators of PostgreSQL's questions.
@@ -168,14 +178,25 @@ const OR: &str = " | ";
 /// A question to PostgreSQL's index.
 struct InWords {
     query: String,
-    /// The same without its prefixes, if whole words are left. It finds more, so that the places must be looked at.
+    /// The same without its prefixes, if whole words are left. It finds more.
     whole: Option<String>,
+    /// The words that must be there and are prefixes alone.
+    prefixes: Vec<String>,
     /// Whether this is the whole expression, and not only a necessary condition.
     is_all: bool,
 }
 
+impl InWords {
+    /// A part of the question that costs less and is enough if it finds few: the whole words, or else the longest of several
+    /// prefixes, which is likely to be the rarest.
+    fn first(&self) -> Option<String> {
+        let longest = || self.prefixes.iter().filter(|_| self.prefixes.len() > 1).max_by_key(|prefix| prefix.len());
+        self.whole.as_ref().or_else(longest).cloned()
+    }
+}
+
 fn in_words(mailbox: i64, expr: &SearchExpr) -> Option<InWords> {
-    let join = |parts: &[InWords], operator| {
+    let join = |parts: Vec<InWords>, operator| {
         let queries: Vec<_> = parts.iter().map(|part| part.query.as_str()).collect();
         let whole: Vec<_> = parts.iter().filter_map(|part| part.whole.as_deref()).collect();
         // One of several alternatives without whole words may find anything.
@@ -184,6 +205,7 @@ fn in_words(mailbox: i64, expr: &SearchExpr) -> Option<InWords> {
             query: format!("({})", queries.join(operator)),
             whole: is_whole.then(|| format!("({})", whole.join(operator))),
             is_all: parts.iter().all(|part| part.is_all),
+            prefixes: parts.into_iter().filter(|_| operator == AND).flat_map(|part| part.prefixes).collect(),
         }
     };
     match expr {
@@ -191,7 +213,9 @@ fn in_words(mailbox: i64, expr: &SearchExpr) -> Option<InWords> {
             let prefix = mailbox.to_string();
             let before = words.split_last().map_or(&[][..], |(_, before)| before);
             let whole = (!before.is_empty()).then(|| format!("({})", of_words(&prefix, before, AND)));
-            Some(InWords { query: of_prefix(&prefix, words, AND), whole, is_all: field.is_none() && words.len() == 1 })
+            let query = of_prefix(&prefix, words, AND);
+            let prefixes = if before.is_empty() { vec![query.clone()] } else { Vec::new() };
+            Some(InWords { query, whole, prefixes, is_all: field.is_none() && words.len() == 1 })
         }
         SearchExpr::And(operands) => {
             let (not, there): (Vec<_>, Vec<_>) = operands.iter().partition(|expr| matches!(expr, SearchExpr::Not(_)));
@@ -205,19 +229,20 @@ fn in_words(mailbox: i64, expr: &SearchExpr) -> Option<InWords> {
                 match expr {
                     SearchExpr::Not(operand) => match in_words(mailbox, operand).filter(|words| words.is_all) {
                         Some(InWords { query, .. }) => {
-                            parts.push(InWords { query: format!("!{query}"), whole: None, is_all: true });
+                            let query = format!("!{query}");
+                            parts.push(InWords { query, whole: None, prefixes: Vec::new(), is_all: true });
                         }
                         None => is_all = false,
                     },
                     _ => is_all = false,
                 }
             }
-            let all = join(&parts, AND);
+            let all = join(parts, AND);
             Some(InWords { is_all: all.is_all && is_all, ..all })
         }
         SearchExpr::Or(operands) => {
             let parts = operands.iter().map(|expr| in_words(mailbox, expr)).collect::<Option<Vec<_>>>()?;
-            Some(join(&parts, OR))
+            Some(join(parts, OR))
         }
         SearchExpr::Not(_) => None,
     }

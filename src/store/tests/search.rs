@@ -66,9 +66,9 @@ mod both {
         assert!(some > 150, "most find some: {some}");
     }
 
-    /// PostgreSQL looks for prefixes in the contacts that whole words find, unless these are many.
+    /// PostgreSQL looks for prefixes in the contacts that whole words find, or the longest prefix, unless these are many.
     #[actix_web::test]
-    async fn whole_words_of_few_and_of_many_contacts_find_the_same() {
+    async fn first_words_of_few_and_of_many_contacts_find_the_same() {
         let o = opened().await;
         let new = |i: usize| {
             let mut patch = titled("x");
@@ -88,6 +88,11 @@ mod both {
             ("\"\\\"rare word\\\"\" OR word39", 15),
             ("\"\\\"all example\\\"\" NOT \"\\\"common word\\\"\"", 4),
             ("\"\\\"rare word\\\"\" NOT word3", 3),
+            ("rare word1", 1),
+            ("displayName:rare word1", 1),
+            ("common exam", 396),
+            ("comm exam NOT word3", 286),
+            ("(common OR rare) word39", 11),
         ] {
             assert_eq!(agree(&o, &contacts, text).await, expected, "{text}");
         }

@@ -1,65 +1,22 @@
-//! Client connections: limits on their number, and the closing of slow ones. The framework times the first head of a
-//! connection and its idle time. This file times later heads, and answers that the client does not read.
-//!
-//! A new connection beyond a limit is not refused: the connection that has been idle for longest is closed instead, so that
-//! clients that only hold connections open keep nobody out.
+//! The table of connections: what each is doing, when it is late, and which one is closed in favour of another.
 
-use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::Shutdown;
-use std::os::fd::{AsFd as _, BorrowedFd};
-use std::rc::Rc;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use actix_tls::accept::rustls_0_23::TlsStream;
-use actix_web::HttpRequest;
-use actix_web::dev::Extensions;
-use actix_web::rt::net::{TcpStream, UnixStream};
-use socket2::{SockRef, Socket};
+use socket2::Socket;
 
-use crate::http::client::{self, Client};
-use crate::http::framework_log;
-use crate::metrics::list::{CLOSED, CONNECTIONS, Closed, Conn as Counted, REFUSED, Refused};
-
-/// Limits of connections.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ConnectionLimits {
-    /// Concurrent connections.
-    pub max: usize,
-    /// Concurrent connections of one client address.
-    pub per_address: usize,
-    /// How long a client may take to send the head of a request.
-    pub head: Duration,
-    /// How long a connection is kept without a request.
-    pub keep_alive: Duration,
-    /// How long a client may take to read the next piece of an answer (64 KiB), and how far it may fall behind `LEAST_RATE`.
-    pub stall: Duration,
-}
+use crate::http::client::Client;
+use crate::http::connections::ConnectionLimits;
+use crate::metrics::list::{CLOSED, CONNECTIONS, Closed, Conn as Counted};
 
 /// Bytes per second that a client must read of an answer, on average.
 const LEAST_RATE: u64 = 16 << 10;
 
-/// Connections that a worker accepts beyond its limit while others are being closed.
-pub const ACCEPT_MARGIN: usize = 32;
 /// The framework's timers may end this much early, because it reads the clock at this interval.
 const CLOCK: Duration = Duration::from_millis(500);
-/// Interval at which late connections are closed.
-const CHECK_INTERVAL: Duration = Duration::from_millis(500);
-
-/// The connections of a server. Cheap to clone.
-#[derive(Clone)]
-pub struct Connections(Arc<SharedConnections>);
-
-struct SharedConnections {
-    limits: ConnectionLimits,
-    /// Whether the log shows the addresses of clients.
-    log_addresses: bool,
-    table: Mutex<ConnectionTable>,
-}
-
 #[derive(Default)]
-struct ConnectionTable {
+pub(super) struct ConnectionTable {
     conns: HashMap<u64, Conn>,
     /// The last number given to a connection or a change of state.
     last: u64,
@@ -91,106 +48,13 @@ struct Conn {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum ConnState {
+pub(super) enum ConnState {
     Idle,
     Working,
     /// The client reads an answer; the next piece is due then.
     Answering(Instant),
     /// Closed here; the framework will drop it.
     Closed,
-}
-
-/// A connection of the framework; dropped with it.
-pub(crate) struct Connection {
-    shared: Arc<SharedConnections>,
-    id: u64,
-    /// The peer as the log shows it.
-    peer: Option<String>,
-}
-
-impl Connections {
-    /// No connections yet.
-    pub fn new(limits: ConnectionLimits, log_addresses: bool) -> Self {
-        Self(Arc::new(SharedConnections { limits, log_addresses, table: Mutex::default() }))
-    }
-
-    /// The callback for `HttpServer::on_connect`.
-    pub fn on_connect(&self) -> impl Fn(&dyn Any, &mut Extensions) + Send + Sync + 'static {
-        let shared = Arc::clone(&self.0);
-        move |stream, extensions| {
-            let Some((socket, client, peer)) = socket(stream) else { return };
-            if client == Some(Client::LOCAL) {
-                extensions.insert(client::AtFile);
-            }
-            if let Some(connection) = shared.open(socket, client, peer) {
-                extensions.insert(Rc::new(connection));
-            }
-        }
-    }
-
-    /// The limit of each worker, including connections that arrive while others are being closed.
-    pub fn worker_limit(&self, workers: usize) -> usize {
-        self.0.limits.max.div_ceil(workers.max(1)) + ACCEPT_MARGIN
-    }
-
-    /// Closes late connections; never returns.
-    pub async fn watch(&self) {
-        loop {
-            tokio::time::sleep(CHECK_INTERVAL).await;
-            self.0.close_late(Instant::now());
-        }
-    }
-}
-
-/// The socket of a connection, with TLS or without, its client, and the peer as the log shows it.
-fn socket(stream: &dyn Any) -> Option<(BorrowedFd<'_>, Option<Client>, Option<String>)> {
-    if let Some(stream) = stream.downcast_ref::<UnixStream>() {
-        return Some((stream.as_fd(), Some(Client::LOCAL), Some(client::AT_FILE.to_owned())));
-    }
-    let plain = || stream.downcast_ref::<TcpStream>();
-    let stream = stream.downcast_ref::<TlsStream<TcpStream>>().map(|stream| stream.get_ref().0).or_else(plain)?;
-    let peer = stream.peer_addr().ok().map(|peer| peer.ip());
-    Some((stream.as_fd(), peer.map(Client::from), peer.map(|peer| peer.to_string())))
-}
-
-impl SharedConnections {
-    fn table(&self) -> MutexGuard<'_, ConnectionTable> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Registers a connection, or closes it if all others are busy.
-    fn open(
-        self: &Arc<Self>,
-        stream: BorrowedFd<'_>,
-        client: Option<Client>,
-        peer: Option<String>,
-    ) -> Option<Connection> {
-        let socket = SockRef::from(&stream);
-        #[cfg(target_os = "linux")]
-        {
-            // A Unix socket refuses both options, which does no harm. The kernel closes a connection whose peer acknowledges
-            // nothing for so long.
-            let _ = socket.set_tcp_user_timeout(Some(self.limits.stall));
-            // The kernel buffers little, so that the pace at which it asks for data is that of the client.
-            let _ = socket.set_tcp_notsent_lowat(super::answer::PIECE);
-        }
-        let id = stream
-            .try_clone_to_owned()
-            .ok()
-            .and_then(|handle| self.table().open(self.limits, handle.into(), client, Instant::now()));
-        let Some(id) = id else {
-            let _ = socket.shutdown(Shutdown::Both);
-            return None;
-        };
-        Some(Connection { shared: Arc::clone(self), id, peer })
-    }
-
-    fn close_late(&self, now: Instant) {
-        let mut table = self.table();
-        while let Some((id, why)) = table.find_late(now, self.limits) {
-            table.close(id, why);
-        }
-    }
 }
 
 impl Conn {
@@ -202,7 +66,13 @@ impl Conn {
 
 impl ConnectionTable {
     /// Registers a connection, closing another one if needed, and returns its number.
-    fn open(&mut self, limits: ConnectionLimits, socket: Socket, client: Option<Client>, now: Instant) -> Option<u64> {
+    pub(super) fn open(
+        &mut self,
+        limits: ConnectionLimits,
+        socket: Socket,
+        client: Option<Client>,
+        now: Instant,
+    ) -> Option<u64> {
         // Not `entry`: a refused client must leave nothing behind.
         let own = client.and_then(|client| self.clients.get(&client));
         if let Some(own) = own.filter(|own| own.open >= limits.per_address) {
@@ -224,7 +94,7 @@ impl ConnectionTable {
     }
 
     /// Changes the state of a connection, unless it was closed.
-    fn note_state(&mut self, id: u64, state: ConnState, now: Instant) {
+    pub(super) fn note_state(&mut self, id: u64, state: ConnState, now: Instant) {
         if self.conns.get(&id).is_some_and(|conn| conn.state != ConnState::Closed) {
             self.set_state(id, state, now);
         }
@@ -268,7 +138,7 @@ impl ConnectionTable {
     }
 
     /// Records that the client has read `given` bytes of an answer and is given more.
-    fn note_progress(&mut self, id: u64, given: u64, now: Instant, limits: ConnectionLimits) {
+    pub(super) fn note_progress(&mut self, id: u64, given: u64, now: Instant, limits: ConnectionLimits) {
         let Some(conn) = self.conns.get_mut(&id) else { return };
         if !matches!(conn.state, ConnState::Answering(_)) {
             conn.answering_since = now;
@@ -279,20 +149,25 @@ impl ConnectionTable {
     }
 
     /// Closes a connection. The framework finds it closed, and drops it.
-    fn close(&mut self, id: u64, why: Closed) {
+    pub(super) fn close(&mut self, id: u64, why: Closed) {
         CLOSED.increment(why);
-        self.shut(id);
+        self.shut(id, false);
     }
 
-    fn shut(&mut self, id: u64) {
+    /// Closes a connection without counting it.
+    pub(super) fn shut(&mut self, id: u64, reset: bool) {
         if let Some(conn) = self.conns.get(&id) {
+            if reset {
+                // A connection to nowhere is how a socket that others hold too is reset.
+                let _ = rustix::net::connect_unspec(&conn.socket);
+            }
             let _ = conn.socket.shutdown(Shutdown::Both);
         }
         self.set_state(id, ConnState::Closed, Instant::now());
     }
 
     /// A connection that is late.
-    fn find_late(&self, now: Instant, limits: ConnectionLimits) -> Option<(u64, Closed)> {
+    pub(super) fn find_late(&self, now: Instant, limits: ConnectionLimits) -> Option<(u64, Closed)> {
         let idle = || {
             let (_, id) = self.idle.first_key_value()?;
             let conn = self.conns.get(id)?;
@@ -319,14 +194,14 @@ impl ConnectionTable {
     }
 
     /// Records that a request is over. If its answer was not given whole and is late, the system has closed the connection.
-    fn end_exchange(&mut self, id: u64, now: Instant, limits: ConnectionLimits) {
+    pub(super) fn end_exchange(&mut self, id: u64, now: Instant, limits: ConnectionLimits) {
         match self.expired(id, now, limits) {
             Some(Closed::SlowReader) => self.close(id, Closed::SlowReader),
             _ => self.note_state(id, ConnState::Idle, now),
         }
     }
 
-    fn drop_conn(&mut self, id: u64, limits: ConnectionLimits) {
+    pub(super) fn drop_conn(&mut self, id: u64, limits: ConnectionLimits) {
         let now = Instant::now();
         if let Some(why) = self.expired(id, now, limits) {
             CLOSED.increment(why);
@@ -339,86 +214,6 @@ impl ConnectionTable {
             if own.open == 0 {
                 self.clients.remove(&client);
             }
-        }
-    }
-}
-
-impl Connection {
-    fn note_state(&self, state: ConnState) {
-        self.shared.table().note_state(self.id, state, Instant::now());
-    }
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.shared.table().drop_conn(self.id, self.shared.limits);
-        // The framework logs the reason on the same thread right before it drops the connection.
-        if let Some(reason) = framework_log::take_drop_reason() {
-            // A timeout is that of a client that does not close its end.
-            if !reason.contains("timeout") {
-                REFUSED.increment(Refused::Head);
-            }
-            let address = self.peer.as_deref().filter(|_| self.shared.log_addresses);
-            tracing::info!(address, reason, "a connection was dropped");
-        }
-    }
-}
-
-/// A request on a connection, until the client has read its answer. Without [`Connections`] it does nothing.
-#[derive(Default)]
-pub(crate) struct ConnectionExchange(Option<Rc<Connection>>);
-
-impl ConnectionExchange {
-    pub(crate) fn begin(request: &HttpRequest) -> Self {
-        let connection = request.conn_data::<Rc<Connection>>().cloned();
-        if let Some(connection) = &connection {
-            connection.note_state(ConnState::Working);
-        }
-        Self(connection)
-    }
-
-    /// The client has read `given` bytes and is given more.
-    pub(crate) fn note_progress(&self, given: u64) {
-        if let Some(Connection { shared, id, .. }) = self.0.as_deref() {
-            shared.table().note_progress(*id, given, Instant::now(), shared.limits);
-        }
-    }
-
-    /// The same connection, whose state this does not change.
-    pub(crate) fn share(&self) -> ConnectionExchange {
-        Self(self.0.clone())
-    }
-
-    /// Closes the connection. With `reset` the client sees that it was broken, and not that it ended.
-    pub(crate) fn abort(&self, reset: bool) {
-        let Some(Connection { shared, id, .. }) = self.0.as_deref() else { return };
-        let mut table = shared.table();
-        if let Some(conn) = table.conns.get(id).filter(|_| reset) {
-            // A connection to nowhere is how a socket that others hold too is reset.
-            let _ = rustix::net::connect_unspec(&conn.socket);
-        }
-        table.shut(*id);
-    }
-
-    /// The client waits for the server, which makes the next piece of an answer, or the answer was given whole.
-    pub(crate) fn set_working(&self) {
-        if let Some(connection) = &self.0 {
-            connection.note_state(ConnState::Working);
-        }
-    }
-
-    /// The server waits for the client: the connection may be closed in favour of another.
-    pub(crate) fn set_waiting(&self) {
-        if let Some(connection) = &self.0 {
-            connection.note_state(ConnState::Idle);
-        }
-    }
-}
-
-impl Drop for ConnectionExchange {
-    fn drop(&mut self) {
-        if let Some(Connection { shared, id, .. }) = self.0.as_deref() {
-            shared.table().end_exchange(*id, Instant::now(), shared.limits);
         }
     }
 }
