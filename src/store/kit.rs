@@ -4,6 +4,7 @@ use crate::clock;
 use crate::domain::error::Error;
 use crate::store::db::engine::Session;
 use crate::store::db::statement::Statement;
+use crate::store::jobs::leases;
 use crate::store::{Store, StoreLocation};
 
 /// Numbers of items that a change of the clock affects.
@@ -58,11 +59,15 @@ select (select count(*) from contacts where deleted_date_time is not null),
     /// Those of the database.
     pub(crate) async fn undelivered(&self) -> Result<i64, Error> {
         let text = "select count(*) from subscriptions where coalesce(lease_until_date_time, 0) > $1";
-        let read = async |session: &mut Session| session.count(Statement::new(text).bind(clock::now())).await;
-        let leased = self.read_essential(read).await?;
-        // 0: reminders that are due soon are not included.
-        let due = self.due_subscriptions(0).await?.len();
-        Ok(leased + i64::try_from(due).unwrap_or(i64::MAX))
+        let read = async |session: &mut Session| {
+            // One that is leased between the two counts would be in neither.
+            session.begin_snapshot().await?;
+            let leased = session.count(Statement::new(text).bind(clock::now())).await?;
+            // 0: reminders that are due soon are not included.
+            let due = leases::due(session, 0).await?.len();
+            Ok(leased + i64::try_from(due).unwrap_or(i64::MAX))
+        };
+        self.read_essential(read).await
     }
 
     /// Starts the search for due notifications at once.

@@ -84,38 +84,40 @@ macro_rules! end {
     };
 }
 
+/// All subscriptions that have work to do and are not leased. `soon` is the time before its end at which a subscriber is
+/// reminded, in microseconds.
+pub(in crate::store) async fn due(session: &mut Session, soon: i64) -> Result<Vec<Due>, Error> {
+    let text = concat!(
+        "
+select s.mailbox, s.id, s.creator from subscriptions s join mailboxes m on m.id = s.mailbox
+where coalesce(s.lease_until_date_time, 0) <= $1 and (
+    m.seq > s.delivered_seq and s.next_attempt_date_time <= $1
+    or s.lifecycle_event is not null and s.next_lifecycle_date_time <= $1
+    or ",
+        end!(),
+        " <= $1 or not ",
+        permitted!(),
+        " or ",
+        end!(),
+        " - $2 <= $1 and s.lifecycle_notification_url is not null
+        and coalesce(s.reminded_of_date_time, 0) <> ",
+        end!(),
+        ")
+order by s.next_attempt_date_time"
+    );
+    let rows = session.rows(Statement::new(text).bind(clock::now()).bind(soon)).await?;
+    rows.iter().map(|row| Ok(Due { mailbox: row.get(0)?, id: row.get(1)?, creator: row.get(2)? })).collect()
+}
+
 impl Store {
     /// Waits until this process has written.
     pub(crate) async fn wait_for_write(&self) {
         self.shared.written.notified().await;
     }
 
-    /// All subscriptions that have work to do and are not leased. `soon` is the time before its end at which a subscriber is
-    /// reminded, in microseconds.
+    /// The same for callers outside the store.
     pub(crate) async fn due_subscriptions(&self, soon: i64) -> Result<Vec<Due>, Error> {
-        let text = concat!(
-            "
-select s.mailbox, s.id, s.creator from subscriptions s join mailboxes m on m.id = s.mailbox
-where coalesce(s.lease_until_date_time, 0) <= $1 and (
-    m.seq > s.delivered_seq and s.next_attempt_date_time <= $1
-    or s.lifecycle_event is not null and s.next_lifecycle_date_time <= $1
-    or ",
-            end!(),
-            " <= $1 or not ",
-            permitted!(),
-            " or ",
-            end!(),
-            " - $2 <= $1 and s.lifecycle_notification_url is not null
-        and coalesce(s.reminded_of_date_time, 0) <> ",
-            end!(),
-            ")
-order by s.next_attempt_date_time"
-        );
-        let list = async |session: &mut Session| {
-            let rows = session.rows(Statement::new(text).bind(clock::now()).bind(soon)).await?;
-            rows.iter().map(|row| Ok(Due { mailbox: row.get(0)?, id: row.get(1)?, creator: row.get(2)? })).collect()
-        };
-        self.without_actor().read(list).await
+        self.without_actor().read(async |session: &mut Session| due(session, soon).await).await
     }
 
     /// Leases a subscription to `holder` for `micros` microseconds. `None` if another process has it, or it is gone.
