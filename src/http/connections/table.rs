@@ -12,9 +12,10 @@ use crate::metrics::list::{CLOSED, CONNECTIONS, Closed, Conn as Counted};
 
 /// Bytes per second that a client must read of an answer, on average.
 const LEAST_RATE: u64 = 16 << 10;
-
 /// The framework's timers may end this much early, because it reads the clock at this interval.
 const CLOCK: Duration = Duration::from_millis(500);
+
+/// All open connections.
 #[derive(Default)]
 pub(super) struct ConnectionTable {
     conns: HashMap<u64, Conn>,

@@ -154,20 +154,20 @@ pub(in crate::store) fn is_looked_up(search: &Search) -> bool {
 /// The ids that PostgreSQL's index finds, if at least one word must exist.
 fn matching_ids(mailbox: i64, expr: &SearchExpr) -> Option<Sql> {
     let words = in_words(mailbox, expr)?;
-    let select = Sql::new("select contact_id from words where words @@ ").then(question(words.query.clone()));
+    let select = Sql::new("select contact_id from words where words @@ ").then(tsquery(words.query.clone()));
     let first = words.first();
     let (column, rest) = if words.is_all { ("words", words.query) } else { ("places", in_places(expr)) };
-    let fits = || Sql::new(" and ").text(column).text(" @@ ").then(question(rest.clone()));
+    let fits = || Sql::new(" and ").text(column).text(" @@ ").then(tsquery(rest.clone()));
     let Some(first) = first else { return Some(if words.is_all { select } else { select.then(fits()) }) };
     let few = Sql::new("with few as materialized (select contact_id, words, places from words where words @@ ");
-    let few = few.then(question(first)).text(" limit ").number(MAX_FEW + 1).text(") select contact_id from few");
+    let few = few.then(tsquery(first)).text(" limit ").number(MAX_FEW + 1).text(") select contact_id from few");
     let few = few.text(" where (select count(*) from few) <= ").number(MAX_FEW).then(fits()).text(" union all ");
     Some(few.then(select).then(fits()).text(" and (select count(*) from few) > ").number(MAX_FEW))
 }
 
-/// A question to PostgreSQL's index. As the result of a query it is unknown to the planner, which would otherwise read its
-/// statistics of words for each search, and not keep a plan.
-fn question(text: String) -> Sql {
+/// A query of PostgreSQL's index. As the result of a subquery its value is unknown to the planner, which would otherwise read
+/// its statistics of words for each search, and not keep a plan.
+fn tsquery(text: String) -> Sql {
     Sql::new("(select ").value(text).text("::text::tsquery)")
 }
 
