@@ -12,6 +12,7 @@ use super::token;
 use super::xml::XmlElement;
 use super::xml::read::{MAX_BYTES, read};
 use crate::domain::error::Error;
+use crate::domain::folder::Folder;
 use crate::domain::user::User;
 use crate::http::answer::Answer;
 use crate::http::authorize::Need;
@@ -62,6 +63,15 @@ impl CardTarget {
         let href = request.call.hrefs.of(&DavPlace::Book(home, folder));
         Ok(Self { book, href, name: place.name().unwrap_or_default().to_owned() })
     }
+}
+
+/// The folder that a request names.
+///
+/// # Errors
+/// [`Error::NotFound`]
+pub(crate) async fn folder(request: &Request<'_>) -> Result<Folder, Error> {
+    let id = request.call.place.folder().unwrap_or_default().to_owned();
+    request.mailbox.store.folder(request.mailbox.user.mailbox, &[id]).await
 }
 
 /// The home and the folder in the addresses of the answer: as in the request, with ids instead of names.

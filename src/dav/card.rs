@@ -107,7 +107,7 @@ impl SentCard {
     }
 
     /// The changes to the current card; `None` if a GET returns the same already.
-    pub(crate) fn change(self, before: Option<&WholeCard>) -> Option<CardChange> {
+    pub(crate) fn change(&self, before: Option<&WholeCard>) -> Option<CardChange> {
         if before.is_some_and(|before| render(before, None) == self.body) {
             return None;
         }
@@ -124,14 +124,14 @@ impl SentCard {
             uid = Some(made);
         }
         // Apple silently drops cards without FN.
-        if projection.texts[Text::DisplayName as usize].is_none() && !has_line(&body, "FN") {
-            missing.push(format!("FN:{}", escaped(&shown_name(&projection))));
+        if projection.texts[Text::DisplayName as usize].is_none() && !has_line(body, "FN") {
+            missing.push(format!("FN:{}", escaped(&shown_name(projection))));
         }
-        if version == CardVersion::V3 && !has_name {
+        if *version == CardVersion::V3 && !has_name {
             missing.push("N:;;;;".to_owned());
         }
-        let text = with_lines(body, &missing);
-        Some(CardChange { patch, photo, uid, is_group, version, text })
+        let text = with_lines(body.clone(), &missing);
+        Some(CardChange { patch, photo, uid, is_group, version: *version, text })
     }
 
     /// The changes to the contact and the photo.

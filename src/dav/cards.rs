@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::books::CardTarget;
+use super::books::{self, CardTarget};
 use super::card::{self, SentCard};
 use super::error::Fail;
 use super::headers::{self, DavPrefer, If, WantedVersion};
@@ -21,9 +21,9 @@ use crate::store::{PutCard, WholeCard};
 /// `GET` and `HEAD`: the card as it is stored, or in the requested version.
 pub(crate) async fn get(request: &Request<'_>) -> Result<Answer, Fail> {
     let wanted = headers::accepted(request.call.head.headers)?;
-    let CardTarget { book, name, .. } = CardTarget::find(request).await?;
+    let (folder, name) = (books::folder(request).await?, request.call.place.name().unwrap_or_default());
     let (store, mailbox) = (&request.mailbox.store, request.mailbox.user.mailbox);
-    let member = store.member(mailbox, &book.folder.id, &name).await?;
+    let member = store.member(mailbox, &folder.id, name).await?;
     let tag = token::tag(&member);
     if headers::preconditions(request.call.head.headers).unchanged(&tag) {
         return Ok(Answer::empty(304)?.header("ETag", &token::quoted(&tag))?);
@@ -57,11 +57,12 @@ pub(crate) fn may_be_named(name: &str) -> bool {
 /// `PUT`. The checks are in this order: name, type, text, conditions, UID, room.
 pub(crate) async fn put(request: &Request<'_>) -> Result<Answer, Fail> {
     let sent_headers = request.call.head.headers;
-    let CardTarget { book, name, .. } = match CardTarget::find(request).await {
+    let folder = match books::folder(request).await {
         Err(Error::NotFound) => return Err(Fail::new(409, "", "There is no such address book.")),
-        target => target?,
+        folder => folder?.id,
     };
-    if !may_be_named(&name) {
+    let name = request.call.place.name().unwrap_or_default();
+    if !may_be_named(name) {
         return Err(Fail::new(
             403,
             "",
@@ -78,9 +79,7 @@ pub(crate) async fn put(request: &Request<'_>) -> Result<Answer, Fail> {
         let body = request.body.to_vec();
         run_blocking(move || SentCard::read(&body)).await??
     };
-    let (store, mailbox) = (&request.mailbox.store, request.mailbox.user.mailbox);
-    let book_token = token::print(request.call.api.unguarded.history(), mailbox, &book, book.moment);
-    let (expected, conditions) = (headers::preconditions(sent_headers), If::read(request, &book_token)?);
+    let (expected, conditions) = (headers::preconditions(sent_headers), conditions(request).await?);
     let is_other_kind = Arc::new(AtomicBool::new(false));
     let other_kind = Arc::clone(&is_other_kind);
     let decide = move |before: Option<&WholeCard>| {
@@ -96,13 +95,23 @@ pub(crate) async fn put(request: &Request<'_>) -> Result<Answer, Fail> {
         }
         Ok(sent.change(before))
     };
-    let put = match store.put_card(mailbox, &book.folder.id, &name, Box::new(decide)).await {
+    let (store, mailbox) = (&request.mailbox.store, request.mailbox.user.mailbox);
+    let new = if request.body.len() <= SHORT { decide(None).ok().flatten() } else { None };
+    let created = match new {
+        Some(new) => store.create_card(mailbox, &folder, name, new).await.transpose(),
+        None => None,
+    };
+    let put = match created {
+        Some(created) => created,
+        None => store.put_card(mailbox, &folder, name, Box::new(decide)).await,
+    };
+    let put = match put {
         Ok(put) => put,
         Err(Error::Stale) if is_other_kind.load(Ordering::Relaxed) => {
             let message = "A contact's card cannot become a group's, nor a group's a contact's.";
             return Err(Fail::new(403, "<C:valid-address-data/>", message));
         }
-        Err(Error::UidTaken(other)) => return Err(uid_taken(request, &book.folder.id, other)),
+        Err(Error::UidTaken(other)) => return Err(uid_taken(request, &folder, other)),
         Err(Error::NotFound) => return Err(Fail::new(409, "", "There is no such address book.")),
         Err(error) => return Err(error.into()),
     };
@@ -121,6 +130,16 @@ pub(crate) async fn put(request: &Request<'_>) -> Result<Answer, Fail> {
     Ok(answer)
 }
 
+/// The conditions of the header `If`. Only they need the state of the address book.
+async fn conditions(request: &Request<'_>) -> Result<If, Fail> {
+    if !request.call.head.headers.contains_key("if") {
+        return Ok(If::read(request, "")?);
+    }
+    let CardTarget { book, .. } = CardTarget::find(request).await?;
+    let token = token::print(request.call.api.unguarded.history(), request.mailbox.user.mailbox, &book, book.moment);
+    Ok(If::read(request, &token)?)
+}
+
 /// The error if another card of the folder has the UID.
 pub(crate) fn uid_taken(request: &Request<'_>, folder: &str, name: String) -> Fail {
     let (home, folder) = super::books::address_ids(request, folder);
@@ -131,17 +150,16 @@ pub(crate) fn uid_taken(request: &Request<'_>, folder: &str, name: String) -> Fa
 
 /// `DELETE`, like Graph's `DELETE` of a contact.
 pub(crate) async fn delete(request: &Request<'_>) -> Result<Answer, Fail> {
-    let CardTarget { book, name, .. } = CardTarget::find(request).await?;
+    let (folder, name) = (books::folder(request).await?, request.call.place.name().unwrap_or_default());
     let (store, mailbox) = (&request.mailbox.store, request.mailbox.user.mailbox);
-    let book_token = token::print(request.call.api.unguarded.history(), mailbox, &book, book.moment);
     let expected = headers::preconditions(request.call.head.headers);
-    let conditions = If::read(request, &book_token)?;
+    let conditions = conditions(request).await?;
     let check = move |whole: &WholeCard| {
         let tag = token::tag(&whole.member);
         expected.check(&tag)?;
         conditions.check(Some(&tag))
     };
-    match store.delete_card(mailbox, &book.folder.id, &name, Box::new(check)).await {
+    match store.delete_card(mailbox, &folder.id, name, Box::new(check)).await {
         Ok(()) => Ok(Answer::empty(204)?),
         Err(error) => Err(error.into()),
     }

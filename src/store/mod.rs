@@ -71,7 +71,7 @@ use crate::store::tables::rights::To;
 pub use crate::store::tables::seeding::{SeedContact, SeedFolder, SeedShare, SeedUser, SeededUser};
 pub use crate::store::tables::shares::Share;
 pub use crate::store::tables::tokens::{Bearer, NewToken, Token, TokenFacts};
-use crate::store::write::creates::Creates;
+use crate::store::write::creates::{Created, Creates};
 use crate::store::write::tx::Tx;
 use crate::store::write::writer::Writer;
 use crate::trace::{self, Current};
@@ -270,7 +270,7 @@ impl Store {
     /// # Errors
     /// [`Error::Quota`] if the mailbox has the maximum number of folders, else those of the database.
     pub async fn insert(&self, mailbox: i64, new: ContactPatch) -> Result<Contact, Error> {
-        self.create(New { actor: self.actor.clone(), ..New::of(mailbox, new) }).await
+        Ok(self.create(New { actor: self.actor.clone(), ..New::of(mailbox, new) }).await?.contact)
     }
 
     /// Creates a contact in the folder at the end of a path of ids. A folder that the contact names is ignored.
@@ -282,10 +282,10 @@ impl Store {
             self.folder(mailbox, folder).await?;
         }
         let folder = folder.last().cloned();
-        self.create(New { actor: self.actor.clone(), folder, ..New::of(mailbox, new) }).await
+        Ok(self.create(New { actor: self.actor.clone(), folder, ..New::of(mailbox, new) }).await?.contact)
     }
 
-    async fn create(&self, new: New) -> Result<Contact, Error> {
+    async fn create(&self, new: New) -> Result<Created, Error> {
         let writer = self.writer()?;
         let created = self.shared.creates.create(&writer, self.shared.options.max_folders, new).await;
         self.shared.written.notify_one();

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
 use crate::domain::card::{self, Card};
-use crate::domain::contact::Contact;
+use crate::domain::contact::{Contact, Text};
 use crate::domain::error::Error;
 use crate::domain::folder::Folder;
 use crate::domain::sync::Watermark;
@@ -330,27 +330,35 @@ where c.deleted_date_time is null and c.mailbox = ";
             continue;
         }
         let photo = photos.remove(id);
-        let versions = [
-            contact.as_ref().map(|contact| (contact.version, contact.last_modified_date_time)),
-            photo.as_ref().map(|(version, time, _)| (*version, *time)),
-            card.as_ref().map(|card| (card.version, card.last_modified_date_time)),
-        ];
-        let (version, time) = versions.into_iter().flatten().max().unwrap_or_default();
-        let member = ListedCard {
-            id: *id,
-            name: card.as_ref().map_or_else(|| card::own_name(*id), |card| card.name.clone()),
-            version,
-            last_modified_date_time: time,
-            created_date_time: contact.as_ref().map_or(time, |contact| contact.created_date_time),
-            display_name: contact
-                .as_ref()
-                .and_then(|c| c.properties.text(crate::domain::contact::Text::DisplayName).map(str::to_owned)),
-            size: 0,
-        };
-        let photo = photo.map(|(version, _, bytes)| (version, bytes));
-        found.insert(*id, WholeCard { member, contact, photo, card });
+        found.insert(*id, whole(*id, contact, photo, card));
     }
     Ok(found)
+}
+
+/// A card of these parts. Of a photo they are the version, the time and the bytes.
+pub(in crate::store) fn whole(
+    id: Uuid,
+    contact: Option<Contact>,
+    photo: Option<(i64, i64, Option<Vec<u8>>)>,
+    card: Option<Card>,
+) -> WholeCard {
+    let versions = [
+        contact.as_ref().map(|contact| (contact.version, contact.last_modified_date_time)),
+        photo.as_ref().map(|(version, time, _)| (*version, *time)),
+        card.as_ref().map(|card| (card.version, card.last_modified_date_time)),
+    ];
+    let (version, time) = versions.into_iter().flatten().max().unwrap_or_default();
+    let display_name = contact.as_ref().and_then(|contact| contact.properties.text(Text::DisplayName));
+    let member = ListedCard {
+        id,
+        name: card.as_ref().map_or_else(|| card::own_name(id), |card| card.name.clone()),
+        version,
+        last_modified_date_time: time,
+        created_date_time: contact.as_ref().map_or(time, |contact| contact.created_date_time),
+        display_name: display_name.map(str::to_owned),
+        size: 0,
+    };
+    WholeCard { member, contact, photo: photo.map(|(version, _, bytes)| (version, bytes)), card }
 }
 
 /// The photos of some contacts: version, time, and the bytes of those that exist.

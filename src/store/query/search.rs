@@ -15,13 +15,14 @@ use crate::store::db::statement::{Sql, Statement};
 const GAP: &str = " 0 ";
 
 /// Maximum number of words that a prefix is expanded to.
-const MAX_WAYS: i64 = 32;
+const MAX_WAYS: usize = 32;
 
-/// Maximum number of contacts that PostgreSQL's index finds by a part of a search, and in which the rest is then looked for. The
+/// Maximum number of contacts that are found by a part of a search, and in which the rest is then looked for. PostgreSQL's
 /// index collects all entries of each prefix, but of whole words only as many as the rarest one has.
 const MAX_FEW: usize = 200;
 
-/// The words of SQLite's index by the prefix that they begin with; empty if there are too many.
+/// The words of SQLite's index that a phrase can end with, by the query of the phrase. A phrase that can end with too many words
+/// is absent.
 #[derive(Debug, Default)]
 pub(in crate::store) struct PrefixExpansions(HashMap<String, Vec<String>>);
 
@@ -33,40 +34,63 @@ pub(in crate::store) async fn expansions(
     search: Option<&Search>,
 ) -> Result<PrefixExpansions, Error> {
     let mut expansions = HashMap::new();
-    let mut last = Vec::new();
-    let words = search.map_or(0, |search| last_words(&search.0, &mut last));
-    // Each word is found by a seek to the first word after the one before.
-    let text = "
-with recursive expansions (word, number) as (
-    select (select term from terms where term >= $1 and term < $2 limit 1), 1
-    union all
-    select (select term from terms where term >= word || char(1) and term < $2 limit 1), number + 1
-    from expansions where word is not null and number <= $3
-)
-select word from expansions where word is not null";
+    let mut phrases = Vec::new();
+    let words = search.map_or(0, |search| add_phrases(&search.0, &mut phrases));
     // A search of a single word must be collected anyway.
-    for word in last.into_iter().filter(|_| words > 1) {
-        let from = of_mailbox(mailbox, std::slice::from_ref(word));
-        let statement = Statement::new(text).bind(&from).bind(from.clone() + "\u{10ffff}").bind(MAX_WAYS);
-        let rows = session.rows_on_sqlite(statement).await?;
-        if i64::try_from(rows.len()).is_ok_and(|count| (1..=MAX_WAYS).contains(&count)) {
-            expansions.insert(word.clone(), rows.iter().map(|row| row.get(0)).collect::<Result<_, _>>()?);
+    for (field, phrase) in phrases.into_iter().filter(|_| words > 1) {
+        let Some((last, before)) = phrase.split_last() else { continue };
+        let from = of_mailbox(mailbox, std::slice::from_ref(last));
+        let first = if before.is_empty() { Vec::new() } else { words_from(session, &from, 1).await? };
+        let queries = [whole(mailbox, field, before), ending(mailbox, field, before, &first)];
+        let is_enough = !first.is_empty() && is_only_end(session, &queries).await?;
+        let all = if is_enough { first } else { words_from(session, &from, MAX_WAYS + 1).await? };
+        if (1..=MAX_WAYS).contains(&all.len()) {
+            expansions.insert(beginning(mailbox, field, phrase), all);
         }
     }
     Ok(PrefixExpansions(expansions))
 }
 
-/// Adds the prefixes. Returns the number of all words.
-fn last_words<'e>(expr: &'e SearchExpr, last: &mut Vec<&'e String>) -> usize {
+/// At most `limit` words of the index that begin with `from`, in their order. Each is found by a seek to the first word after the
+/// one before.
+async fn words_from(session: &mut Session, from: &str, limit: usize) -> Result<Vec<String>, Error> {
+    let text = "
+with recursive found (word, number) as (
+    select (select term from terms where term >= $1 and term < $2 limit 1), 1
+    union all
+    select (select term from terms where term >= word || char(1) and term < $2 limit 1), number + 1
+    from found where word is not null and number < $3
+)
+select word from found where word is not null";
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let statement = Statement::new(text).bind(from).bind(format!("{from}\u{10ffff}")).bind(limit);
+    session.rows_on_sqlite(statement).await?.iter().map(|row| row.get(0)).collect()
+}
+
+/// Whether few contacts match the whole words of a phrase, and all of them have one of the ends too. Then other ends need not be
+/// known. To find the word after a common one, SQLite reads the whole list of contacts that have the common one.
+async fn is_only_end(session: &mut Session, [whole, ending]: &[String; 2]) -> Result<bool, Error> {
+    let text = "
+select (select count(*) from (select 1 from words where words match $1 limit $3)),
+    (select count(*) from (select 1 from words where words match $2 limit $3))";
+    let few = i64::try_from(MAX_FEW).unwrap_or(i64::MAX);
+    let statement = Statement::new(text).bind(whole.as_str()).bind(ending.as_str()).bind(few + 1);
+    let rows = session.rows_on_sqlite(statement).await?;
+    let counts = rows.first().map(|row| Ok::<_, Error>((row.get::<i64>(0)?, row.get::<i64>(1)?))).transpose()?;
+    Ok(counts.is_some_and(|(whole, ending)| whole == ending && whole <= few))
+}
+
+/// Adds the phrases with their fields. Returns the number of all words.
+fn add_phrases<'e>(expr: &'e SearchExpr, phrases: &mut Vec<(Option<Field>, &'e [String])>) -> usize {
     match expr {
-        SearchExpr::Words(_, words) => {
-            last.extend(words.last());
+        SearchExpr::Words(field, words) => {
+            phrases.push((*field, words));
             words.len()
         }
         SearchExpr::And(operands) | SearchExpr::Or(operands) => {
-            operands.iter().map(|expr| last_words(expr, last)).sum()
+            operands.iter().map(|expr| add_phrases(expr, phrases)).sum()
         }
-        SearchExpr::Not(operand) => last_words(operand, last),
+        SearchExpr::Not(operand) => add_phrases(operand, phrases),
     }
 }
 
@@ -124,13 +148,9 @@ fn index_query(mailbox: i64, expr: &SearchExpr, expansions: &PrefixExpansions) -
     };
     match expr {
         SearchExpr::Words(field, words) => {
-            let field = field.map_or(String::new(), |field| format!("f{} : ", field.number()));
-            let Some(expansions) = words.last().and_then(|last| expansions.0.get(last)) else {
-                return Some(format!("{field}\"{}\" *", of_mailbox(mailbox, words)));
-            };
-            let before = of_mailbox(mailbox, words.split_last().map_or(&[], |(_, before)| before));
-            let each = expansions.iter().map(|word| format!("\"{before} {word}\"")).collect::<Vec<_>>();
-            Some(format!("{field}({})", each.join(" OR ")))
+            let begins = beginning(mailbox, *field, words);
+            let before = words.split_last().map_or(&[][..], |(_, before)| before);
+            Some(expansions.0.get(&begins).map_or(begins, |ends| ending(mailbox, *field, before, ends)))
         }
         SearchExpr::And(operands) => {
             let (not, there): (Vec<_>, Vec<_>) = operands.iter().partition(|expr| matches!(expr, SearchExpr::Not(_)));
@@ -144,6 +164,27 @@ fn index_query(mailbox: i64, expr: &SearchExpr, expansions: &PrefixExpansions) -
         SearchExpr::Or(operands) => all(operands, " OR "),
         SearchExpr::Not(_) => None,
     }
+}
+
+/// The query of a phrase whose last word is a prefix.
+fn beginning(mailbox: i64, field: Option<Field>, phrase: &[String]) -> String {
+    format!("{} *", whole(mailbox, field, phrase))
+}
+
+/// The query of a phrase that ends with one of these words of the index.
+fn ending(mailbox: i64, field: Option<Field>, before: &[String], ends: &[String]) -> String {
+    let before = of_mailbox(mailbox, before);
+    let each = ends.iter().map(|end| format!("\"{before} {end}\"")).collect::<Vec<_>>();
+    format!("{}({})", in_field(field), each.join(" OR "))
+}
+
+/// The query of a phrase of whole words.
+fn whole(mailbox: i64, field: Option<Field>, phrase: &[String]) -> String {
+    format!("{}\"{}\"", in_field(field), of_mailbox(mailbox, phrase))
+}
+
+fn in_field(field: Option<Field>) -> String {
+    field.map_or(String::new(), |field| format!("f{} : ", field.number()))
 }
 
 /// Whether a word must be there, so that an index finds the contacts.

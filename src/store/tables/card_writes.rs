@@ -13,6 +13,7 @@ use crate::store::tables::cards::{self, StoredCard};
 use crate::store::tables::changes::ChangeKind;
 use crate::store::tables::contacts::{self, New};
 use crate::store::tables::{changes, folders, photos};
+use crate::store::write::creates::Created;
 use crate::store::write::tx::Tx;
 
 /// The changes of a write of a card.
@@ -91,6 +92,33 @@ impl Store {
             Ok(PutCard { created: id.is_none(), whole })
         };
         self.write(Some(mailbox), work).await
+    }
+
+    /// Creates a contact with its card. Such writes that wait are written together, like [`Store::insert`]. `None`, and nothing is
+    /// written, if the name or the UID is or may be taken, and for a group or a card with a photo, which [`Store::put_card`]
+    /// writes.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for the folder, [`Error::Quota`] if there is no room.
+    pub async fn create_card(
+        &self,
+        mailbox: i64,
+        folder: &str,
+        name: &str,
+        change: CardChange,
+    ) -> Result<Option<PutCard>, Error> {
+        let CardChange { patch, photo, uid, is_group, version, text } = change;
+        if is_group || matches!(photo, PhotoChange::Put(..)) {
+            return Ok(None);
+        }
+        let card = NewCard { name: Some(name.to_owned()), uid, is_group, version, text: Some(text) };
+        let (actor, folder) = (self.actor.clone(), Some(folder.to_owned()));
+        let Created { contact, card } =
+            match self.create(New { actor, folder, card: Some(card), ..New::of(mailbox, patch) }).await {
+                Err(Error::UidTaken(_)) => return Ok(None),
+                created => created?,
+            };
+        Ok(Some(PutCard { created: true, whole: books::whole(contact.id, Some(contact), None, card) }))
     }
 
     /// Deletes the card with this name and its contact, like [`Store::delete`].

@@ -58,9 +58,19 @@ impl Store {
 /// [`Error::Quota`] if they grow and there is no room.
 pub(in crate::store) async fn put(tx: &mut Tx, mailbox: i64, kept: Vec<StoredCard>) -> Result<Vec<Card>, Error> {
     let ids: Vec<_> = kept.iter().map(|kept| kept.id).collect();
+    let before = clear_texts(tx, mailbox, &ids).await?;
+    store(tx, mailbox, kept, before).await
+}
+
+/// The same for contacts that have no card.
+pub(in crate::store) async fn insert_new(tx: &mut Tx, mailbox: i64, new: Vec<StoredCard>) -> Result<Vec<Card>, Error> {
+    store(tx, mailbox, new, 0).await
+}
+
+/// Stores cards whose earlier texts had `before` bytes.
+async fn store(tx: &mut Tx, mailbox: i64, kept: Vec<StoredCard>, before: i64) -> Result<Vec<Card>, Error> {
     let now = tx.now();
     let cards: Vec<_> = kept.into_iter().map(|kept| stored_card(kept, now)).collect();
-    let before = clear_texts(tx, mailbox, &ids).await?;
     let bytes = quota::bytes(cards.iter().filter_map(|card| card.text.as_ref()).map(String::len));
     quota::grow(tx, mailbox, bytes - before).await?;
     let rows: Vec<_> = cards.iter().map(row).collect();

@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock};
 use uuid::Uuid;
 
 use crate::clock;
+use crate::domain::card::NewCard;
 use crate::domain::contact::expand::Expanded;
 use crate::domain::contact::patch::{ContactAdditions, ContactPatch};
 use crate::domain::contact::{self, Complex, Contact, DEFAULT_FOLDER, Properties, Text};
@@ -150,17 +151,19 @@ pub(in crate::store) struct New {
     pub(in crate::store) patch: ContactPatch,
     /// The actor, if the statement itself checks the rights.
     pub(in crate::store) actor: Option<Arc<Actor>>,
+    /// The card that is stored with it (`new_cards`).
+    pub(in crate::store) card: Option<NewCard>,
 }
 
 impl New {
     /// A contact for the folder that its patch names.
     pub(in crate::store) fn of(mailbox: i64, patch: ContactPatch) -> Self {
         let id = clock::seeded().map(|_| Tx::new_id(mailbox));
-        Self { mailbox, id, folder: None, patch, actor: None }
+        Self { mailbox, id, folder: None, patch, actor: None, card: None }
     }
 }
 
-/// Stores new contacts and their rows, all or none, each in the folder it names or in the default one.
+/// Stores new contacts and their rows, all or none, each in the folder it names or in the default one. Their cards are not stored.
 ///
 /// # Errors
 /// [`Error::NotFound`] if a folder that must exist does not, [`Error::Quota`] if the mailbox has no room for the
@@ -169,7 +172,7 @@ pub(in crate::store) async fn insert(tx: &mut Tx, new: Vec<New>, max_folders: i6
     let mut contacts = Vec::with_capacity(new.len());
     let mut added = Vec::new();
     let mut given = HashSet::new();
-    for New { mailbox, id, folder, mut patch, actor } in new {
+    for New { mailbox, id, folder, mut patch, actor, card: _ } in new {
         added.push(patch.added.take());
         let is_given = folder.is_some();
         let mut folder = folder.or_else(|| patch.parent_folder_id.clone()).unwrap_or_else(|| DEFAULT_FOLDER.to_owned());

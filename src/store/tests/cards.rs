@@ -5,8 +5,10 @@ mod both {
     use base64::engine::general_purpose::STANDARD;
 
     use crate::domain::card::{Card, CardVersion, NewCard, own_name, uid_key};
+    use crate::domain::contact::DEFAULT_FOLDER;
     use crate::domain::photo::{PhotoFormat, Picture};
     use crate::store::jobs::purge::purge;
+    use crate::store::query::books::whole_named;
     use crate::store::tables::cards::{self, StoredCard};
     use crate::store::tables::changes::ChangeKind;
     use crate::store::tables::{changes, contacts, photos};
@@ -154,6 +156,98 @@ select name, version from cards where mailbox = $1 and folder_id = $2 and delete
         assert_eq!(o.keep_card(second.id, card("a.vcf", "U", TEXT)).await.unwrap().name, kept.name);
         let unknown = o.keep_card(Tx::internal_id(), card("b", "v", TEXT)).await;
         assert!(matches!(unknown, Err(Error::NotFound)));
+    }
+
+    const GIF: &[u8] = b"GIF89a\x01\0\x01\0\0\0\0";
+
+    fn change(uid: &str) -> CardChange {
+        let text = format!("BEGIN:VCARD\r\nVERSION:3.0\r\nUID:{uid}\r\nEND:VCARD\r\n");
+        CardChange {
+            patch: titled("x"),
+            photo: PhotoChange::Keep,
+            uid: Some(uid.to_owned()),
+            is_group: false,
+            version: CardVersion::V3,
+            text,
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_contact_is_created_with_its_card_as_it_is_read_later() {
+        let o = opened().await;
+        let other = folder(&o, "Other").await;
+        for place in [DEFAULT_FOLDER, other.as_str()] {
+            let put = o.store.create_card(o.mailbox, place, "a.vcf", change("A")).await.unwrap().unwrap();
+            assert!(put.created);
+            let read = async |session: &mut Session| whole_named(session, o.mailbox, place, "a.vcf").await;
+            assert_eq!(o.store.read(read).await.unwrap(), Some(put.whole));
+        }
+        let none = o.store.create_card(o.mailbox, "none", "a.vcf", change("A")).await;
+        assert!(matches!(none, Err(Error::NotFound)), "{none:?}");
+        assert_eq!(o.titles().await.len(), 2);
+    }
+
+    #[actix_web::test]
+    async fn a_card_is_not_created_beside_another_with_its_name_or_uid() {
+        let o = opened().await;
+        o.store.create_card(o.mailbox, DEFAULT_FOLDER, "a.vcf", change("A")).await.unwrap().unwrap();
+        let id = o.store.insert(o.mailbox, titled("without a card")).await.unwrap().id.to_string();
+        let photo = PhotoChange::Put(Picture::recognize(GIF).unwrap(), GIF.to_vec());
+        let own_name = format!("{id}.vcf");
+        for (name, change) in [
+            ("a.vcf", change("B")),
+            ("b.vcf", change("urn:uuid:A")),
+            (own_name.as_str(), change("B")),
+            ("b.vcf", change(&id)),
+            ("b.vcf", CardChange { is_group: true, ..change("B") }),
+            ("b.vcf", CardChange { photo, ..change("B") }),
+        ] {
+            let created = o.store.create_card(o.mailbox, DEFAULT_FOLDER, name, change).await.unwrap();
+            assert_eq!(created, None, "{name}");
+        }
+        assert_eq!(o.titles().await.len(), 2);
+        // The same name and UID are free in another folder, and those of a deleted contact.
+        let other = folder(&o, "Other").await;
+        o.store.create_card(o.mailbox, &other, "a.vcf", change("A")).await.unwrap().unwrap();
+        o.store.delete_card(o.mailbox, DEFAULT_FOLDER, "a.vcf", Box::new(|_| Ok(()))).await.unwrap();
+        o.store.create_card(o.mailbox, DEFAULT_FOLDER, "a.vcf", change("A")).await.unwrap().unwrap();
+    }
+
+    #[actix_web::test]
+    async fn of_cards_that_are_created_together_each_name_and_uid_is_stored_once() {
+        let o = opened().await;
+        let create = async |i: usize| {
+            // Of four in turn, one has the name of another, one its UID, and one a folder that does not exist.
+            let (name, uid) = match i % 4 {
+                1 => (format!("{}.vcf", i - 1), format!("U{i}")),
+                2 => (format!("{i}.vcf"), format!("U{}", i - 2)),
+                _ => (format!("{i}.vcf"), format!("U{i}")),
+            };
+            let place = if i % 4 == 3 { "none" } else { DEFAULT_FOLDER };
+            o.store.create_card(o.mailbox, place, &name, change(&uid)).await
+        };
+        let gathering = o.store.gather();
+        let all = futures_util::future::join_all((0..40).map(create));
+        let (results, ()) = futures_util::future::join(all, async {
+            tokio::task::yield_now().await;
+            drop(gathering);
+        })
+        .await;
+        for (i, result) in results.into_iter().enumerate() {
+            match i % 4 {
+                0 => assert!(result.unwrap().unwrap().created, "{i}"),
+                3 => assert!(matches!(result, Err(Error::NotFound)), "{i}: {result:?}"),
+                _ => assert_eq!(result.unwrap(), None, "{i}"),
+            }
+        }
+        assert_eq!(o.titles().await.len(), 10);
+        let counts =
+            "select (select count(*) from cards), (select count(*) from card_texts), (select contacts from mailboxes)";
+        let read = async |session: &mut Session| {
+            let row = session.single_row(Statement::new(counts)).await?;
+            Ok([row.get::<i64>(0)?, row.get(1)?, row.get(2)?])
+        };
+        assert_eq!(o.store.read(read).await.unwrap(), [10, 10, 10]);
     }
 
     #[actix_web::test]

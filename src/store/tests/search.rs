@@ -74,7 +74,9 @@ mod both {
             let mut patch = titled("x");
             let name = format!("{} Word{i}", if i.is_multiple_of(100) { "Rare" } else { "Common" });
             patch.texts[Text::DisplayName as usize] = Some(Some(name));
-            patch.emails = Some(vec![Email { address: Some("all@example.org".to_owned()), ..Email::default() }]);
+            let own = format!("w{i}@example.{}", if i.is_multiple_of(2) { "org" } else { "oslo" });
+            let addresses = ["all@example.org".to_owned(), own];
+            patch.emails = Some(addresses.map(|address| Email { address: Some(address), ..Email::default() }).to_vec());
             patch
         };
         let contacts = o.store.insert_many(o.mailbox, (0..400).map(new).collect()).await.unwrap();
@@ -93,6 +95,13 @@ mod both {
             ("common exam", 396),
             ("comm exam NOT word3", 286),
             ("(common OR rare) word39", 11),
+            // The first word with the prefix is the end of all that have the words before it, or of none.
+            ("\"\\\"w10 example o\\\"\"", 1),
+            ("\"\\\"w11 example o\\\"\"", 1),
+            ("\"\\\"w11 example org\\\"\"", 0),
+            ("emailAddresses:\"w12 example o\"", 1),
+            ("displayName:\"w12 example o\"", 0),
+            ("rare NOT \"\\\"w100 example o\\\"\"", 3),
         ] {
             assert_eq!(agree(&o, &contacts, text).await, expected, "{text}");
         }

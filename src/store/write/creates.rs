@@ -1,6 +1,6 @@
-//! Waiting creates of a lane are gathered and written by one statement: calls to the driver are the main cost of a write, and
-//! creates often come in bursts. Each gets its own answer. If the statement fails, it has no effect, and each create is tried
-//! separately.
+//! Waiting creates of a lane are gathered and written together: their contacts by one statement, and the cards of those that have
+//! one by another. Calls to the driver are the main cost of a write, and creates often come in bursts. Each gets its own answer. If
+//! a statement fails, all are undone, and each create is tried separately.
 
 use std::collections::HashMap;
 use std::mem;
@@ -9,9 +9,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_util::future::LocalBoxFuture;
 use tokio::sync::oneshot;
 
+use crate::domain::card::Card;
 use crate::domain::contact::Contact;
 use crate::domain::error::Error;
 use crate::store::tables::contacts::{self, New};
+use crate::store::tables::new_cards;
 use crate::store::write::job::{Finished, Job};
 use crate::store::write::lanes::Lane;
 use crate::store::write::tx::Tx;
@@ -36,9 +38,16 @@ struct CreateQueue {
     without_job: Vec<Lane>,
 }
 
+/// A created contact, and the card that was stored with it.
+#[derive(Debug, Clone)]
+pub(in crate::store) struct Created {
+    pub(in crate::store) contact: Contact,
+    pub(in crate::store) card: Option<Card>,
+}
+
 struct WaitingCreate {
     new: New,
-    reply: oneshot::Sender<Result<Contact, Error>>,
+    reply: oneshot::Sender<Result<Created, Error>>,
     /// Why it is created.
     cause: Option<Arc<Current>>,
     since: Since,
@@ -46,7 +55,10 @@ struct WaitingCreate {
 
 impl Creates {
     /// Creates a contact and waits for its commit.
-    pub(in crate::store) async fn create(&self, writer: &Writer, max_folders: i64, new: New) -> Result<Contact, Error> {
+    ///
+    /// # Errors
+    /// Those of [`contacts::insert`]; [`Error::UidTaken`] if another card of the folder has, or may have, the card's name or UID.
+    pub(in crate::store) async fn create(&self, writer: &Writer, max_folders: i64, new: New) -> Result<Created, Error> {
         let (reply, answer) = oneshot::channel();
         self.submit(writer, max_folders, WaitingCreate { new, reply, cause: trace::current(), since: Since::now() })?;
         answer.await.unwrap_or_else(|_| Err(Error::internal("the writer has stopped")))
@@ -132,21 +144,12 @@ impl Job for Gathered {
             }
             let cause = |create: &WaitingCreate| create.cause.clone().map(|cause| (create.new.mailbox, cause));
             let causes: Vec<_> = wanted.iter().map(cause).collect();
-            let (new, replies): (Vec<_>, Vec<_>) = wanted.into_iter().map(|create| (create.new, create.reply)).unzip();
             let first = causes.iter().flatten().next().map(|(_, cause)| Arc::clone(cause));
-            let insert = async {
-                // A single create needs no savepoint.
-                if new.len() == 1 {
-                    let result = contacts::insert(tx, new, self.max_folders).await.and_then(single);
-                    let error = result.as_ref().err().cloned();
-                    return (vec![result], error);
-                }
-                (insert_each(tx, new, self.max_folders).await, None)
-            };
-            let (results, error) = trace::within(first, insert).await;
+            let (new, replies): (Vec<_>, Vec<_>) = wanted.into_iter().map(|create| (create.new, create.reply)).unzip();
+            let (results, error) = trace::within(first, insert_free(tx, new, self.max_folders)).await;
             let changes = causes.into_iter().zip(&results).filter_map(|(cause, result)| {
                 let (mailbox, cause) = cause?;
-                Some(((mailbox, result.as_ref().ok()?.version), cause))
+                Some(((mailbox, result.as_ref().ok()?.contact.version), cause))
             });
             Finished {
                 error,
@@ -175,10 +178,33 @@ impl Drop for Gathered {
     }
 }
 
-/// Writes all by one statement, or each separately if that fails.
-async fn insert_each(tx: &mut Tx, new: Vec<New>, max_folders: i64) -> Vec<Result<Contact, Error>> {
+/// Writes those whose card has a free name and UID. The error is that of a single create, which has no savepoint.
+async fn insert_free(tx: &mut Tx, new: Vec<New>, max_folders: i64) -> (Vec<Result<Created, Error>>, Option<Error>) {
+    let is_taken = match new_cards::find_taken(tx, &new).await {
+        Ok(is_taken) => is_taken,
+        Err(error) => return (vec![Err(error.clone()); new.len()], Some(error)),
+    };
+    let mut free: Vec<_> =
+        new.into_iter().zip(&is_taken).filter(|(_, is_taken)| !**is_taken).map(|(new, _)| new).collect();
+    let (written, error) = if free.len() == 1 {
+        let written = insert(tx, mem::take(&mut free), max_folders).await.and_then(single);
+        let error = written.as_ref().err().cloned();
+        (vec![written], error)
+    } else {
+        (insert_each(tx, free, max_folders).await, None)
+    };
+    let mut written = written.into_iter();
+    let mut result = |is_taken: &bool| {
+        let written = if *is_taken { None } else { written.next() };
+        written.unwrap_or_else(|| Err(Error::UidTaken(String::new())))
+    };
+    (is_taken.iter().map(&mut result).collect(), error)
+}
+
+/// Writes all together, or each separately if that fails.
+async fn insert_each(tx: &mut Tx, new: Vec<New>, max_folders: i64) -> Vec<Result<Created, Error>> {
     match insert_undoable(tx, new.clone(), max_folders).await {
-        Ok(contacts) => return contacts.into_iter().map(Ok).collect(),
+        Ok(created) => return created.into_iter().map(Ok).collect(),
         // The database is unavailable, or the outcome is unknown, so nothing may be tried again.
         Err(error) if tx.is_broken() || matches!(error, Error::Unavailable(_)) => return vec![Err(error); new.len()],
         Err(_) => {}
@@ -198,11 +224,11 @@ async fn insert_each(tx: &mut Tx, new: Vec<New>, max_folders: i64) -> Vec<Result
 }
 
 /// Writes all, or undoes them.
-async fn insert_undoable(tx: &mut Tx, new: Vec<New>, max_folders: i64) -> Result<Vec<Contact>, Error> {
+async fn insert_undoable(tx: &mut Tx, new: Vec<New>, max_folders: i64) -> Result<Vec<Created>, Error> {
     if !tx.is_autocommit() {
         tx.open_savepoint().await?;
     }
-    let inserted = contacts::insert(tx, new, max_folders).await;
+    let inserted = insert(tx, new, max_folders).await;
     if inserted.is_ok() {
         tx.keep().await?;
     } else {
@@ -211,6 +237,20 @@ async fn insert_undoable(tx: &mut Tx, new: Vec<New>, max_folders: i64) -> Result
     inserted
 }
 
-fn single(mut contacts: Vec<Contact>) -> Result<Contact, Error> {
-    contacts.pop().ok_or_else(|| Error::internal("nothing was written"))
+/// Writes contacts, and then the cards of those that have one.
+async fn insert(tx: &mut Tx, mut new: Vec<New>, max_folders: i64) -> Result<Vec<Created>, Error> {
+    let cards: Vec<_> = new.iter_mut().map(|new| Some((new.mailbox, new.card.take()?))).collect();
+    if cards.iter().all(Option::is_none) {
+        let contacts = contacts::insert(tx, new, max_folders).await?;
+        return Ok(contacts.into_iter().map(|contact| Created { contact, card: None }).collect());
+    }
+    // More than one statement needs a transaction.
+    tx.reader().await?;
+    let contacts = contacts::insert(tx, new, max_folders).await?;
+    let cards = new_cards::insert(tx, &contacts, cards).await?;
+    Ok(contacts.into_iter().zip(cards).map(|(contact, card)| Created { contact, card }).collect())
+}
+
+fn single(mut created: Vec<Created>) -> Result<Created, Error> {
+    created.pop().ok_or_else(|| Error::internal("nothing was written"))
 }
