@@ -1,5 +1,6 @@
-//! An export: the contacts of one snapshot, page by page, as a file. Only one page and one photo are in memory.
+//! An export: the contacts of one snapshot, page by page, as a file. Only two pages and one photo are in memory.
 
+use futures_util::future::try_join;
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
@@ -13,6 +14,8 @@ use crate::transfer::encode::{Encoder, ExportFormat};
 
 /// Number of contacts that are read at once.
 const PAGE: u16 = 100;
+/// Number of contacts that are encoded before the read of the next page is continued.
+const YIELD_AFTER: usize = 10;
 /// Approximate number of bytes that are written at once.
 const PIECE: usize = 64 << 10;
 /// Maximum size of a photo that iCloud accepts, in bytes.
@@ -120,6 +123,15 @@ pub async fn export_one(store: &Store, export: &Export, contact: Contact) -> Res
     Ok(exporting.piece)
 }
 
+async fn read_page(
+    store: &Store,
+    export: &Export,
+    after: Option<Cursor>,
+) -> Result<(Vec<Exported>, Option<Cursor>), Error> {
+    let listing = Listing { after, size: PAGE, ..export.listing.clone() };
+    store.contacts_to_export(export.mailbox, &listing).await
+}
+
 struct Exporting<'a> {
     store: &'a Store,
     export: &'a Export,
@@ -133,7 +145,7 @@ impl Exporting<'_> {
         if encoder.measures() {
             let mut after = None;
             loop {
-                let (page, next) = self.page(after).await?;
+                let (page, next) = read_page(self.store, self.export, after).await?;
                 for exported in &page {
                     encoder.measure(exported);
                 }
@@ -144,16 +156,31 @@ impl Exporting<'_> {
             }
         }
         encoder.begin(&mut self.piece);
-        let (mut after, mut in_file) = (None, 0);
+        let mut in_file = 0;
+        let (store, export) = (self.store, self.export);
+        let (mut page, mut next) = read_page(store, export, None).await?;
         loop {
-            let (page, next) = self.page(after).await?;
-            for exported in &page {
-                self.room(&mut encoder, &mut in_file, output).await?;
-                self.add(&mut encoder, exported).await?;
-            }
-            after = next;
-            if after.is_none() {
-                break;
+            // The next page is read while this one is encoded.
+            let reading = async {
+                match next.take() {
+                    Some(after) => read_page(store, export, Some(after)).await.map(Some),
+                    None => Ok(None),
+                }
+            };
+            let encoding = async {
+                for (position, exported) in page.iter().enumerate() {
+                    self.room(&mut encoder, &mut in_file, output).await?;
+                    self.add(&mut encoder, exported).await?;
+                    if position % YIELD_AFTER == YIELD_AFTER - 1 {
+                        tokio::task::yield_now().await;
+                    }
+                }
+                Ok::<_, Error>(())
+            };
+            let (read, ()) = try_join(reading, encoding).await?;
+            match read {
+                Some(read) => (page, next) = read,
+                None => break,
             }
         }
         let Listing { filter, search, .. } = &self.export.listing;
@@ -206,11 +233,6 @@ impl Exporting<'_> {
         }
         *in_file += 1;
         Ok(())
-    }
-
-    async fn page(&self, after: Option<Cursor>) -> Result<(Vec<Exported>, Option<Cursor>), Error> {
-        let listing = Listing { after, size: PAGE, ..self.export.listing.clone() };
-        self.store.contacts_to_export(self.export.mailbox, &listing).await
     }
 
     /// Adds a contact, with its photo if requested.

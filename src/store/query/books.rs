@@ -13,8 +13,7 @@ use crate::store::Store;
 use crate::store::db::engine::{Row, Session};
 use crate::store::db::statement::{Sql, Statement};
 use crate::store::jobs::emptying;
-use crate::store::tables::contacts::{read, select_columns};
-use crate::store::tables::{cards, folders};
+use crate::store::tables::{cards, contacts, folders};
 
 /// Approximate number of bytes of cards in one read.
 pub(in crate::store) const MAX_READ: i64 = 4 << 20;
@@ -122,7 +121,9 @@ from folders f where f.mailbox = $1 and f.deleted_date_time is null order by f.i
         limit: i64,
     ) -> Result<Vec<ListedCard>, Error> {
         let read = async |session: &mut Session| {
-            session.rows(after_one(mailbox, folder, groups, after, limit)).await?.iter().map(member).collect()
+            let rows =
+                session.packed_rows(after_one(mailbox, folder, groups, after, limit), MEMBER_COLUMNS, &[0]).await?;
+            rows.iter().map(member).collect()
         };
         self.read_expensive(Some(mailbox), read).await
     }
@@ -252,6 +253,9 @@ from contacts c
     left join cards k on k.mailbox = c.mailbox and k.contact_id = c.id and k.deleted_date_time is null
 where c.deleted_date_time is null and c.mailbox = ";
 
+/// The number of columns that [`member`] reads.
+pub(in crate::store) const MEMBER_COLUMNS: usize = 8;
+
 /// The start of a statement: the contacts of a folder as members.
 fn of_contacts(mailbox: i64, folder: &str) -> Sql {
     let select = Sql::new("select c.id, k.name, ").text(NEWEST).text(
@@ -298,7 +302,7 @@ pub(in crate::store) async fn members_of(
     let groups = of_groups(mailbox, folder).text(" and k.contact_id in ").then(Sql::among(ids));
     let mut found = HashMap::new();
     for select in [contacts, groups] {
-        for row in &session.rows(select.into()).await? {
+        for row in &session.packed_rows(select.into(), MEMBER_COLUMNS, &[0]).await? {
             let member = member(row)?;
             found.insert(member.id, member);
         }
@@ -312,15 +316,8 @@ async fn read_whole_cards(
     mailbox: i64,
     ids: &[Uuid],
 ) -> Result<HashMap<Uuid, WholeCard>, Error> {
-    let from = "
-from contacts c left join flags f on f.mailbox = c.mailbox and f.contact_id = c.id
-where c.deleted_date_time is null and c.mailbox = ";
-    let select = select_columns().text(from).value(mailbox).text(" and c.id in ").then(Sql::among(ids));
-    let mut contacts = HashMap::new();
-    for row in &session.rows(select.into()).await? {
-        let contact = read(row)?;
-        contacts.insert(contact.id, contact);
-    }
+    let contacts = contacts::by_ids(session, mailbox, ids).await?;
+    let mut contacts: HashMap<_, _> = contacts.into_iter().map(|contact| (contact.id, contact)).collect();
     let mut photos = photos(session, mailbox, ids).await?;
     let mut kept = cards::of(session, mailbox, ids).await?;
     let mut found = HashMap::new();

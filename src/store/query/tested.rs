@@ -12,7 +12,7 @@ use crate::domain::error::Error;
 use crate::store::Store;
 use crate::store::db::engine::{Row, Session};
 use crate::store::db::statement::Sql;
-use crate::store::query::books::{ListedCard, MAX_READ, after_one, member};
+use crate::store::query::books::{ListedCard, MAX_READ, MEMBER_COLUMNS, after_one, member};
 use crate::store::tables::columns;
 use crate::store::tables::contacts::{collection, entries, parse};
 use crate::store::tables::schema::COLLECTIONS;
@@ -56,7 +56,8 @@ impl Store {
     ) -> Result<(Vec<TestedCard>, bool), Error> {
         let read = async |session: &mut Session| {
             session.begin_snapshot().await?;
-            let rows = session.rows(after_one(mailbox, folder, groups, after, limit)).await?;
+            let rows =
+                session.packed_rows(after_one(mailbox, folder, groups, after, limit), MEMBER_COLUMNS, &[0]).await?;
             let is_last = i64::try_from(rows.len()).is_ok_and(|found| found < limit);
             let all = rows.iter().map(|row| Ok((member(row)?, row.get::<i64>(7)?)));
             let mut members = all.collect::<Result<Vec<(ListedCard, i64)>, Error>>()?;

@@ -8,7 +8,6 @@ use uuid::Uuid;
 
 use crate::domain::card::{self, Card, CardVersion, NewCard, PhotoPlace};
 use crate::domain::error::Error;
-use crate::store::Store;
 use crate::store::db::engine::{Row, Session};
 use crate::store::db::statement::{Sql, Statement};
 use crate::store::tables::changes::ChangeKind;
@@ -40,16 +39,6 @@ pub(in crate::store) struct StoredCard {
     pub(in crate::store) uid_key: Option<String>,
     /// The mailbox's number of this write.
     pub(in crate::store) version: i64,
-}
-
-impl Store {
-    /// The card stored with the contact with this id, or of the group with this id.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn card(&self, mailbox: i64, id: Uuid) -> Result<Option<Card>, Error> {
-        self.read(async |session: &mut Session| Ok(of(session, mailbox, &[id]).await?.remove(&id))).await
-    }
 }
 
 /// Stores cards. Each replaces the one its contact has. This takes two statements, and one for the earlier cards.
@@ -192,17 +181,35 @@ pub(in crate::store) async fn of(
     mailbox: i64,
     ids: &[Uuid],
 ) -> Result<HashMap<Uuid, Card>, Error> {
-    let select = with_text().text(" from cards k where k.mailbox = ").value(mailbox);
+    let select = Sql::new(COLUMNS).text(TEXT).text(" from cards k where k.mailbox = ").value(mailbox);
     let select = select.text(" and k.deleted_date_time is null and k.contact_id in ").then(Sql::among(ids));
-    let rows = session.rows(select.into()).await?;
-    rows.iter().map(read).map(|card| card.map(|card| (card.id, card))).collect()
+    let rows = session.packed_rows(select.into(), IS_LARGE + 1, &[0]).await?;
+    let mut cards = HashMap::with_capacity(rows.len());
+    for row in &rows {
+        let mut card = read(row)?;
+        if row.get(IS_LARGE)? {
+            card.text = Some(large_text(session, mailbox, card.id).await?);
+        }
+        cards.insert(card.id, card);
+    }
+    Ok(cards)
 }
 
-/// The columns that [`read`] reads.
-fn with_text() -> Sql {
-    let text = Sql::new(COLUMNS).text(", (select ");
-    let text = text.per_engine("group_concat(t.text, '' order by t.pos)", "string_agg(t.text, '' order by t.pos)");
-    text.text(" from card_texts t where t.mailbox = k.mailbox and t.contact_id = k.contact_id)")
+/// The text of a card, unless it is large: texts of many cards are read in one value. The second column says whether it is large.
+const TEXT: &str = ",
+    (select t.text from card_texts t
+        where t.mailbox = k.mailbox and t.contact_id = k.contact_id and t.pos = 0 and octet_length(t.text) <= 65536),
+    exists (select 1 from card_texts t
+        where t.mailbox = k.mailbox and t.contact_id = k.contact_id and t.pos = 0 and octet_length(t.text) > 65536)";
+
+/// The last column.
+const IS_LARGE: usize = 16;
+
+/// The text of a card from all its pieces.
+async fn large_text(session: &mut Session, mailbox: i64, id: Uuid) -> Result<String, Error> {
+    let text = "select text from card_texts where mailbox = $1 and contact_id = $2 order by pos";
+    let rows = session.rows(Statement::new(text).bind(mailbox).bind(id)).await?;
+    rows.iter().map(|row| row.get::<String>(0)).collect()
 }
 
 /// A card from a row.

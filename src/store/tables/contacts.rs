@@ -121,7 +121,8 @@ pub(in crate::store) async fn by_ids(session: &mut Session, mailbox: i64, ids: &
 from contacts c left join flags f on f.mailbox = c.mailbox and f.contact_id = c.id
 where c.deleted_date_time is null and c.mailbox = ";
     let select = select_columns().text(from).value(mailbox).text(" and c.id in ").then(Sql::among(ids));
-    session.rows(select.text(" order by c.id").into()).await?.iter().map(read).collect()
+    let rows = session.packed_rows(select.text(" order by c.id").into(), COLUMNS, &[0]).await?;
+    rows.iter().map(read).collect()
 }
 
 /// The contacts after one, up to a limit, of any mailbox, deleted ones too.

@@ -62,7 +62,7 @@ order by k.contact_id limit 100";
         self.read_mailbox(mailbox, None, page).await
     }
 
-    /// The same of one contact.
+    /// A contact with its card and the version of its photo.
     ///
     /// # Errors
     /// As [`Store::contact`].
@@ -72,6 +72,18 @@ order by k.contact_id limit 100";
             with_more(session, mailbox, vec![contact.clone()]).await
         };
         self.read(one).await?.pop().ok_or(Error::NotFound)
+    }
+
+    /// The card stored with the contact with this id, or of the group with this id.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn card(&self, mailbox: i64, id: Uuid) -> Result<Option<Card>, Error> {
+        let read = async |session: &mut Session| {
+            session.begin_snapshot().await?;
+            Ok(cards::of(session, mailbox, &[id]).await?.remove(&id))
+        };
+        self.read(read).await
     }
 
     /// The bytes of a contact's photo.

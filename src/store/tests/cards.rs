@@ -182,9 +182,19 @@ select name, version from cards where mailbox = $1 and folder_id = $2 and delete
             let read = async |session: &mut Session| whole_named(session, o.mailbox, place, "a.vcf").await;
             assert_eq!(o.store.read(read).await.unwrap(), Some(put.whole));
         }
+        // Large texts are in pieces, and are read apart from others.
+        for size in [0, 65_536, 65_537, (256 << 10) + 1, 600_000] {
+            let name = format!("{size}.vcf");
+            let new = CardChange { text: "é".repeat(size / 2) + &"x".repeat(size % 2), ..change(&name) };
+            let put = o.store.create_card(o.mailbox, DEFAULT_FOLDER, &name, new).await.unwrap().unwrap();
+            let read = async |session: &mut Session| whole_named(session, o.mailbox, DEFAULT_FOLDER, &name).await;
+            let whole = o.store.read(read).await.unwrap().unwrap();
+            let text = whole.card.as_ref().and_then(|card| card.text.as_ref()).map_or(0, String::len);
+            assert_eq!((text, &whole.contact), (size, &put.whole.contact));
+        }
         let none = o.store.create_card(o.mailbox, "none", "a.vcf", change("A")).await;
         assert!(matches!(none, Err(Error::NotFound)), "{none:?}");
-        assert_eq!(o.titles().await.len(), 2);
+        assert_eq!(o.titles().await.len(), 7);
     }
 
     #[actix_web::test]

@@ -295,7 +295,10 @@ async fn finish(
             }
         }
     }
-    write_cards(tx, target, written, stored_contacts, &photo_versions).await
+    let cards = cards_to_write(tx, target, written, stored_contacts, &photo_versions).await?;
+    let stored =
+        if created { cards::insert_new(tx, mailbox, cards).await } else { cards::put(tx, mailbox, cards).await };
+    stored.map(drop)
 }
 
 /// Records the state in which an import left contacts.
@@ -333,13 +336,14 @@ pub(super) async fn write_photo(
     }
 }
 
-async fn write_cards(
+/// The cards of written contacts.
+async fn cards_to_write(
     tx: &mut Tx,
     target: &ImportTarget<'_>,
     written: &mut [Writing],
     stored_contacts: &[Contact],
     photo_versions: &[Option<i64>],
-) -> Result<(), Error> {
+) -> Result<Vec<StoredCard>, Error> {
     let uids = written.iter().filter(|one| one.incoming.uid.is_some()).map(|one| one.incoming.key.clone());
     let taken = existing::card_owners(tx.reader().await?, target.mailbox, uids).await?;
     let mut kept = Vec::new();
@@ -371,7 +375,7 @@ async fn write_cards(
             version: contact.version,
         });
     }
-    cards::put(tx, target.mailbox, kept).await.map(drop)
+    Ok(kept)
 }
 
 /// The version in the text of a card.
