@@ -128,8 +128,8 @@ fn between<'t>(text: &'t str, from: &str, to: &str) -> &'t str {
 
 /// The addresses of the cards in an answer.
 fn hrefs(text: &str) -> Vec<&str> {
-    let all = text.split("<D:href>").skip(1).map(|rest| rest.split_once('<').unwrap().0);
-    all.filter(|href| href.len() > BOOK.len()).collect()
+    let hrefs = text.split("<D:href>").skip(1).map(|rest| rest.split_once('<').unwrap().0);
+    hrefs.filter(|href| href.len() > BOOK.len()).collect()
 }
 
 /// The duration in microseconds.

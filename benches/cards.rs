@@ -52,25 +52,25 @@ fn fastest(mut turn: impl FnMut() -> usize) -> (Duration, usize) {
 }
 
 fn main() {
-    let given: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
+    let paths: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/vcard");
-    let files: Vec<_> = if given.is_empty() {
+    let files: Vec<_> = if paths.is_empty() {
         let names =
             ["apple-macos-3.0", "google-3.0", "nextcloud-4.0", "evolution-3.0", "davx5-ez-vcard-4.0", "android-2.1"];
         names.map(|name| folder.join(format!("{name}.vcf"))).into()
     } else {
-        given.iter().map(Into::into).collect()
+        paths.iter().map(Into::into).collect()
     };
     println!("{:<24} {:>12} {:>12} {:>7} {:>12}", "file", "read /s", "calcard /s", "ratio", "write /s");
     for path in files {
         let name = path.file_stem().unwrap().to_string_lossy();
-        let once = std::fs::read(&path).unwrap();
-        let bytes = once.repeat(SIZE.div_ceil(once.len()));
+        let original = std::fs::read(&path).unwrap();
+        let bytes = original.repeat(SIZE.div_ceil(original.len()));
         let (read_in, count) = fastest(|| ours(&bytes));
         let text = String::from_utf8(bytes.clone()).unwrap();
         let cards: Vec<&str> = text.split_inclusive("END:VCARD").collect();
         let (parsed_in, _) = fastest(|| cards.iter().filter(|card| black_box(VCard::parse(card)).is_ok()).count());
-        let contacts: Vec<_> = contacts(&once);
+        let contacts: Vec<_> = contacts(&original);
         let (written_in, written) = fastest(|| {
             let shown = |properties| CardContent { properties, uid: "u-1", photo: None, last_modified: Some(0) };
             let lengths = contacts.iter().map(|contact| write(&shown(contact), Version::V3, Audience::Export).len());

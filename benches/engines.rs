@@ -117,10 +117,10 @@ fn main() {
         Figures::new("engines", "Per second over HTTP at 64 connections, PostgreSQL beside SQLite; more is better");
     for (name, kind) in names.iter().zip(&kinds).skip(1) {
         for (at, mailboxes) in MAILBOXES.iter().enumerate() {
-            let of = |what: &str| format!("{name}: {what}, mailboxes: {mailboxes}");
-            figures.add(&of("creates"), "/s", &kind.creates[at], ("SQLite", &kinds[0].creates[at]));
+            let row_name = |what: &str| format!("{name}: {what}, mailboxes: {mailboxes}");
+            figures.add(&row_name("creates"), "/s", &kind.creates[at], ("SQLite", &kinds[0].creates[at]));
             if let Some(reads) = kind.reads.get(at) {
-                figures.add(&of("pages of 100"), "/s", reads, ("SQLite", &kinds[0].reads[at]));
+                figures.add(&row_name("pages of 100"), "/s", reads, ("SQLite", &kinds[0].reads[at]));
             }
         }
     }

@@ -29,7 +29,7 @@ const CONTACTS: usize = 20_000;
 /// Contacts of a mebibyte each.
 const LARGE: usize = 8;
 /// Limit: how many times the calm median the lists may take.
-const MOST: f64 = 20.0;
+const MAX_RATIO: f64 = 20.0;
 const CALM: Duration = Duration::from_secs(2);
 const USERS: [&str; 3] = ["mallory", "ann", "bob"];
 
@@ -106,12 +106,12 @@ impl Drop for Server {
 
 /// The ports of outgoing connections. The client chooses ports itself, because the kernel's search for a free port would
 /// cost it more than the server.
-const HERE: &str = "127.0.0.1";
+const ATTACKER_ADDRESS: &str = "127.0.0.1";
 
 /// A connection from an address of the loopback network.
 fn connect(server: SocketAddr, from: &str) -> std::io::Result<TcpStream> {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
-    if from != HERE {
+    if from != ATTACKER_ADDRESS {
         socket.bind(&format!("{from}:0").parse::<SocketAddr>().unwrap().into())?;
     }
     socket.connect(&server.into())?;
@@ -123,16 +123,16 @@ fn connect(server: SocketAddr, from: &str) -> std::io::Result<TcpStream> {
 
 /// Reads one answer. Returns its status.
 fn status(stream: &mut TcpStream) -> std::io::Result<u16> {
-    let (mut head, mut some, mut whole) = (Vec::new(), vec![0; 64 << 10], None);
+    let (mut head, mut buffer, mut whole) = (Vec::new(), vec![0; 64 << 10], None);
     let mut read = 0;
     while whole.is_none_or(|whole| read < whole) {
-        let more = stream.read(&mut some)?;
-        if more == 0 {
+        let count = stream.read(&mut buffer)?;
+        if count == 0 {
             return Err(ErrorKind::UnexpectedEof.into());
         }
-        read += more;
+        read += count;
         if whole.is_none() {
-            head.extend_from_slice(&some[..more]);
+            head.extend_from_slice(&buffer[..count]);
             if let Some(end) = head.windows(4).position(|window| window == b"\r\n\r\n") {
                 let text = String::from_utf8_lossy(&head[..end]).to_lowercase();
                 let length = text.split("content-length: ").nth(1).and_then(|rest| rest.lines().next());
@@ -155,14 +155,14 @@ fn with_body(line: &str, token: &str, encoding: &str, body: &[u8]) -> Vec<u8> {
 
 /// The latencies and failures of a user.
 #[derive(Default)]
-struct Seen {
+struct UserStats {
     millis: Vec<f64>,
     failed: u32,
     refused: u32,
     broken: u32,
 }
 
-impl Seen {
+impl UserStats {
     fn median(&self) -> f64 {
         let mut sorted = self.millis.clone();
         sorted.sort_by(f64::total_cmp);
@@ -171,28 +171,28 @@ impl Seen {
 }
 
 /// Lists contacts until the end, and reconnects if the connection is closed.
-fn list(server: SocketAddr, from: &str, user: &str, over: impl Fn() -> bool) -> Seen {
+fn list(server: SocketAddr, from: &str, user: &str, over: impl Fn() -> bool) -> UserStats {
     let list = request("GET /me/contacts?$top=50", &token(user), "");
-    let mut seen = Seen::default();
+    let mut seen = UserStats::default();
     let mut stream = None;
     while !over() {
         let started = Instant::now();
-        let answered = stream.take().map_or_else(|| connect(server, from), Ok).and_then(|mut one: TcpStream| {
-            one.write_all(&list)?;
-            status(&mut one).map(|status| (status, one))
+        let answered = stream.take().map_or_else(|| connect(server, from), Ok).and_then(|mut connection: TcpStream| {
+            connection.write_all(&list)?;
+            status(&mut connection).map(|status| (status, connection))
         });
         match answered {
-            Ok((200, one)) => {
+            Ok((200, connection)) => {
                 seen.millis.push(started.elapsed().as_secs_f64() * 1_000.0);
-                stream = Some(one);
+                stream = Some(connection);
             }
-            Ok((500.., one)) => {
+            Ok((500.., connection)) => {
                 seen.failed += 1;
-                stream = Some(one);
+                stream = Some(connection);
             }
-            Ok((_, one)) => {
+            Ok((_, connection)) => {
                 seen.refused += 1;
-                stream = Some(one);
+                stream = Some(connection);
             }
             Err(_) => seen.broken += 1,
         }
@@ -202,17 +202,17 @@ fn list(server: SocketAddr, from: &str, user: &str, over: impl Fn() -> bool) -> 
 }
 
 /// Measures both users at once.
-fn lists(server: SocketAddr, over: impl Fn() -> bool + Sync) -> [Seen; 2] {
+fn lists(server: SocketAddr, over: impl Fn() -> bool + Sync) -> [UserStats; 2] {
     std::thread::scope(|scope| {
         let elsewhere = scope.spawn(|| list(server, "127.0.0.2", "ann", &over));
-        let here = scope.spawn(|| list(server, HERE, "bob", &over));
+        let here = scope.spawn(|| list(server, ATTACKER_ADDRESS, "bob", &over));
         [elsewhere.join().unwrap(), here.join().unwrap()]
     })
 }
 
 /// The work of one of the attacker's connections.
 #[derive(Clone)]
-enum Does {
+enum Attack {
     /// Sends this repeatedly, and reads the answers.
     Asks(Vec<Vec<u8>>),
     /// Sends this once, and then one byte per second.
@@ -226,48 +226,48 @@ enum Does {
 }
 
 /// Does it over one connection, and reconnects if it is closed. Returns the number of answers and new connections.
-fn attack(server: SocketAddr, does: &Does, number: usize, over: &AtomicBool) -> u64 {
+fn attack(server: SocketAddr, does: &Attack, number: usize, over: &AtomicBool) -> u64 {
     let (mut done, mut stream) = (0_u64, None);
     while !over.load(Ordering::Relaxed) {
-        let one = stream.take().map_or_else(|| connect(server, HERE), Ok);
-        let kept = one.and_then(|mut one: TcpStream| {
+        let connection = stream.take().map_or_else(|| connect(server, ATTACKER_ADDRESS), Ok);
+        let kept = connection.and_then(|mut connection: TcpStream| {
             match does {
-                Does::Asks(requests) => {
-                    one.write_all(&requests[(number + usize::try_from(done).unwrap()) % requests.len()])?;
-                    status(&mut one)?;
+                Attack::Asks(requests) => {
+                    connection.write_all(&requests[(number + usize::try_from(done).unwrap()) % requests.len()])?;
+                    status(&mut connection)?;
                 }
-                Does::Guesses => {
-                    one.write_all(&request("GET /me", &format!("guess-{number}-{done}"), ""))?;
-                    status(&mut one)?;
+                Attack::Guesses => {
+                    connection.write_all(&request("GET /me", &format!("guess-{number}-{done}"), ""))?;
+                    status(&mut connection)?;
                 }
-                Does::Sends(head) => {
-                    one.write_all(head)?;
+                Attack::Sends(head) => {
+                    connection.write_all(head)?;
                     while !over.load(Ordering::Relaxed) {
                         std::thread::sleep(Duration::from_secs(1));
-                        one.write_all(b" ")?;
+                        connection.write_all(b" ")?;
                     }
                 }
-                Does::Takes(request, bytes) => {
-                    one.write_all(request)?;
-                    let mut some = vec![0; *bytes];
-                    while !over.load(Ordering::Relaxed) && one.read(&mut some)? > 0 {
+                Attack::Takes(request, bytes) => {
+                    connection.write_all(request)?;
+                    let mut buffer = vec![0; *bytes];
+                    while !over.load(Ordering::Relaxed) && connection.read(&mut buffer)? > 0 {
                         std::thread::sleep(Duration::from_secs(1));
                     }
                 }
-                Does::Connects(bytes) => {
-                    one.write_all(bytes)?;
-                    let _ = one.read(&mut [0; 4096])?;
+                Attack::Connects(bytes) => {
+                    connection.write_all(bytes)?;
+                    let _ = connection.read(&mut [0; 4096])?;
                     // Closes without TIME_WAIT, because the kernel has a limited number of ports.
-                    socket2::SockRef::from(&one).set_linger(Some(Duration::ZERO))?;
+                    socket2::SockRef::from(&connection).set_linger(Some(Duration::ZERO))?;
                     done += 1;
                     return Err(ErrorKind::Other.into());
                 }
             }
             done += 1;
-            Ok(one)
+            Ok(connection)
         });
         match kept {
-            Ok(one) => stream = Some(one),
+            Ok(connection) => stream = Some(connection),
             Err(_) => std::thread::sleep(Duration::from_millis(1)),
         }
     }
@@ -290,7 +290,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// All attacks by name; those with a user's token first.
-fn attacks(large: &[String]) -> Vec<(&'static str, Does)> {
+fn attacks(large: &[String]) -> Vec<(&'static str, Attack)> {
     let own = &token(USERS[0]);
     let get = |path: &str| request(&format!("GET {path}"), own, "");
     let post = |path: &str, body: &[u8]| with_body(&format!("POST {path}"), own, "", body);
@@ -314,29 +314,29 @@ fn attacks(large: &[String]) -> Vec<(&'static str, Does)> {
     let zipped = |body: &[u8]| with_body("POST /me/contacts", own, "Content-Encoding: gzip\r\n", body);
     let slow = request("POST /me/contacts", own, "Content-Type: application/json\r\nContent-Length: 4000000\r\n");
     vec![
-        ("a token: slow bodies", Does::Sends(slow)),
-        ("a token: large responses read slowly", Does::Takes(post("/$batch", &steps(&big)), 64 << 10)),
-        ("a token: expensive queries", Does::Asks(costly.map(get).into())),
-        ("a token: batches of expensive steps", Does::Asks(vec![post("/$batch", &steps(&step))])),
-        ("a token: urls of 60,000 aliases", Does::Asks(vec![post("/$batch", alias.as_bytes())])),
-        ("a token: bodies of 49,991 members", Does::Asks(vec![post("/me/contacts", members.as_bytes())])),
-        ("a token: gzip of 100,000 empty members", Does::Asks(vec![zipped(&empty)])),
-        ("a token: gzip of 4 MiB of spaces", Does::Asks(vec![zipped(&gzip(&b" ".repeat(4 << 20)))])),
-        ("a token: contacts of a megabyte", Does::Asks(vec![post("/me/contacts", notes.as_bytes())])),
-        ("a token: small reads", Does::Asks(vec![get("/me")])),
-        ("a token: small creates", Does::Asks(vec![post("/me/contacts", b"{\"surname\":\"x\"}")])),
-        ("a token: bodies announced, not sent", Does::Takes(announced("GET /me/contacts?$top=1000", own), 1)),
-        ("no token: bodies announced, not sent", Does::Connects(announced("POST /me/contacts", ""))),
-        ("no token: guesses", Does::Guesses),
-        ("no token: small requests", Does::Asks(vec![request("GET /me", "", ""), request("GET /nothing", "", "")])),
-        ("no token: /healthz", Does::Asks(vec![request("GET /healthz", "", "")])),
-        ("no token: $metadata read slowly", Does::Takes(request("GET /$metadata", "", ""), 1)),
-        ("no token: slow heads", Does::Sends(b"GET /me HTTP/1.1\r\nHost: ".to_vec())),
+        ("a token: slow bodies", Attack::Sends(slow)),
+        ("a token: large responses read slowly", Attack::Takes(post("/$batch", &steps(&big)), 64 << 10)),
+        ("a token: expensive queries", Attack::Asks(costly.map(get).into())),
+        ("a token: batches of expensive steps", Attack::Asks(vec![post("/$batch", &steps(&step))])),
+        ("a token: urls of 60,000 aliases", Attack::Asks(vec![post("/$batch", alias.as_bytes())])),
+        ("a token: bodies of 49,991 members", Attack::Asks(vec![post("/me/contacts", members.as_bytes())])),
+        ("a token: gzip of 100,000 empty members", Attack::Asks(vec![zipped(&empty)])),
+        ("a token: gzip of 4 MiB of spaces", Attack::Asks(vec![zipped(&gzip(&b" ".repeat(4 << 20)))])),
+        ("a token: contacts of a megabyte", Attack::Asks(vec![post("/me/contacts", notes.as_bytes())])),
+        ("a token: small reads", Attack::Asks(vec![get("/me")])),
+        ("a token: small creates", Attack::Asks(vec![post("/me/contacts", b"{\"surname\":\"x\"}")])),
+        ("a token: bodies announced, not sent", Attack::Takes(announced("GET /me/contacts?$top=1000", own), 1)),
+        ("no token: bodies announced, not sent", Attack::Connects(announced("POST /me/contacts", ""))),
+        ("no token: guesses", Attack::Guesses),
+        ("no token: small requests", Attack::Asks(vec![request("GET /me", "", ""), request("GET /nothing", "", "")])),
+        ("no token: /healthz", Attack::Asks(vec![request("GET /healthz", "", "")])),
+        ("no token: $metadata read slowly", Attack::Takes(request("GET /$metadata", "", ""), 1)),
+        ("no token: slow heads", Attack::Sends(b"GET /me HTTP/1.1\r\nHost: ".to_vec())),
         (
             "no token: unlimited connections",
-            Does::Connects(b"GET /healthz HTTP/1.0\r\nHost: localhost\r\n\r\n".to_vec()),
+            Attack::Connects(b"GET /healthz HTTP/1.0\r\nHost: localhost\r\n\r\n".to_vec()),
         ),
-        ("no token: not HTTP", Does::Connects(b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n".to_vec())),
+        ("no token: not HTTP", Attack::Connects(b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n".to_vec())),
     ]
 }
 
@@ -357,7 +357,7 @@ fn main() {
         "{:40} {:>7} {:>14} {:>14} {:>5} {:>5} {:>6} {:>9}",
         "", "calm", "elsewhere", "beside", "5xx", "4xx", "broken", "attacks"
     );
-    let mut bad = Vec::new();
+    let mut failed_attacks = Vec::new();
     for (name, does) in attacks(&large).into_iter().filter(|(name, _)| name.contains(&only)) {
         let started = Instant::now();
         let calm = lists(address, || started.elapsed() >= CALM);
@@ -375,7 +375,7 @@ fn main() {
         });
         let calm = f64::midpoint(calm[0].median(), calm[1].median());
         let ratios = [&under[0], &under[1]].map(|seen| (seen.median(), seen.median() / calm));
-        let sum = |count: fn(&Seen) -> u32| under.iter().map(count).sum::<u32>();
+        let sum = |count: fn(&UserStats) -> u32| under.iter().map(count).sum::<u32>();
         let failed = sum(|seen| seen.failed);
         let [elsewhere, beside] = ratios.map(|(median, ratio)| format!("{median:8.2} {ratio:5.1}"));
         println!(
@@ -384,9 +384,9 @@ fn main() {
             sum(|seen| seen.broken),
             done.load(Ordering::Relaxed)
         );
-        if failed > 0 || ratios.iter().any(|(_, ratio)| *ratio >= MOST) {
-            bad.push(name);
+        if failed > 0 || ratios.iter().any(|(_, ratio)| *ratio >= MAX_RATIO) {
+            failed_attacks.push(name);
         }
     }
-    assert!(bad.is_empty(), "others notice too much of: {bad:?}");
+    assert!(failed_attacks.is_empty(), "others notice too much of: {failed_attacks:?}");
 }

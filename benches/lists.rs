@@ -31,7 +31,7 @@ const TURNS: usize = 30;
 const MIN_TURNS: usize = 5;
 const CALLS: usize = 4;
 /// Time after which a kind has no more turns.
-const ENOUGH: Duration = Duration::from_millis(1_500);
+const MAX_KIND_TIME: Duration = Duration::from_millis(1_500);
 /// Number of contacts to find.
 const NEEDLES: usize = 10;
 /// Number of contacts in one transaction.
@@ -224,7 +224,7 @@ fn measured(kind: &Kind, scope: (&str, &str), is_middle: bool, servers: &[Server
     let mut micros = vec![Vec::new(); servers.len()];
     let begun = Instant::now();
     for turn in 0..TURNS {
-        if turn >= MIN_TURNS && begun.elapsed() > ENOUGH {
+        if turn >= MIN_TURNS && begun.elapsed() > MAX_KIND_TIME {
             break;
         }
         for ((server, target), micros) in servers.iter().zip(targets).zip(&mut micros) {

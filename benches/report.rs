@@ -49,7 +49,7 @@ fn machine() -> Value {
         let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_default();
         line.split_once(':').map(|(_, value)| value.trim().to_owned()).unwrap_or_default()
     };
-    let told = |program: &str, argument: &str| {
+    let output_of = |program: &str, argument: &str| {
         let output = Command::new(program).arg(argument).output();
         output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()
     };
@@ -57,8 +57,8 @@ fn machine() -> Value {
         "processor": first("/proc/cpuinfo", "model name"),
         "cores": std::thread::available_parallelism().unwrap().get(),
         "memory": first("/proc/meminfo", "MemTotal"),
-        "system": told("uname", "-sr"),
-        "compiler": told("rustc", "--version"),
+        "system": output_of("uname", "-sr"),
+        "compiler": output_of("rustc", "--version"),
     })
 }
 

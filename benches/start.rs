@@ -29,7 +29,7 @@ fn main() {
     let (mut bare, mut bare_answered) = (Vec::new(), Vec::new());
     // The first start of each reads the program from the disk.
     for round in 0..=STARTS {
-        let (own, others) = (start(contactd(), Client::creates), start(itself(), Client::creates));
+        let (own, others) = (start(contactd(), Client::creates), start(bare_server(), Client::creates));
         if round > 0 {
             ready.push(own.0);
             answered.push(own.1);
@@ -60,7 +60,7 @@ fn contactd() -> Command {
     command
 }
 
-fn itself() -> Command {
+fn bare_server() -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.arg(HELLO);
     command

@@ -20,10 +20,10 @@ use serde_json::{Value, json};
 
 const ROUNDS: usize = 15;
 /// Number of contacts in the store, and in one mailbox.
-const ALL: u64 = 1_000;
-const ONE: u64 = 100;
+const STORE_CONTACTS: u64 = 1_000;
+const MAILBOX_CONTACTS: u64 = 100;
 
-async fn asked<S, B, E>(app: &S, method: &str, path: &str, body: Value) -> f64
+async fn control_millis<S, B, E>(app: &S, method: &str, path: &str, body: Value) -> f64
 where
     S: Service<actix_http::Request, Response = ServiceResponse<B>, Error = E>,
     B: actix_web::body::MessageBody,
@@ -43,7 +43,7 @@ fn median(mut figures: Vec<f64>) -> f64 {
     figures[figures.len() / 2]
 }
 
-fn told(name: &str, figures: Vec<f64>, limit: &str, limits: Vec<f64>, goal: &str) {
+fn print_row(name: &str, figures: Vec<f64>, limit: &str, limits: Vec<f64>, goal: &str) {
     let ratio = median(figures.iter().zip(&limits).map(|(figure, limit)| figure / limit).collect());
     println!("{name:<46}{:>8.1} ms{ratio:>8.2}  {limit} ({:.1} ms)  {goal}", median(figures), median(limits));
 }
@@ -57,8 +57,8 @@ async fn inserted(folder: &Path, round: usize, count: u64) -> f64 {
     let started = Instant::now();
     let mut rest = ready;
     while !rest.is_empty() {
-        let some = rest.drain(..rest.len().min(500)).collect();
-        store.insert_many(mailbox, some).await.unwrap();
+        let batch = rest.drain(..rest.len().min(500)).collect();
+        store.insert_many(mailbox, batch).await.unwrap();
     }
     let took = started.elapsed();
     store.close().await;
@@ -80,30 +80,36 @@ async fn main() {
     let store = Store::open(&Database::File(file.clone()), Options::default()).await.unwrap();
     let api = Api::for_tests(store.clone(), Settings::default(), GraphSettings::default());
     let app = test::init_service(App::new().service(api.service(""))).await;
-    for number in 0..ALL / ONE {
-        asked(&app, "POST", "/seed", json!({"user": format!("u{number}"), "count": ONE, "seed": number})).await;
+    for number in 0..STORE_CONTACTS / MAILBOX_CONTACTS {
+        control_millis(
+            &app,
+            "POST",
+            "/seed",
+            json!({"user": format!("u{number}"), "count": MAILBOX_CONTACTS, "seed": number}),
+        )
+        .await;
     }
-    let saved = asked(&app, "PUT", "/snapshots/one", json!({})).await;
+    let saved = control_millis(&app, "PUT", "/snapshots/one", json!({})).await;
     let mut figures: [Vec<f64>; 8] = Default::default();
     for round in 0..ROUNDS {
-        asked(&app, "POST", "/seed", json!({"user": "u0", "count": 10, "seed": 99})).await;
-        figures[0].push(asked(&app, "POST", "/snapshots/one/restore", json!({})).await);
+        control_millis(&app, "POST", "/seed", json!({"user": "u0", "count": 10, "seed": 99})).await;
+        figures[0].push(control_millis(&app, "POST", "/snapshots/one/restore", json!({})).await);
         figures[1].push(copied(&file, folder.path()));
-        figures[2].push(asked(&app, "POST", "/snapshots/one/restore", json!({"users": ["u0"]})).await);
-        figures[3].push(inserted(folder.path(), round, ONE).await);
-        figures[4].push(asked(&app, "POST", "/users/copy/copy", json!({"from": "u1", "replace": true})).await);
-        figures[5].push(asked(&app, "POST", "/reset", json!({"to": "empty"})).await);
-        figures[6].push(asked(&app, "POST", "/seed", json!({"user": "all", "count": ALL})).await);
-        figures[7].push(inserted(folder.path(), round, ALL).await);
-        asked(&app, "POST", "/snapshots/one/restore", json!({})).await;
+        figures[2].push(control_millis(&app, "POST", "/snapshots/one/restore", json!({"users": ["u0"]})).await);
+        figures[3].push(inserted(folder.path(), round, MAILBOX_CONTACTS).await);
+        figures[4].push(control_millis(&app, "POST", "/users/copy/copy", json!({"from": "u1", "replace": true})).await);
+        figures[5].push(control_millis(&app, "POST", "/reset", json!({"to": "empty"})).await);
+        figures[6].push(control_millis(&app, "POST", "/seed", json!({"user": "all", "count": STORE_CONTACTS})).await);
+        figures[7].push(inserted(folder.path(), round, STORE_CONTACTS).await);
+        control_millis(&app, "POST", "/snapshots/one/restore", json!({})).await;
     }
     let [whole, file_copy, mailbox, inserts, copy, empty, seeded, many] = figures;
-    println!("medians of {ROUNDS} rounds; {ALL} contacts in the store, {ONE} in each mailbox");
-    told("restore of the whole store", whole, "copy of the file", file_copy.clone(), "goal 30 ms");
-    told("restore of a mailbox", mailbox, "insert_many of its contacts", inserts.clone(), "goal 20 ms");
-    told("copy of a mailbox", copy, "insert_many of its contacts", inserts, "goal 20 ms");
-    told("reset to nothing", empty, "copy of the file", file_copy, "");
-    told("seed of 1,000 contacts", seeded, "insert_many of ready-made ones", many, "goal 1.25 times");
+    println!("medians of {ROUNDS} rounds; {STORE_CONTACTS} contacts in the store, {MAILBOX_CONTACTS} in each mailbox");
+    print_row("restore of the whole store", whole, "copy of the file", file_copy.clone(), "goal 30 ms");
+    print_row("restore of a mailbox", mailbox, "insert_many of its contacts", inserts.clone(), "goal 20 ms");
+    print_row("copy of a mailbox", copy, "insert_many of its contacts", inserts, "goal 20 ms");
+    print_row("reset to nothing", empty, "copy of the file", file_copy, "");
+    print_row("seed of 1,000 contacts", seeded, "insert_many of ready-made ones", many, "goal 1.25 times");
     println!("the snapshot took {saved:.1} ms");
     store.close().await;
 }

@@ -28,7 +28,7 @@ const LIMIT: f64 = 2.0;
 /// The argument that starts this program as the stub.
 const STUB: &str = "stub";
 /// A contact that is created.
-const NEW: &str = r#"{"givenName":"Ann","surname":"Lee","jobTitle":"Engineer","companyName":"Acme","businessPhones":["+1 732 555 0102"],"mobilePhone":"+1 732 555 0103","emailAddresses":[{"name":"Ann Lee","address":"ann@example.org"}],"homeAddress":{"street":"1 Elm","city":"Oslo","countryOrRegion":"Norway","postalCode":"0150"}}"#;
+const NEW_CONTACT: &str = r#"{"givenName":"Ann","surname":"Lee","jobTitle":"Engineer","companyName":"Acme","businessPhones":["+1 732 555 0102"],"mobilePhone":"+1 732 555 0103","emailAddresses":[{"name":"Ann Lee","address":"ann@example.org"}],"homeAddress":{"street":"1 Elm","city":"Oslo","countryOrRegion":"Norway","postalCode":"0150"}}"#;
 
 fn main() {
     if std::env::args().nth(1).is_some_and(|argument| argument == STUB) {
@@ -97,18 +97,18 @@ fn test(address: &str, user: &str) {
     let contacts = "/v1.0/me/contacts";
     let fault = format!(r#"{{"match": {{"user": "{user}", "method": "POST"}}, "answer": {{"status": 429}}}}"#);
     send("POST", "/_contactd/faults", Some(&fault));
-    send("POST", contacts, Some(NEW));
+    send("POST", contacts, Some(NEW_CONTACT));
     let mut last = String::new();
     for _ in 0..3 {
-        let (status, made) = send("POST", contacts, Some(NEW));
+        let (status, made) = send("POST", contacts, Some(NEW_CONTACT));
         assert_eq!(status, 201);
         made["id"].as_str().unwrap().clone_into(&mut last);
     }
-    let one = format!("{contacts}/{last}");
+    let contact_path = format!("{contacts}/{last}");
     assert!(send("GET", contacts, None).1["value"].is_array());
-    assert_eq!(send("GET", &one, None).0, 200);
-    assert_eq!(send("PATCH", &one, Some(r#"{"jobTitle": "Engineer"}"#)).0, 200);
-    assert_eq!(send("DELETE", &one, None).0, 204);
+    assert_eq!(send("GET", &contact_path, None).0, 200);
+    assert_eq!(send("PATCH", &contact_path, Some(r#"{"jobTitle": "Engineer"}"#)).0, 200);
+    assert_eq!(send("DELETE", &contact_path, None).0, 204);
     send("GET", &format!("/_contactd/requests?user={user}"), None);
 }
 
@@ -117,7 +117,7 @@ async fn constant(request: HttpRequest, body: web::Bytes) -> HttpResponse {
     drop(body);
     let json =
         |mut answer: actix_web::HttpResponseBuilder, body: String| answer.content_type("application/json").body(body);
-    let contact = format!("{{\"id\":\"0197b1a0-0000-7000-8000-000000000001\",{}", &NEW[1..]);
+    let contact = format!("{{\"id\":\"0197b1a0-0000-7000-8000-000000000001\",{}", &NEW_CONTACT[1..]);
     match request.method().as_str() {
         "POST" => json(HttpResponse::Created(), contact),
         "DELETE" => HttpResponse::NoContent().finish(),

@@ -122,7 +122,7 @@ fn median(mut rates: Vec<f64>) -> f64 {
     rates[rates.len() / 2]
 }
 
-fn told(name: &str, rates: &[f64], limit: &[f64], goal: f64) {
+fn print_row(name: &str, rates: &[f64], limit: &[f64], goal: f64) {
     let ratio = median(rates.iter().zip(limit).map(|(rate, limit)| rate / limit).collect());
     println!("{name:<44}{:>10.0}{ratio:>8.2}{goal:>8.2}", median(rates.to_vec()));
 }
@@ -194,8 +194,8 @@ async fn main() {
         let started = Instant::now();
         let mut rest = patches;
         while !rest.is_empty() {
-            let some = rest.drain(..rest.len().min(500)).collect();
-            store.insert_many(mailbox, some).await.unwrap();
+            let batch = rest.drain(..rest.len().min(500)).collect();
+            store.insert_many(mailbox, batch).await.unwrap();
         }
         rates[2].push(rate(started));
         store.close().await;
@@ -238,11 +238,11 @@ async fn main() {
     }
     println!("{:<44}{:>10}{:>8}{:>8}", format!("cards a second, median of {ROUNDS} rounds"), "", "ratio", "goal");
     let [calcard, reading, many, first, again, list, vcard] = &rates;
-    told("calcard parses", calcard, calcard, 1.0);
-    told("reading and mapping, to calcard", reading, calcard, 0.5);
-    told("insert_many of ready-made contacts", many, many, 1.0);
-    told("import, to insert_many", first, many, 0.8);
-    told("the same file again, to the first import", again, first, 2.5);
-    told("plain list in pages of 100, without JSON", list, list, 1.0);
-    told("export as vCard, to the list", vcard, list, 0.8);
+    print_row("calcard parses", calcard, calcard, 1.0);
+    print_row("reading and mapping, to calcard", reading, calcard, 0.5);
+    print_row("insert_many of ready-made contacts", many, many, 1.0);
+    print_row("import, to insert_many", first, many, 0.8);
+    print_row("the same file again, to the first import", again, first, 2.5);
+    print_row("plain list in pages of 100, without JSON", list, list, 1.0);
+    print_row("export as vCard, to the list", vcard, list, 0.8);
 }

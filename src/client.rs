@@ -82,12 +82,12 @@ impl RequestTarget {
         Ok(Self { https, host, port, authority: authority.as_str().to_owned(), path })
     }
 
-    /// Resolves the host. `None` unless it has addresses and all satisfy `fit`. The caller connects to one of these and
+    /// Resolves the host. `None` unless it has addresses and all satisfy `is_allowed`. The caller connects to one of these and
     /// does not resolve again, since the name could resolve differently by then.
-    pub(crate) async fn resolve(&self, fit: impl Fn(&SocketAddr) -> bool) -> Option<Vec<SocketAddr>> {
+    pub(crate) async fn resolve(&self, is_allowed: impl Fn(&SocketAddr) -> bool) -> Option<Vec<SocketAddr>> {
         let found = tokio::net::lookup_host((self.host.as_str(), self.port)).await;
         let addresses: Vec<_> = found.ok()?.collect();
-        let all_fit = !addresses.is_empty() && addresses.iter().all(fit);
+        let all_fit = !addresses.is_empty() && addresses.iter().all(is_allowed);
         all_fit.then(|| addresses.into_iter().take(MAX_ADDRESSES).collect())
     }
 }
@@ -206,12 +206,12 @@ impl HttpClient {
         request: Request<Full<Bytes>>,
         reads_body: bool,
     ) -> Result<HttpAnswer, CallError> {
-        let no_http = |_| CallError::from("a host that does not respond in HTTP");
+        let not_http = |_| CallError::from("a host that does not respond in HTTP");
         let mut client = http1::Builder::new();
         client.max_buf_size(MAX_HEAD).max_headers(MAX_HEADERS);
-        let (mut sender, connection) = client.handshake(stream).await.map_err(no_http)?;
+        let (mut sender, connection) = client.handshake(stream).await.map_err(not_http)?;
         let exchange = async move {
-            let answer = sender.send_request(request).await.map_err(no_http)?;
+            let answer = sender.send_request(request).await.map_err(not_http)?;
             let (head, body) = answer.into_parts();
             let body = if reads_body { Limited::new(body, self.max_body).collect().await.ok() } else { None };
             let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();

@@ -110,13 +110,13 @@ pub(crate) enum IdOwner<'a> {
 /// UTC microseconds since 1970.
 pub(crate) fn now() -> i64 {
     match Clock::current().stopped.load(Ordering::Acquire) {
-        RUNNING => real(),
+        RUNNING => system_now(),
         stopped => stopped,
     }
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the clock")]
-fn real() -> i64 {
+fn system_now() -> i64 {
     Utc::now().timestamp_micros()
 }
 
@@ -158,32 +158,32 @@ pub(crate) fn seed(number: u64) {
 
 /// The seed.
 pub(crate) fn seeded() -> Option<u64> {
-    seed_here().map(|seed| seed.number)
+    current_seed().map(|seed| seed.number)
 }
 
-fn seed_here() -> Option<&'static Seed> {
+fn current_seed() -> Option<&'static Seed> {
     Clock::current().seed.get()
 }
 
 /// Records the owner of a mailbox. The mailbox's number depends on the order of users and is not used for ids.
 pub(crate) fn introduce(mailbox: i64, owner: &str) {
-    if let Some(seed) = seed_here() {
+    if let Some(seed) = current_seed() {
         seed.names().owners.insert(mailbox, owner.to_ascii_lowercase());
     }
 }
 
 /// The number of ids of each owner.
 pub(crate) fn counts() -> IdCounts {
-    seed_here().map(|seed| seed.names().counts.clone()).unwrap_or_default()
+    current_seed().map(|seed| seed.names().counts.clone()).unwrap_or_default()
 }
 
 /// Restores earlier counts, only of owners whose names satisfy a condition.
-pub(crate) fn set_counts(counts: &IdCounts, of: impl Fn(&str) -> bool) {
-    let Some(seed) = seed_here() else { return };
+pub(crate) fn set_counts(counts: &IdCounts, includes: impl Fn(&str) -> bool) {
+    let Some(seed) = current_seed() else { return };
     let mut names = seed.names();
-    let is_meant = |key: &str| key.split_once(' ').is_some_and(|(_, name)| of(name));
-    names.counts.retain(|key, _| !is_meant(key));
-    names.counts.extend(counts.iter().filter(|(key, _)| is_meant(key)).map(|(key, count)| (key.clone(), *count)));
+    let is_included = |key: &str| key.split_once(' ').is_some_and(|(_, name)| includes(name));
+    names.counts.retain(|key, _| !is_included(key));
+    names.counts.extend(counts.iter().filter(|(key, _)| is_included(key)).map(|(key, count)| (key.clone(), *count)));
 }
 
 impl Seed {
@@ -217,19 +217,19 @@ impl IdOwner<'_> {
 /// A UUIDv7, greater than all others this process made, even within one millisecond. From a seed, it is greater than the others
 /// of the same owner.
 #[expect(clippy::disallowed_methods, reason = "this is the clock")]
-pub(crate) fn new_id(whose: IdOwner<'_>) -> Uuid {
-    let seed = seed_here();
+pub(crate) fn new_id(owner: IdOwner<'_>) -> Uuid {
+    let seed = current_seed();
     let Mode::Frozen { now, .. } = mode() else {
-        return seed.map_or_else(Uuid::now_v7, |seed| from_seed(seed, real(), whose));
+        return seed.map_or_else(Uuid::now_v7, |seed| from_seed(seed, system_now(), owner));
     };
     seed.map_or_else(
         || numbered(now, Clock::current().made.fetch_add(1, Ordering::Relaxed), *Uuid::new_v4().as_bytes()),
-        |seed| from_seed(seed, now, whose),
+        |seed| from_seed(seed, now, owner),
     )
 }
 
-fn from_seed(seed: &Seed, now: i64, whose: IdOwner<'_>) -> Uuid {
-    let (count, bytes) = seed.next(&whose.key(seed));
+fn from_seed(seed: &Seed, now: i64, owner: IdOwner<'_>) -> Uuid {
+    let (count, bytes) = seed.next(&owner.key(seed));
     let mut half = [0; 16];
     half.copy_from_slice(&bytes[..16]);
     numbered(now, count, half)
@@ -257,7 +257,7 @@ pub(crate) fn system_time(micros: i64) -> std::time::SystemTime {
 
 /// The id of a part of a trace: random, and never 0.
 pub(crate) fn new_span_id() -> u64 {
-    // Behind its time an id is random, and has a bit that is always set.
+    // After its time an id is random, and has a bit that is always set.
     u64::try_from(new_id(IdOwner::Nobody).as_u128() & u128::from(u64::MAX)).unwrap_or(1)
 }
 
@@ -268,7 +268,7 @@ pub(crate) fn new_epoch() -> Uuid {
 
 /// 244 random bits, in hexadecimal.
 pub(crate) fn new_secret() -> String {
-    if let Some(seed) = seed_here() {
+    if let Some(seed) = current_seed() {
         let (_, bytes) = seed.next("secret");
         return bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
     }

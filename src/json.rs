@@ -51,9 +51,9 @@ impl Json {
     }
 
     fn read_names(bytes: &[u8], case_sensitive: bool) -> Result<Self, String> {
-        let (shown, numbers) = without_numbers(bytes);
-        let state = RefCell::new(ParseState { left: MAX_VALUES, case_sensitive, numbers: numbers.into_iter() });
-        let mut reader = serde_json::Deserializer::from_slice(&shown);
+        let (masked, numbers) = without_numbers(bytes);
+        let state = RefCell::new(ParseState { remaining: MAX_VALUES, case_sensitive, numbers: numbers.into_iter() });
+        let mut reader = serde_json::Deserializer::from_slice(&masked);
         ValueSeed { state: &state }
             .deserialize(&mut reader)
             .and_then(|value| reader.end().map(|()| value))
@@ -103,35 +103,35 @@ impl fmt::Display for Json {
 /// The text with each number replaced by a 0 and spaces, and the numbers in order. Invalid numbers are kept, so that
 /// serde_json reports them.
 fn without_numbers(bytes: &[u8]) -> (Cow<'_, [u8]>, Vec<String>) {
-    let mut shown = Cow::Borrowed(bytes);
+    let mut masked = Cow::Borrowed(bytes);
     let mut numbers = Vec::new();
     let mut at = 0;
     while let Some(byte) = bytes.get(at) {
         match byte {
-            b'"' => at = behind_string(bytes, at + 1),
+            b'"' => at = string_end(bytes, at + 1),
             b'-' | b'0'..=b'9' => {
                 let rest = bytes.get(at..).unwrap_or_default();
-                let is_of_number = |byte: &u8| byte.is_ascii_digit() || b"+-.eE".contains(byte);
-                let length = rest.iter().position(|byte| !is_of_number(byte)).unwrap_or(rest.len());
+                let is_number_byte = |byte: &u8| byte.is_ascii_digit() || b"+-.eE".contains(byte);
+                let length = rest.iter().position(|byte| !is_number_byte(byte)).unwrap_or(rest.len());
                 let end = at + length;
                 if let Ok(text) = std::str::from_utf8(&rest[..length])
                     && is_number(text)
                 {
                     numbers.push(text.to_owned());
-                    let place = &mut shown.to_mut()[at..end];
-                    place.fill(b' ');
-                    place[0] = b'0';
+                    let number_bytes = &mut masked.to_mut()[at..end];
+                    number_bytes.fill(b' ');
+                    number_bytes[0] = b'0';
                 }
                 at = end;
             }
             _ => at += 1,
         }
     }
-    (shown, numbers)
+    (masked, numbers)
 }
 
 /// The offset after the string that contains `at`.
-fn behind_string(bytes: &[u8], mut at: usize) -> usize {
+fn string_end(bytes: &[u8], mut at: usize) -> usize {
     while let Some(byte) = bytes.get(at) {
         match byte {
             b'"' => return at + 1,
@@ -162,7 +162,7 @@ fn is_number(text: &str) -> bool {
 
 struct ParseState {
     /// Number of values that are still allowed.
-    left: usize,
+    remaining: usize,
     /// Whether names that differ in letter case only are distinct.
     case_sensitive: bool,
     /// The remaining numbers.
@@ -178,9 +178,9 @@ impl<'de> DeserializeSeed<'de> for ValueSeed<'_> {
     type Value = Json;
 
     fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Json, D::Error> {
-        let left = self.state.borrow().left.checked_sub(1);
-        let left = left.ok_or_else(|| D::Error::custom(format_args!("more than {MAX_VALUES} values")))?;
-        self.state.borrow_mut().left = left;
+        let remaining = self.state.borrow().remaining.checked_sub(1);
+        let remaining = remaining.ok_or_else(|| D::Error::custom(format_args!("more than {MAX_VALUES} values")))?;
+        self.state.borrow_mut().remaining = remaining;
         from.deserialize_any(self)
     }
 }
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_be_lost_or_cannot_be_kept_is_refused() {
+    fn invalid_json_repeated_names_and_nul_are_refused() {
         let deep = "[".repeat(200) + &"]".repeat(200);
         let wide = format!("[{}0]", "0,".repeat(MAX_VALUES));
         let cases: [(&[u8], &str); 24] = [
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn letter_case_tells_names_apart_where_that_is_asked() {
+    fn letter_case_distinguishes_names_where_requested() {
         let text = r#"{"e1":{"a":1,"A":2},"E1":3}"#;
         assert_eq!(Json::read_case_sensitive(text.as_bytes()).unwrap().to_string(), text);
         assert!(Json::read_case_sensitive(br#"{"a":1,"a":2}"#).unwrap_err().contains("'a' is repeated in one object"));

@@ -17,12 +17,12 @@ pub(crate) fn reason(path: &Path, error: &Error) -> String {
     let mut folders =
         path.ancestors().skip(1).map(|folder| if folder.as_os_str().is_empty() { current_folder } else { folder });
     let nearest = folders.find_map(|folder| Some((folder, folder.metadata().ok()?)));
-    let of = |what: &str, path: &Path, file: &Metadata| {
+    let describe = |what: &str, path: &Path, file: &Metadata| {
         let mode = file.mode() & 0o7777;
         format!("{what} {} belongs to user {}, group {}, mode {mode:04o}", path.display(), file.uid(), file.gid())
     };
-    let file = path.metadata().ok().map(|file| of("the file", path, &file));
-    let folder = nearest.map(|(folder, found)| of("the folder", folder, &found));
+    let file = path.metadata().ok().map(|file| describe("the file", path, &file));
+    let folder = nearest.map(|(folder, found)| describe("the folder", folder, &found));
     [file, folder].into_iter().flatten().fold(text, |text, more| text + ", " + &more)
 }
 
@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_permitted_is_told_with_the_user_and_the_folder() {
+    fn a_refusal_names_the_user_and_the_folder() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
         let path = folder.path().join("missing/contacts.db");
@@ -45,8 +45,8 @@ mod tests {
         let user = rustix::process::geteuid().as_raw();
         assert!(denied.starts_with(&format!("{}: permission denied; ", path.display())), "{denied}");
         assert!(denied.contains(&format!("this process runs as user {user}, group ")), "{denied}");
-        let of = format!(", the folder {} belongs to user {user}, ", folder.path().display());
-        assert!(denied.contains(&of) && denied.ends_with("mode 0700"), "{denied}");
+        let expected = format!(", the folder {} belongs to user {user}, ", folder.path().display());
+        assert!(denied.contains(&expected) && denied.ends_with("mode 0700"), "{denied}");
         std::fs::create_dir(folder.path().join("missing")).unwrap();
         std::fs::write(&path, "").unwrap();
         let denied = reason(&path, &Error::from(ErrorKind::PermissionDenied));

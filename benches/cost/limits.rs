@@ -55,9 +55,9 @@ pub(crate) fn create(folder: &Path, rows: Rows, transactions: usize) -> f64 {
         }
         connection.execute_batch("detach source").unwrap();
     }
-    let begun = processor("self");
+    let before = processor("self");
     insert(&connection, rows, transactions);
-    let spent = processor("self") - begun;
+    let spent = processor("self") - before;
     drop(connection);
     let _ = std::fs::remove_file(source);
     spent / (transactions * AT_ONCE) as f64
@@ -193,11 +193,11 @@ pub(crate) fn page(database: &Path, mailbox: i64, times: usize) -> (f64, usize) 
     let connection = Connection::open(database).unwrap();
     let mut pages = Pages::prepare(&connection);
     let mut size = pages.json(mailbox).len();
-    let begun = processor("self");
+    let before = processor("self");
     for _ in 0..times {
         size = pages.json(mailbox).len();
     }
-    ((processor("self") - begun) / times as f64, size)
+    ((processor("self") - before) / times as f64, size)
 }
 
 struct Pages<'c> {
@@ -246,9 +246,9 @@ impl<'c> Pages<'c> {
                 "flag_status, completed_date_time, completed_time_zone, due_date_time, due_time_zone, start_date_time,
                     start_time_zone from flags",
             ]
-            .map(|of| {
+            .map(|columns_and_table| {
                 prepare(&format!(
-                    "select contact_id, {of} where mailbox = ?1 and contact_id between ?2 and ?3 order by contact_id"
+                    "select contact_id, {columns_and_table} where mailbox = ?1 and contact_id between ?2 and ?3 order by contact_id"
                 ))
             }),
         }

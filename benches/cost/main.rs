@@ -49,9 +49,9 @@ impl Call {
     /// Processor time of a call in microseconds, by number of connections.
     fn cost(&self, server: &Server) -> Vec<f64> {
         let cost = |connections: &usize| {
-            let begun = server.processor();
+            let before = server.processor();
             let calls = counted(SPAN, *connections, |_| self.client(&server.address));
-            (server.processor() - begun) / calls
+            (server.processor() - before) / calls
         };
         self.connections.iter().map(cost).collect()
     }
@@ -196,8 +196,8 @@ fn sizes(folder: &Path, name: &str, path: &str, body: &str) -> f64 {
     let mut statement = connection.prepare(sql).unwrap();
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
     let rows: Vec<(String, f64)> = rows.map(Result::unwrap).collect();
-    let all: f64 = rows.iter().map(|(_, size)| size).sum();
-    println!("\nbytes in the file per contact like {name}, of {made}: {:.0}", all / made);
+    let total: f64 = rows.iter().map(|(_, size)| size).sum();
+    println!("\nbytes in the file per contact like {name}, of {made}: {:.0}", total / made);
     for (name, size) in rows.iter().filter(|(_, size)| size / made >= 1.0) {
         println!("  {name:<36}{:>8.0}", size / made);
     }
@@ -206,5 +206,5 @@ fn sizes(folder: &Path, name: &str, path: &str, body: &str) -> f64 {
     for suffix in ["", "-wal", "-shm"] {
         let _ = std::fs::remove_file(folder.join(format!("sizes.db{suffix}")));
     }
-    all / made
+    total / made
 }

@@ -44,13 +44,13 @@ impl Issuer {
 
     /// A token that is refused only at the last check, so that it is read again each time.
     pub(crate) fn token(&self, name: &str, claim: Value) -> String {
-        let mut all = json!({
+        let mut claims = json!({
             "iss": self.url, "aud": AUDIENCE, "exp": 4_000_000_000_u32, "sub": "x", "oid": "x", "idtyp": "app",
             "scp": "Contacts.Read", "preferred_username": "x",
         });
-        all[name] = claim;
+        claims[name] = claim;
         let encode = |json: Value| URL_SAFE_NO_PAD.encode(json.to_string());
-        let signed = format!("{}.{}", encode(json!({"alg": "EdDSA", "kid": "1", "typ": "at+jwt"})), encode(all));
+        let signed = format!("{}.{}", encode(json!({"alg": "EdDSA", "kid": "1", "typ": "at+jwt"})), encode(claims));
         let signature = self.key.sign(signed.as_bytes());
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
     }

@@ -25,14 +25,14 @@ const SIZES: usize = 5;
 /// Number of measurements; the smallest one counts.
 const ROUNDS: usize = 5;
 /// How often a row above the limit is measured again.
-const AGAIN: usize = 3;
+const REPEATS: usize = 3;
 /// A request is repeated until it has taken this processor time, in microseconds.
-const COUNTED: f64 = 10_000.0;
+const MIN_PROCESSOR_TIME: f64 = 10_000.0;
 /// Limit: how many times the work an input of four times the size may take. 4 is linear, 16 is quadratic. Two doublings count
 /// together, since a limit that begins to matter at some size is a step, and not growth.
-const MOST: f64 = 8.0;
+const MAX_RATIO: f64 = 8.0;
 /// Costs below this, in microseconds, cannot be told from the cost of the request itself.
-const SLIGHT: f64 = 1_000.0;
+const NEGLIGIBLE: f64 = 1_000.0;
 const USER: &str = "ann";
 const SECRET: &str = "a-secret-of-the-bench";
 
@@ -129,23 +129,23 @@ impl Client {
 
 /// The status of an answer, and whether the connection stays open.
 fn answer(stream: &mut TcpStream) -> std::io::Result<(u16, bool)> {
-    let (mut read, mut some) = (Vec::new(), vec![0; 64 << 10]);
+    let (mut read, mut buffer) = (Vec::new(), vec![0; 64 << 10]);
     let end = loop {
         if let Some(end) = read.windows(4).position(|window| window == b"\r\n\r\n") {
             break end;
         }
-        match stream.read(&mut some)? {
+        match stream.read(&mut buffer)? {
             0 => return Err(ErrorKind::UnexpectedEof.into()),
-            more => read.extend_from_slice(&some[..more]),
+            more => read.extend_from_slice(&buffer[..more]),
         }
     };
     let head = String::from_utf8_lossy(&read[..end]).to_lowercase();
     let length = head.split("content-length: ").nth(1).map_or(0, |rest| rest.lines().next().unwrap().parse().unwrap());
-    let mut left = (end + 4 + length).saturating_sub(read.len());
-    while left > 0 {
-        match stream.read(&mut some)? {
+    let mut remaining = (end + 4 + length).saturating_sub(read.len());
+    while remaining > 0 {
+        match stream.read(&mut buffer)? {
             0 => return Err(ErrorKind::UnexpectedEof.into()),
-            more => left -= more.min(left),
+            more => remaining -= more.min(remaining),
         }
     }
     Ok((head[9..12].parse().unwrap(), !head.contains("connection: close")))
@@ -172,7 +172,7 @@ fn measure(server: &mut Server, row: &Row) -> Measured {
                 let now = server.spent();
                 let spent =
                     Spent { all: (now.all - before.all) / times, on_loop: (now.on_loop - before.on_loop) / times };
-                if spent.all * times >= COUNTED {
+                if spent.all * times >= MIN_PROCESSOR_TIME {
                     break spent;
                 }
             };
@@ -191,7 +191,7 @@ impl Measured {
     /// Whether the cost grows faster than the input.
     fn is_over(&self) -> bool {
         let [.., quarter, _, whole] = self.spent.map(|spent| spent.all);
-        whole > SLIGHT && whole / quarter > MOST
+        whole > NEGLIGIBLE && whole / quarter > MAX_RATIO
     }
 }
 
@@ -204,10 +204,10 @@ fn main() {
          the costs of an input and of half of it, from an eighth of the limit to all of it.\n"
     );
     println!("{:44} {:>9} {:>6} {:>9} {:>9}  ratios", "", "limit", "status", "in all", "on loops");
-    let mut bad = Vec::new();
+    let mut failed_rows = Vec::new();
     for row in rows::rows().iter().filter(|row| row.name.contains(&only)) {
         let mut measured = measure(&mut server, row);
-        for _ in 0..AGAIN {
+        for _ in 0..REPEATS {
             if measured.is_over() {
                 measured = measure(&mut server, row);
             }
@@ -223,7 +223,7 @@ fn main() {
             most.on_loop / 1_000.0,
             if measured.is_over() { "grows faster than its input" } else { "" }
         );
-        bad.extend(measured.is_over().then_some(row.name));
+        failed_rows.extend(measured.is_over().then_some(row.name));
     }
-    assert!(bad.is_empty(), "these grow faster than their input: {bad:#?}");
+    assert!(failed_rows.is_empty(), "these grow faster than their input: {failed_rows:#?}");
 }

@@ -436,7 +436,7 @@ fn heads() -> Vec<Row> {
     let bearer = |one: &'static str| {
         move |n| request("GET /v1.0/me", &format!("Authorization: Bearer {}\r\n", repeated(one, n)), b"")
     };
-    let mut all = vec![
+    let mut all_rows = vec![
         row("path: segments", QUERY, path("", "/a")),
         row("path: slashes", QUERY, path("", "/")),
         row("path: escapes", QUERY, path("/contacts/", "%C3%A9")),
@@ -456,7 +456,7 @@ fn heads() -> Vec<Row> {
         row("JWT, signed: roles", 2_500, |n| signed("roles", vec!["a"; n].into())),
         row("JWT, signed: audiences", 2_500, |n| signed("aud", [vec!["a"; n], vec![AUDIENCE]].concat().into())),
         row("header lines", 90, |n| {
-            own("GET /v1.0/me", &(0..n).fold(String::new(), |all, i| all + &format!("Prefer: a{i}=1\r\n")), b"")
+            own("GET /v1.0/me", &(0..n).fold(String::new(), |headers, i| headers + &format!("Prefer: a{i}=1\r\n")), b"")
         }),
     ];
     for (name, header_name, one) in [
@@ -476,9 +476,9 @@ fn heads() -> Vec<Row> {
         ("Origin", "Origin", "http://a "),
         ("Cookie", "Cookie", "a=b; "),
     ] {
-        all.push(row(name, HEADER, header(header_name, one)));
+        all_rows.push(row(name, HEADER, header(header_name, one)));
     }
-    all
+    all_rows
 }
 
 fn photos() -> Vec<Row> {

@@ -41,8 +41,8 @@ impl Figures {
     /// Saves them for the report.
     pub fn keep(self) {
         fs::create_dir_all(kept()).unwrap();
-        let all = json!({"bench": self.bench, "title": self.title, "figures": self.rows});
-        fs::write(kept().join(format!("{}.json", self.bench)), all.to_string()).unwrap();
+        let report = json!({"bench": self.bench, "title": self.title, "figures": self.rows});
+        fs::write(kept().join(format!("{}.json", self.bench)), report.to_string()).unwrap();
     }
 }
 

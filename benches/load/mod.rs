@@ -161,9 +161,9 @@ pub fn plain_postgres(span: Duration, url: &str) -> f64 {
         let mut done = 0_u32;
         while started.elapsed() < span {
             let id = Uuid::now_v7();
-            let mut all = connection.begin().await.unwrap();
+            let mut transaction = connection.begin().await.unwrap();
             let bump = sqlx::query_scalar("update mailboxes set seq = seq + 1 where id = $1 returning seq").bind(mailbox);
-            let seq: i64 = bump.fetch_one(&mut *all).await.unwrap();
+            let seq: i64 = bump.fetch_one(&mut *transaction).await.unwrap();
             for text in [
                 "insert into changes (mailbox, seq, folder_id, contact_id, removed, changed_date_time) values ($3, $2, 'contacts', $1, false, 0)",
                 "insert into contacts (mailbox, id, parent_folder_id, version, created_date_time, last_modified_date_time,
@@ -190,9 +190,9 @@ pub fn plain_postgres(span: Duration, url: &str) -> f64 {
                      4x0103:9 5xacme:1 6xengineer:1 15x1:1 15xelm:2 15xoslo:4 15xnorway:6 15x0150:8'::tsvector
                  where $2 > 0",
             ] {
-                all.execute(sqlx::query(text).bind(id).bind(seq).bind(mailbox)).await.unwrap();
+                transaction.execute(sqlx::query(text).bind(id).bind(seq).bind(mailbox)).await.unwrap();
             }
-            all.commit().await.unwrap();
+            transaction.commit().await.unwrap();
             done += 1;
         }
         f64::from(done) / started.elapsed().as_secs_f64()

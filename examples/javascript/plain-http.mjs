@@ -1,16 +1,16 @@
-// What the official JavaScript SDK needs over plain http, where it keeps tokens back: a chain of middleware whose first
-// member sets the header. Over https none of it is needed.
+// The official JavaScript SDK sends no token over unencrypted http. This middleware sets the header. Over https it is not
+// needed.
 
 import { Client, HTTPMessageHandler, RetryHandler } from "@microsoft/microsoft-graph-client";
 
-/** Sets the token; and mends the addresses of next pages, which over http the SDK puts behind the server's own again. */
+/** Sets the token. It also repairs the links to next pages: over http, the SDK puts the server's address before the full link. */
 class Token {
   constructor(token, next) {
     this.token = token;
     this.next = next;
   }
   async execute(context) {
-    context.request = context.request.replace(/^.*(https?:\/\/.*https?:\/\/)/, (all) => all.slice(all.lastIndexOf("http")));
+    context.request = context.request.replace(/^.*(https?:\/\/.*https?:\/\/)/, (url) => url.slice(url.lastIndexOf("http")));
     context.options.headers = { ...context.options.headers, Authorization: `Bearer ${this.token}` };
     await this.next.execute(context);
   }

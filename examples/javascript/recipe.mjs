@@ -1,7 +1,7 @@
-// The official JavaScript SDK against contactd, over TLS and unchanged:
+// The official JavaScript SDK, unmodified, with contactd over TLS:
 //   contactd serve --dev --tls
 //   NODE_EXTRA_CA_CERTS=~/.local/share/contactd/dev-ca.pem node recipe.mjs https://127.0.0.1:8080 ann
-// `contactd dev-cert` prints where the authority is. With an http address it works too, by plain-http.mjs.
+// `contactd dev-cert` prints the path of the certificate authority. An http address also works, through plain-http.mjs.
 
 import assert from "node:assert/strict";
 import { BatchRequestContent, BatchResponseContent, Client, PageIterator } from "@microsoft/microsoft-graph-client";
@@ -16,7 +16,7 @@ const client =
     ? Client.initWithMiddleware({ authProvider, baseUrl: server, customHosts: new Set([hostname]) })
     : overPlainHttp(server, token);
 
-// Create, read, change.
+// Create, read and update.
 const created = await client.api("/me/contacts").post({
   givenName: "Ann",
   surname: "Lee",
@@ -30,17 +30,17 @@ assert.deepEqual(read, created);
 const changed = await client.api(`/me/contacts/${created.id}`).patch({ jobTitle: "Engineer", businessPhones: [] });
 assert.deepEqual([changed.jobTitle, changed.businessPhones, changed.surname], ["Engineer", [], "Lee"]);
 
-// Only on the state that was read.
+// Update only if nobody has changed the contact since it was read.
 const stale = client.api(`/me/contacts/${created.id}`).header("If-Match", created["@odata.etag"]);
 await assert.rejects(stale.patch({ jobTitle: "x" }), { statusCode: 412, code: "ErrorIrresolvableConflict" });
 
-// Lists, and all their pages.
+// Lists and paging.
 for (let i = 0; i < 25; i += 1) {
   await client.api("/me/contacts").post({ givenName: `Contact ${String(i).padStart(2, "0")}` });
 }
-const some = await client.api("/me/contacts").select(["displayName"]).top(5).skip(1).get();
-assert.equal(some.value.length, 5);
-assert.deepEqual(Object.keys(some.value[0]), ["@odata.etag", "id", "displayName"]);
+const page = await client.api("/me/contacts").select(["displayName"]).top(5).skip(1).get();
+assert.equal(page.value.length, 5);
+assert.deepEqual(Object.keys(page.value[0]), ["@odata.etag", "id", "displayName"]);
 const filtered = await client
   .api("/me/contacts")
   .filter("startswith(displayName,'contact 0') and not (displayName eq 'Contact 03')")
@@ -49,35 +49,35 @@ const filtered = await client
   .top(2)
   .get();
 assert.equal(filtered["@odata.count"], 9);
-assert.deepEqual(filtered.value.map((one) => one.displayName), ["Contact 09", "Contact 08"]);
+assert.deepEqual(filtered.value.map((contact) => contact.displayName), ["Contact 09", "Contact 08"]);
 const byMail = await client.api("/me/contacts").filter("emailAddresses/any(a:a/address eq 'ANN@example.org')").get();
-assert.deepEqual(byMail.value.map((one) => one.id), [created.id]);
+assert.deepEqual(byMail.value.map((contact) => contact.id), [created.id]);
 const bySearch = await client.api("/me/contacts").search('"lee ann"').get();
-assert.deepEqual(bySearch.value.map((one) => one.id), [created.id]);
+assert.deepEqual(bySearch.value.map((contact) => contact.id), [created.id]);
 assert.equal(Number(await client.api("/me/contacts/$count").get()), 26);
 const names = [];
-const first = await client.api("/me/contacts").top(7).get();
-await new PageIterator(client, first, (contact) => names.push(contact.displayName) > 0).iterate();
+const firstPage = await client.api("/me/contacts").top(7).get();
+await new PageIterator(client, firstPage, (contact) => names.push(contact.displayName) > 0).iterate();
 assert.equal(names.length, 26);
 assert.equal(new Set(names).size, 26);
 
-// What has changed: the iterator goes through a round, and has the link to the next at its end.
-const follow = async (start, seen = new Map()) => {
-  const keep = (one) => (one["@removed"] ? seen.delete(one.id) : seen.set(one.id, one), true);
-  const round = new PageIterator(client, await client.api(start).get(), keep);
+// Delta: the iterator reads one round of changes, and then has the link to the next round.
+const readChanges = async (link, contacts = new Map()) => {
+  const apply = (entry) => (entry["@removed"] ? contacts.delete(entry.id) : contacts.set(entry.id, entry), true);
+  const round = new PageIterator(client, await client.api(link).get(), apply);
   await round.iterate();
-  return { seen, link: round.getDeltaLink() };
+  return { contacts, link: round.getDeltaLink() };
 };
-const copy = await follow("/me/contacts/delta");
-assert.equal(copy.seen.size, 26);
+const copy = await readChanges("/me/contacts/delta");
+assert.equal(copy.contacts.size, 26);
 await client.api(`/me/contacts/${created.id}`).patch({ jobTitle: "Director" });
-const { id: gone } = await client.api("/me/contacts").post({ givenName: "Gone" });
-await client.api(`/me/contacts/${gone}`).delete();
-await follow(copy.link, copy.seen);
-assert.equal(copy.seen.size, 26);
-assert.equal(copy.seen.get(created.id).jobTitle, "Director");
+const { id: deletedId } = await client.api("/me/contacts").post({ givenName: "Gone" });
+await client.api(`/me/contacts/${deletedId}`).delete();
+await readChanges(copy.link, copy.contacts);
+assert.equal(copy.contacts.size, 26);
+assert.equal(copy.contacts.get(created.id).jobTitle, "Director");
 
-// Several calls in one.
+// A batch: several calls in one request.
 const steps = new BatchRequestContent(
   ["Bo", "Cy"].map((givenName, i) => ({
     id: String(i),
@@ -91,19 +91,19 @@ const steps = new BatchRequestContent(
 steps.addRequest({ id: "list", request: new Request(`${server}/v1.0/me/contacts?$search=bo&$select=displayName`, { method: "GET" }) });
 steps.addDependency("1", "0");
 steps.addDependency("list", "1");
-const answers = new BatchResponseContent(await client.api("/$batch").post(await steps.getContent()));
-assert.equal(answers.getResponseById("0").status, 201);
-assert.deepEqual((await answers.getResponseById("list").json()).value.map((one) => one.displayName), ["Bo"]);
+const responses = new BatchResponseContent(await client.api("/$batch").post(await steps.getContent()));
+assert.equal(responses.getResponseById("0").status, 201);
+assert.deepEqual((await responses.getResponseById("list").json()).value.map((contact) => contact.displayName), ["Bo"]);
 
 // Folders.
 const folder = await client.api("/me/contactFolders").post({ displayName: "Work" });
-const inside = await client.api(`/me/contactFolders/${folder.id}/contacts`).post({ givenName: "Bob" });
-assert.equal(inside.parentFolderId, folder.id);
-const listed = await client.api("/me/contactFolders").expand("contacts").get();
-assert.deepEqual(listed.value.map((one) => [one.displayName, one.contacts.length]), [["Work", 1]]);
+const contactInFolder = await client.api(`/me/contactFolders/${folder.id}/contacts`).post({ givenName: "Bob" });
+assert.equal(contactInFolder.parentFolderId, folder.id);
+const folders = await client.api("/me/contactFolders").expand("contacts").get();
+assert.deepEqual(folders.value.map((listed) => [listed.displayName, listed.contacts.length]), [["Work", 1]]);
 await client.api(`/me/contactFolders/${folder.id}`).patch({ displayName: "Former work" });
 await client.api(`/me/contactFolders/${folder.id}`).delete();
-await assert.rejects(client.api(`/me/contacts/${inside.id}`).get(), { statusCode: 404, code: "ErrorItemNotFound" });
+await assert.rejects(client.api(`/me/contacts/${contactInFolder.id}`).get(), { statusCode: 404, code: "ErrorItemNotFound" });
 
 // Delete.
 await client.api(`/me/contacts/${created.id}`).delete();

@@ -1,4 +1,4 @@
-"""Tests of a program that uses contacts by the official SDK: here the program is a line or two in each test.
+"""Tests of a program that uses contacts through the official SDK. The program is a few lines in each test.
 
     pip install contactd pytest msgraph-sdk && pytest
 """
@@ -15,8 +15,8 @@ from msgraph.generated.models.contact import Contact
 from msgraph.generated.models.subscription import Subscription
 
 
-def keyed(key):
-    """Makes it safe to send a create again."""
+def with_idempotency_key(key):
+    """The configuration of a create that can safely be sent again."""
     configuration = RequestConfiguration()
     configuration.headers.add("Idempotency-Key", key)
     return configuration
@@ -26,7 +26,7 @@ async def names(client):
     return [contact.given_name for contact in (await client.me.contacts.get()).value]
 
 
-def test_each_test_has_a_mailbox_of_its_own(contactd):
+def test_each_test_has_a_separate_mailbox(contactd):
     async def program(client):
         assert await names(client) == []
         await client.me.contacts.post(Contact(given_name="Ann"))
@@ -35,60 +35,60 @@ def test_each_test_has_a_mailbox_of_its_own(contactd):
     assert asyncio.run(program(contactd.graph())) == ["Ann"]
 
 
-def test_and_so_has_this_one(contactd):
+def test_another_test_does_not_see_its_contact(contactd):
     assert asyncio.run(names(contactd.graph())) == []
 
 
-def test_the_sdk_waits_for_a_throttle(contactd):
+def test_the_sdk_waits_and_repeats_a_throttled_request(contactd):
     contactd.fault("POST", "/me/contacts", status=429, retry_after=1)
     asyncio.run(contactd.graph().me.contacts.post(Contact(given_name="Ann")))
     assert [request["status"] for request in contactd.requests("POST")] == [429, 201]
 
 
-def test_a_lost_acknowledgement_doubles_a_create_that_has_no_key(contactd):
+def test_a_lost_response_leads_to_a_second_contact_unless_the_create_has_a_key(contactd):
     async def program(client, configuration):
         contactd.fault("POST", when="after", status=504, retry_after=1)
-        # The SDK sends it again by itself.
+        # The SDK sends the request again by itself.
         await client.me.contacts.post(Contact(given_name="Ann"), configuration)
         return len(await names(client))
 
     assert asyncio.run(program(contactd.graph(), None)) == 2
-    assert asyncio.run(program(contactd.graph(), keyed("one"))) == 3
+    assert asyncio.run(program(contactd.graph(), with_idempotency_key("one"))) == 3
     assert [request["status"] for request in contactd.requests("POST")] == [504, 201, 504, 201]
 
 
-def test_a_subscription_is_told_of_a_contact(contactd):
+def test_a_subscription_is_notified_of_a_contact(contactd):
     inbox = contactd.server.inbox(contactd.name)
 
     async def program(client):
-        end = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=1)
+        expiration = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=1)
         await client.subscriptions.post(
             Subscription(
                 change_type="created",
                 notification_url=inbox.url,
                 resource="me/contacts",
-                expiration_date_time=end,
+                expiration_date_time=expiration,
             )
         )
         return await client.me.contacts.post(Contact(given_name="Ann"))
 
-    made = asyncio.run(program(contactd.graph()))
+    created = asyncio.run(program(contactd.graph()))
     [post] = inbox.posts()
-    assert post["body"]["value"][0]["resourceData"]["id"] == made.id
+    assert post["body"]["value"][0]["resourceData"]["id"] == created.id
 
 
 def test_the_trash_is_purged_after_thirty_days(contactd_clock):
     async def program(client):
-        made = await client.me.contacts.post(Contact(given_name="Ann"))
-        await client.me.contacts.by_contact_id(made.id).delete()
-        return made
+        created = await client.me.contacts.post(Contact(given_name="Ann"))
+        await client.me.contacts.by_contact_id(created.id).delete()
+        return created
 
-    made = asyncio.run(program(contactd_clock.graph()))
-    assert made.created_date_time.isoformat() == "2026-01-01T00:00:00+00:00"
+    created = asyncio.run(program(contactd_clock.graph()))
+    assert created.created_date_time.isoformat() == "2026-01-01T00:00:00+00:00"
     assert contactd_clock.server.advance("P31D")["done"]["purged"] == 1
 
 
-def test_the_same_requests_have_the_same_answers(contactd_clock):
+def test_the_same_requests_get_the_same_responses(contactd_clock):
     async def program(client):
         await client.me.contacts.post(Contact(given_name="Ann"))
         return await names(client)

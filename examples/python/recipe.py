@@ -1,4 +1,4 @@
-"""The official Python SDK against contactd, unchanged: python recipe.py http://127.0.0.1:8080 ann
+"""The official Python SDK, unmodified, with contactd: python recipe.py http://127.0.0.1:8080 ann
 
 Or over TLS, with `contactd serve --dev --tls`:
     SSL_CERT_FILE=~/.local/share/contactd/dev-ca.pem python recipe.py https://127.0.0.1:8080 ann
@@ -30,16 +30,17 @@ class Token(AccessTokenProvider):
         return self.token
 
     def get_allowed_hosts_validator(self):
-        return AllowedHostsValidator([])  # empty: every host
+        return AllowedHostsValidator([])  # an empty list allows every host
 
 
-async def fails(call, status):
+async def error_code(call, status):
+    """Checks that the call fails with the status, and returns the code of the error."""
     try:
         await call
     except ODataError as error:
         assert error.response_status_code == status, error
         return error.error.code
-    raise AssertionError("it was answered")
+    raise AssertionError("the call did not fail")
 
 
 async def main(server, token):
@@ -47,7 +48,7 @@ async def main(server, token):
     adapter.base_url = f"{server}/v1.0"
     me = GraphServiceClient(request_adapter=adapter).me
 
-    # Create, read, change.
+    # Create, read and update.
     created = await me.contacts.post(
         Contact(
             given_name="Ann",
@@ -63,60 +64,60 @@ async def main(server, token):
     changed = await me.contacts.by_contact_id(created.id).patch(Contact(job_title="Engineer", business_phones=[]))
     assert (changed.job_title, changed.business_phones, changed.surname) == ("Engineer", [], "Lee")
 
-    # Lists, and all their pages.
+    # Lists and paging.
     for i in range(25):
         await me.contacts.post(Contact(given_name=f"Contact {i:02}"))
     Query = ContactsRequestBuilder.ContactsRequestBuilderGetQueryParameters
-    some = await me.contacts.get(RequestConfiguration(query_parameters=Query(select=["displayName"], top=5, skip=1)))
-    assert len(some.value) == 5 and some.value[0].display_name and some.value[0].surname is None
+    page = await me.contacts.get(RequestConfiguration(query_parameters=Query(select=["displayName"], top=5, skip=1)))
+    assert len(page.value) == 5 and page.value[0].display_name and page.value[0].surname is None
     query = Query(filter="startswith(displayName,'contact 0')", orderby=["displayName desc"], count=True, top=2)
     filtered = await me.contacts.get(RequestConfiguration(query_parameters=query))
     assert filtered.odata_count == 10
-    assert [one.display_name for one in filtered.value] == ["Contact 09", "Contact 08"]
+    assert [contact.display_name for contact in filtered.value] == ["Contact 09", "Contact 08"]
     found = await me.contacts.get(RequestConfiguration(query_parameters=Query(search='"lee ann"')))
-    assert [one.id for one in found.value] == [created.id]
+    assert [contact.id for contact in found.value] == [created.id]
     assert await me.contacts.count.get() == 26
-    first = await me.contacts.get(RequestConfiguration(query_parameters=Query(top=7)))
+    first_page = await me.contacts.get(RequestConfiguration(query_parameters=Query(top=7)))
     names = []
-    await PageIterator(first, adapter).iterate(lambda contact: names.append(contact.display_name) is None)
+    await PageIterator(first_page, adapter).iterate(lambda contact: names.append(contact.display_name) is None)
     assert len(names) == len(set(names)) == 26, names
 
-    # What has changed: each round ends with a link to the next.
+    # Delta: each round of changes ends with a link to the next round.
     copy = {}
 
-    async def follow(page):
+    async def read_changes(page):
         while True:
-            for one in page.value:
-                if "@removed" in one.additional_data:
-                    copy.pop(one.id, None)
+            for entry in page.value:
+                if "@removed" in entry.additional_data:
+                    copy.pop(entry.id, None)
                 else:
-                    copy[one.id] = one
+                    copy[entry.id] = entry
             if not page.odata_next_link:
                 return page.odata_delta_link
             page = await me.contacts.delta.with_url(page.odata_next_link).get()
 
-    link = await follow(await me.contacts.delta.get())
+    link = await read_changes(await me.contacts.delta.get())
     assert len(copy) == 26
     await me.contacts.by_contact_id(created.id).patch(Contact(job_title="Director"))
-    gone = await me.contacts.post(Contact(given_name="Gone"))
-    await me.contacts.by_contact_id(gone.id).delete()
-    await follow(await me.contacts.delta.with_url(link).get())
-    assert len(copy) == 26 and copy[created.id].job_title == "Director" and gone.id not in copy
+    deleted = await me.contacts.post(Contact(given_name="Gone"))
+    await me.contacts.by_contact_id(deleted.id).delete()
+    await read_changes(await me.contacts.delta.with_url(link).get())
+    assert len(copy) == 26 and copy[created.id].job_title == "Director" and deleted.id not in copy
 
     # Folders.
     folder = await me.contact_folders.post(ContactFolder(display_name="Work"))
-    own = me.contact_folders.by_contact_folder_id(folder.id)
-    inside = await own.contacts.post(Contact(given_name="Bob"))
-    assert inside.parent_folder_id == folder.id
-    assert [one.display_name for one in (await me.contact_folders.get()).value] == ["Work"]
-    renamed = await own.patch(ContactFolder(display_name="Former work"))
+    folder_request = me.contact_folders.by_contact_folder_id(folder.id)
+    contact_in_folder = await folder_request.contacts.post(Contact(given_name="Bob"))
+    assert contact_in_folder.parent_folder_id == folder.id
+    assert [listed.display_name for listed in (await me.contact_folders.get()).value] == ["Work"]
+    renamed = await folder_request.patch(ContactFolder(display_name="Former work"))
     assert renamed.display_name == "Former work"
-    await own.delete()
-    assert await fails(me.contacts.by_contact_id(inside.id).get(), 404) == "ErrorItemNotFound"
+    await folder_request.delete()
+    assert await error_code(me.contacts.by_contact_id(contact_in_folder.id).get(), 404) == "ErrorItemNotFound"
 
     # Delete.
     await me.contacts.by_contact_id(created.id).delete()
-    assert await fails(me.contacts.by_contact_id(created.id).get(), 404) == "ErrorItemNotFound"
+    assert await error_code(me.contacts.by_contact_id(created.id).get(), 404) == "ErrorItemNotFound"
     print("the Python recipe is done")
 
 

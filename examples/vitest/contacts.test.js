@@ -1,4 +1,4 @@
-// Tests of a program that uses contacts by the official SDK: here the program is a line or two in each test.
+// Tests of a program that uses contacts through the official SDK. The program is one or two lines in each test.
 //
 //     npm install --save-dev contactd vitest @microsoft/microsoft-graph-client @azure/identity && npx vitest run
 import { fileURLToPath } from 'node:url'
@@ -11,29 +11,29 @@ const contact = { givenName: 'Ann' }
 const hosts = new Set(['127.0.0.1'])
 const client = (user, authProvider = { getAccessToken: async () => user.token }) =>
   Client.initWithMiddleware({ authProvider, baseUrl: user.url, customHosts: hosts })
-const names = async (user) => (await client(user).api('/me/contacts').get()).value.map((one) => one.givenName)
+const names = async (user) => (await client(user).api('/me/contacts').get()).value.map((contact) => contact.givenName)
 const statuses = async (user) => (await user.requests({ method: 'POST' })).map((request) => request.status)
 
-test('each test has a mailbox of its own', async ({ contactd }) => {
+test('each test has a separate mailbox', async ({ contactd }) => {
   expect(await names(contactd)).toEqual([])
   await client(contactd).api('/me/contacts').post(contact)
   expect(await names(contactd)).toEqual(['Ann'])
 })
 
-test('and so has this one', async ({ contactd }) => {
+test('another test does not see its contact', async ({ contactd }) => {
   expect(await names(contactd)).toEqual([])
 })
 
-test('the SDK waits for a throttle', async ({ contactd }) => {
+test('the SDK waits and repeats a throttled request', async ({ contactd }) => {
   await contactd.fault({ match: { method: 'POST' }, answer: { status: 429, retryAfter: 1 } })
   await client(contactd).api('/me/contacts').post(contact)
   expect(await statuses(contactd)).toEqual([429, 201])
 })
 
-test('a lost acknowledgement doubles a create that has no key', async ({ contactd }) => {
+test('a lost response leads to a second contact, unless the create has a key', async ({ contactd }) => {
   const create = async (headers) => {
     await contactd.fault({ match: { method: 'POST' }, when: 'after', answer: { status: 504, retryAfter: 1 } })
-    // The SDK sends it again by itself.
+    // The SDK sends the request again by itself.
     await client(contactd).api('/me/contacts').headers(headers).post(contact)
     return (await names(contactd)).length
   }
@@ -42,24 +42,24 @@ test('a lost acknowledgement doubles a create that has no key', async ({ contact
   expect(await statuses(contactd)).toEqual([504, 201, 504, 201])
 })
 
-test('a subscription is told of a contact', async ({ contactd }) => {
+test('a subscription is notified of a contact', async ({ contactd }) => {
   const inbox = await contactd.server.inbox(contactd.name)
   const expirationDateTime = new Date(Date.now() + 3_600_000).toISOString()
-  const terms = { changeType: 'created', notificationUrl: inbox.url, resource: 'me/contacts', expirationDateTime }
-  await client(contactd).api('/subscriptions').post(terms)
-  const made = await client(contactd).api('/me/contacts').post(contact)
+  const subscription = { changeType: 'created', notificationUrl: inbox.url, resource: 'me/contacts', expirationDateTime }
+  await client(contactd).api('/subscriptions').post(subscription)
+  const created = await client(contactd).api('/me/contacts').post(contact)
   const [post] = await inbox.posts()
-  expect(post.body.value[0].resourceData.id).toBe(made.id)
+  expect(post.body.value[0].resourceData.id).toBe(created.id)
 })
 
 test('the trash is purged after thirty days', async ({ contactdClock: user }) => {
-  const made = await client(user).api('/me/contacts').post(contact)
-  expect(made.createdDateTime).toBe('2026-01-01T00:00:00Z')
-  await client(user).api(`/me/contacts/${made.id}`).delete()
+  const created = await client(user).api('/me/contacts').post(contact)
+  expect(created.createdDateTime).toBe('2026-01-01T00:00:00Z')
+  await client(user).api(`/me/contacts/${created.id}`).delete()
   expect((await user.server.advance('P31D')).done.purged).toBe(1)
 })
 
-test('the same requests have the same answers', async ({ contactdClock: user }) => {
+test('the same requests get the same responses', async ({ contactdClock: user }) => {
   await client(user).api('/me/contacts').post(contact)
   expect(await names(user)).toEqual(['Ann'])
   await user.assertGolden(fileURLToPath(new URL('golden.json', import.meta.url)))

@@ -1,4 +1,4 @@
 import { defineConfig } from 'vitest/config'
 
-// Over TLS, as Graph is: the official SDK sends no token otherwise.
+// With TLS, because the official SDK sends no token without it.
 export default defineConfig({ test: { globalSetup: 'contactd/vitest/setup-tls' } })

@@ -192,8 +192,8 @@ pub async fn users(config: UsersArgs) -> Result<(), String> {
         .at
         .with_store(async |store: &Store| match config.command {
             UserCommand::Add { name, display_name } => {
-                let made = store.add_user(&name, display_name).await.map_err(reason)?;
-                let user = made.ok_or_else(|| format!("user '{}' already exists", name.as_str()))?;
+                let added = store.add_user(&name, display_name).await.map_err(reason)?;
+                let user = added.ok_or_else(|| format!("user '{}' already exists", name.as_str()))?;
                 let word = shell_word(&user.id);
                 let hint = format!("contactd token create --user {word}");
                 form.print(&format!("added {}; create a token with: {hint}", user.id), &to_json::user(&user));
@@ -247,9 +247,14 @@ fn list_users(accounts: &[Account], form: Form) {
         let (user, state) = (&account.user, if account.disabled.is_some() { "disabled" } else { "-" });
         let created = time(Some(account.created));
         let mut fields = vec![&*user.id, &user.user_principal_name, &user.display_name, &created, state];
-        for known in &account.identities {
-            let bound = if known.bound { "bound" } else { "-" };
-            fields.extend([&*known.issuer, &known.subject, known.claimed_name.as_deref().unwrap_or("-"), bound]);
+        for identity in &account.identities {
+            let bound = if identity.bound { "bound" } else { "-" };
+            fields.extend([
+                &*identity.issuer,
+                &identity.subject,
+                identity.claimed_name.as_deref().unwrap_or("-"),
+                bound,
+            ]);
         }
         (fields.into_iter().map(str::to_owned).collect(), to_json::account(account))
     };
@@ -289,8 +294,8 @@ pub async fn tokens(config: TokensArgs) -> Result<(), String> {
                     None => None,
                 };
                 let tokens = store.tokens().await.map_err(reason)?;
-                let wanted = tokens.iter().filter(|token| only.as_ref().is_none_or(|id| *id == token.bearer));
-                let rows: Vec<_> = wanted.map(|token| (token_row(token), to_json::token(token))).collect();
+                let shown = tokens.iter().filter(|token| only.as_ref().is_none_or(|id| *id == token.bearer));
+                let rows: Vec<_> = shown.map(|token| (token_row(token), to_json::token(token))).collect();
                 form.print_list(&["ID", "BEARER", "NAME", "PERMITS", "STATE", "CREATED", "USED"], &rows);
                 Ok(())
             }
@@ -313,8 +318,8 @@ struct TokenOptions {
     phone: PhoneArgs,
 }
 
-async fn create_token(store: &Store, wanted: TokenOptions, form: Form) -> Result<(), String> {
-    let TokenOptions { user, app, scope, expires, name, phone } = wanted;
+async fn create_token(store: &Store, options: TokenOptions, form: Form) -> Result<(), String> {
+    let TokenOptions { user, app, scope, expires, name, phone } = options;
     let bearer = match (app.as_deref(), user) {
         (None, Some(user)) => Principal::User(user),
         (Some(""), Some(app)) => Principal::App(app),
@@ -385,40 +390,40 @@ pub async fn shares(config: SharesArgs) -> Result<(), String> {
         .at
         .with_store(async |store: &Store| match config.command {
             ShareCommand::Add { of, with, write } => {
-                let (of, with) = (user(store, &of).await?, user(store, &with).await?);
-                if of.mailbox == with.mailbox {
+                let (owner, grantee) = (user(store, &of).await?, user(store, &with).await?);
+                if owner.mailbox == grantee.mailbox {
                     return Err("the owner already has access to the mailbox".to_owned());
                 }
-                let share = store.with_operator(of.mailbox, "share add").share(of.mailbox, with, write).await;
+                let share = store.with_operator(owner.mailbox, "share add").share(owner.mailbox, grantee, write).await;
                 let share = share.map_err(reason)?;
                 let line =
-                    format!("the mailbox of {} is shared with {} ({})", of.id, share.user.id, role(share.can_write));
-                form.print(&line, &to_json::share(&of, &share));
-                let missing = missing(store, &share.user, write).await?;
-                if let Some(missing) = missing.filter(|_| !form.is_json()) {
-                    print_line(&missing);
+                    format!("the mailbox of {} is shared with {} ({})", owner.id, share.user.id, role(share.can_write));
+                form.print(&line, &to_json::share(&owner, &share));
+                let hint = missing_token_hint(store, &share.user, write).await?;
+                if let Some(hint) = hint.filter(|_| !form.is_json()) {
+                    print_line(&hint);
                 }
                 Ok(())
             }
             ShareCommand::List { of } => {
-                let of = user(store, &of).await?;
-                let shares = store.shares(of.mailbox).await.map_err(reason)?;
+                let owner = user(store, &of).await?;
+                let shares = store.shares(owner.mailbox).await.map_err(reason)?;
                 let row = |share: &Share| {
                     let fields = vec![share.user.id.clone(), role(share.can_write).to_owned()];
-                    (fields, to_json::share(&of, share))
+                    (fields, to_json::share(&owner, share))
                 };
                 form.print_list(&["WITH", "MAY"], &shares.iter().map(row).collect::<Vec<_>>());
                 Ok(())
             }
             ShareCommand::Remove { of, with } => {
-                let (of, with) = (user(store, &of).await?, user(store, &with).await?);
-                let store = store.with_operator(of.mailbox, "share remove");
-                store.unshare(of.mailbox, with.clone()).await.map_err(|error| match error {
-                    Error::NotFound => format!("the mailbox of {} is not shared with {}", of.id, with.id),
+                let (owner, grantee) = (user(store, &of).await?, user(store, &with).await?);
+                let store = store.with_operator(owner.mailbox, "share remove");
+                store.unshare(owner.mailbox, grantee.clone()).await.map_err(|error| match error {
+                    Error::NotFound => format!("the mailbox of {} is not shared with {}", owner.id, grantee.id),
                     error => reason(error),
                 })?;
-                let line = format!("the mailbox of {} is no longer shared with {}", of.id, with.id);
-                form.print(&line, &json!({"of": of.id, "with": with.id, "removed": true}));
+                let line = format!("the mailbox of {} is no longer shared with {}", owner.id, grantee.id);
+                form.print(&line, &json!({"of": owner.id, "with": grantee.id, "removed": true}));
                 Ok(())
             }
         })
@@ -427,15 +432,15 @@ pub async fn shares(config: SharesArgs) -> Result<(), String> {
 
 /// A hint to create a token, if a user has none here that permits the use of a share. The server's environment may name
 /// other tokens, which are not known here.
-async fn missing(store: &Store, with: &User, write: bool) -> Result<Option<String>, String> {
-    if with.is_of_provider() {
+async fn missing_token_hint(store: &Store, grantee: &User, write: bool) -> Result<Option<String>, String> {
+    if grantee.is_of_provider() {
         return Ok(None);
     }
-    let (id, now) = (&with.id, clock::now());
+    let (id, now) = (&grantee.id, clock::now());
     let permits = |token: &Token| {
         let scopes = Scopes::from_known_names(token.scopes.split(' '), false);
-        let is_good = token.revoked.is_none() && token.expires.is_none_or(|end| end > now);
-        is_good && if write { scopes.may_write_shared() } else { scopes.may_read_shared() }
+        let is_valid = token.revoked.is_none() && token.expires.is_none_or(|end| end > now);
+        is_valid && if write { scopes.may_write_shared() } else { scopes.may_read_shared() }
     };
     let tokens = store.tokens().await.map_err(reason)?;
     if tokens.iter().any(|token| token.bearer == *id && permits(token)) {

@@ -133,7 +133,7 @@ impl<T: std::str::FromStr> std::str::FromStr for ListArg<T> {
 }
 
 /// The values of all occurrences of a flag.
-pub(crate) fn all<T: Clone>(lists: &[ListArg<T>]) -> Vec<T> {
+pub(crate) fn flatten<T: Clone>(lists: &[ListArg<T>]) -> Vec<T> {
     lists.iter().flat_map(|list| list.0.iter().cloned()).collect()
 }
 
@@ -156,7 +156,7 @@ pub(crate) fn databases(text: &str) -> Result<ListArg<DatabaseArg>, std::convert
 /// One line.
 pub(crate) fn listen(texts: &[ListArg<String>]) -> Result<Vec<Listen>, String> {
     let read = |text: &String| text.parse().map_err(|expected| format!("--listen {text}: {expected}"));
-    all(texts).iter().map(read).collect()
+    flatten(texts).iter().map(read).collect()
 }
 
 /// A number of days, like `30d` or `30`.
@@ -252,7 +252,7 @@ mod tests {
     use crate::http::WebOrigin;
 
     #[test]
-    fn what_can_be_given_more_than_once_stands_with_blanks_or_commas_between() {
+    fn repeatable_options_are_separated_by_blanks_or_commas_in_variables() {
         let list = |text: &str| text.parse::<ListArg<String>>().unwrap().0;
         for text in ["a b", "a,b", " a , b,"] {
             assert_eq!(list(text), ["a", "b"]);

@@ -44,8 +44,8 @@ pub async fn run(config: AuditArgs) -> Result<(), String> {
         .at
         .with_store(async |store: &Store| {
             let since = ago(config.last);
-            let which = AuditQuery { actor: config.by, owner: config.of, item: config.item, since };
-            let entries = store.audit_entries(&which, config.limit).await.map_err(|error| match error {
+            let query = AuditQuery { actor: config.by, owner: config.of, item: config.item, since };
+            let entries = store.audit_entries(&query, config.limit).await.map_err(|error| match error {
                 Error::UnknownUser(name) => {
                     format!("there is no user '{name}', and the log has no removed user with that name")
                 }

@@ -106,9 +106,9 @@ pub async fn run(config: ExportArgs) -> Result<(), String> {
         .with_store(async |store: &Store| {
             let user = owner(store, &config.user).await?;
             let store = store.with_operator(user.mailbox, "export");
-            let asked = export_options(&store, &config, user.mailbox).await?;
+            let options = export_options(&store, &config, user.mailbox).await?;
             let mut files = ExportFiles::new(config.to.as_deref(), config.split.is_some())?;
-            let summary = export::run(&store, &asked, &mut files).await.map_err(|error| files.explained(error))?;
+            let summary = export::run(&store, &options, &mut files).await.map_err(|error| files.explained(error))?;
             files.finish()?;
             print_summary(&summary, config.json);
             Ok(())

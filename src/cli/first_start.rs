@@ -53,7 +53,7 @@ pub(crate) async fn create_first_user(store: &Store, database: &Database, curl: 
         // The token is valid, so the file stays under its temporary name.
         Err(failed) => failed.file.keep().map_or(file, |(_, kept)| kept),
     });
-    let (told, shown) = match file {
+    let (token_text, token_argument) = match file {
         None => (
             format!(
                 "this token:\n\n    {token}\n\nIt will not be shown again; make another with \
@@ -65,8 +65,8 @@ pub(crate) async fn create_first_user(store: &Store, database: &Database, curl: 
     };
     let _ = writeln!(
         std::io::stderr(),
-        "contactd: created user '{OWNER}' with {told} A first contact:\n\n    \
-         curl -i {curl}/me/contacts/$ref' -H \"Authorization: Bearer {shown}\" -H 'Content-Type: application/json' \
+        "contactd: created user '{OWNER}' with {token_text} A first contact:\n\n    \
+         curl -i {curl}/me/contacts/$ref' -H \"Authorization: Bearer {token_argument}\" -H 'Content-Type: application/json' \
          -d '{{\"givenName\": \"Ann\", \"emailAddresses\": [{{\"address\": \"ann@example.org\"}}]}}'\n"
     );
     Ok(())

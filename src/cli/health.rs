@@ -45,27 +45,28 @@ const MAX_ANSWER: u64 = 4_096;
 /// Asks the server at the first address of `--listen` for `/healthz` or `/readyz`, and prints that it is healthy or
 /// ready.
 ///
-/// # Errors One line: it cannot be reached, or is not healthy or ready.
+/// # Errors
+/// One line: it cannot be reached, or is not healthy or ready.
 pub fn check(config: &HealthArgs) -> Result<(), Failure> {
-    let (asked, answer) = ask_server(config).map_err(Failure::usage)?;
+    let (address, answer) = ask_server(config).map_err(Failure::usage)?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     let status = head.split(' ').nth(1).unwrap_or("nothing");
     let path = config.path();
-    let is_well = status == "200";
-    let said = if config.ready { "ready" } else { "healthy" };
+    let is_ok = status == "200";
+    let state = if config.ready { "ready" } else { "healthy" };
     let failing: Vec<_> = body.lines().filter_map(|line| line.strip_prefix("[-]")).collect();
     if config.form.is_json() {
         let status = status.parse::<u16>().ok();
-        let shown = json!({"address": asked, "path": path, "status": status, "well": is_well, "failing": failing});
-        print_json(&shown);
-    } else if is_well {
-        print_line(&format!("{asked} is {said}"));
+        let object = json!({"address": address, "path": path, "status": status, "well": is_ok, "failing": failing});
+        print_json(&object);
+    } else if is_ok {
+        print_line(&format!("{address} is {state}"));
     }
-    if is_well {
+    if is_ok {
         return Ok(());
     }
     let why = if config.ready { format!(": {}", failing.join("; ")) } else { String::new() };
-    Err(format!("{asked}: responded with {status}{why}").into())
+    Err(format!("{address}: responded with {status}{why}").into())
 }
 
 impl HealthArgs {

@@ -158,7 +158,7 @@ async fn import_files(store: &Store, user: &User, config: &ImportArgs) -> Result
     let match_email = config.matching.is_some();
     let settings = ReadingSettings { match_email, keeps_refused, ..ReadingSettings::new(options, &GraphFile) };
     let mut output = ReportFiles::new(config)?;
-    let mut told = Vec::new();
+    let mut reports = Vec::new();
     for path in &config.files {
         let name = path.display().to_string();
         let (file, size) = open(path)?;
@@ -175,7 +175,7 @@ async fn import_files(store: &Store, user: &User, config: &ImportArgs) -> Result
         let totals = done.map_err(|error| format!("{name}: {}", explained(&error, &output)))?;
         output.end(&totals.json(&name))?;
         if config.form.is_json() {
-            told.push(totals.json(&name));
+            reports.push(totals.json(&name));
         } else {
             let mut out = std::io::stdout().lock();
             let _ = write!(out, "{}", totals.report.text(&name));
@@ -186,7 +186,7 @@ async fn import_files(store: &Store, user: &User, config: &ImportArgs) -> Result
     }
     output.close()?;
     if config.form.is_json() {
-        print_json(&json!({"files": told}));
+        print_json(&json!({"files": reports}));
     }
     Ok(())
 }
@@ -347,10 +347,10 @@ async fn undo(store: &Store, id: Uuid, user: Option<&User>, as_json: bool) -> Re
     let (mut removed, mut restored, mut gone, mut left) = (0_u64, 0_u64, 0_u64, Vec::new());
     let mut after = Uuid::nil();
     loop {
-        let some = store.undo_import(run.mailbox, id, after).await.map_err(reason)?;
-        let Some((last, _)) = some.last() else { break };
+        let batch = store.undo_import(run.mailbox, id, after).await.map_err(reason)?;
+        let Some((last, _)) = batch.last() else { break };
         after = *last;
-        for (contact, undone) in &some {
+        for (contact, undone) in &batch {
             match undone {
                 Undone::Removed => removed += 1,
                 Undone::Restored => restored += 1,
@@ -358,12 +358,12 @@ async fn undo(store: &Store, id: Uuid, user: Option<&User>, as_json: bool) -> Re
                 Undone::Changed => left.push(contact.to_string()),
             }
         }
-        bar.inc(some.len() as u64);
+        bar.inc(batch.len() as u64);
     }
     bar.finish_and_clear();
     if as_json {
-        let told = json!({"import": id, "removed": removed, "restored": restored, "gone": gone, "left": left});
-        print_json(&told);
+        let object = json!({"import": id, "removed": removed, "restored": restored, "gone": gone, "left": left});
+        print_json(&object);
         return Ok(());
     }
     print_line(&format!("{removed} removed, {restored} restored, {gone} deleted before, {} left", left.len()));

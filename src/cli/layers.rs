@@ -63,14 +63,14 @@ pub fn parse(arguments: &[OsString]) -> Result<Cli, Stopped> {
     if name == "serve"
         && let Some(serve) = command.find_subcommand("serve")
     {
-        let mut below = from_credentials();
+        let mut lower_sources = from_credentials();
         if let Some(path) = config_file(arguments) {
-            let more = from_file(&path, serve).map_err(Stopped::Refused)?;
-            below.retain(|one| !more.iter().any(|other| other.id == one.id));
-            below.extend(more);
+            let from_config = from_file(&path, serve).map_err(Stopped::Refused)?;
+            lower_sources.retain(|setting| !from_config.iter().any(|other| other.id == setting.id));
+            lower_sources.extend(from_config);
         }
-        below.retain(|one| !layered.iter().any(|other| other.id == one.id));
-        layered.extend(below);
+        lower_sources.retain(|setting| !layered.iter().any(|other| other.id == setting.id));
+        layered.extend(lower_sources);
     }
     command = with_defaults(command, name, &layered);
     let matches = command.try_get_matches_from(arguments).map_err(|error| explain(error, &layered))?;
@@ -115,12 +115,12 @@ fn config_file(arguments: &[OsString]) -> Option<PathBuf> {
 /// The settings of a file.
 fn from_file(path: &Path, serve: &Command) -> Result<Vec<Layered>, String> {
     let text = read(path)?;
-    let at = |line: usize| format!("{}:{line}", path.display());
+    let location = |line: usize| format!("{}:{line}", path.display());
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
         let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
-        format!("{}: {}", at(before.matches('\n').count() + 1), error.message())
+        format!("{}: {}", location(before.matches('\n').count() + 1), error.message())
     })?;
-    let known: Vec<String> = serve
+    let known_ids: Vec<String> = serve
         .get_arguments()
         .map(|argument| argument.get_id().to_string())
         .filter(|id| !["help", "config", "print_config"].contains(&id.as_str()))
@@ -135,11 +135,11 @@ fn from_file(path: &Path, serve: &Command) -> Result<Vec<Layered>, String> {
     table
         .into_iter()
         .map(|(key, value)| {
-            let place = at(line_of(&key));
-            if !known.contains(&key) {
-                let near = known.iter().map(|name| (strsim::jaro_winkler(name, &key), name));
-                let near = near.filter(|(score, _)| *score > 0.7).max_by(|a, b| a.0.total_cmp(&b.0));
-                let hint = near.map_or_else(String::new, |(_, name)| format!("; did you mean '{name}'?"));
+            let place = location(line_of(&key));
+            if !known_ids.contains(&key) {
+                let similar = known_ids.iter().map(|name| (strsim::jaro_winkler(name, &key), name));
+                let similar = similar.filter(|(score, _)| *score > 0.7).max_by(|a, b| a.0.total_cmp(&b.0));
+                let hint = similar.map_or_else(String::new, |(_, name)| format!("; did you mean '{name}'?"));
                 return Err(format!("{place}: unknown setting '{}'{hint}", key.escape_debug()));
             }
             let values = texts(&value).ok_or_else(|| {
@@ -157,8 +157,8 @@ fn texts(value: &toml::Value) -> Option<Vec<String>> {
         toml::Value::Integer(number) => Some(vec![number.to_string()]),
         toml::Value::Boolean(is_on) => Some(vec![is_on.to_string()]),
         toml::Value::Array(values) => {
-            let all = values.iter().map(|value| value.as_str().map(str::to_owned));
-            all.collect::<Option<Vec<_>>>().filter(|values| !values.is_empty())
+            let strings = values.iter().map(|value| value.as_str().map(str::to_owned));
+            strings.collect::<Option<Vec<_>>>().filter(|values| !values.is_empty())
         }
         toml::Value::Float(_) | toml::Value::Datetime(_) | toml::Value::Table(_) => None,
     }
@@ -176,14 +176,14 @@ fn from_credentials() -> Vec<Layered> {
 /// The secrets from files that variables name.
 fn secrets() -> Result<Vec<Layered>, String> {
     let mut found = Vec::new();
-    for (id, variable, of_file) in SECRETS {
-        let Some(path) = set(of_file) else { continue };
+    for (id, variable, file_variable) in SECRETS {
+        let Some(path) = set(file_variable) else { continue };
         if set(variable).is_some() {
-            return Err(format!("{variable} and {of_file} are both set: remove one"));
+            return Err(format!("{variable} and {file_variable} are both set: remove one"));
         }
-        let text = read(Path::new(&path)).map_err(|why| format!("{of_file}: {why}"))?;
+        let text = read(Path::new(&path)).map_err(|why| format!("{file_variable}: {why}"))?;
         let values = vec![text.trim_end_matches(['\r', '\n']).to_owned()];
-        found.push(Layered { id: id.to_owned(), values, origin: format!("variable {of_file}") });
+        found.push(Layered { id: id.to_owned(), values, origin: format!("variable {file_variable}") });
     }
     Ok(found)
 }
@@ -193,8 +193,8 @@ fn secrets() -> Result<Vec<Layered>, String> {
 /// # Errors
 /// One line: a file cannot be read, or two of the variables contradict each other.
 pub(crate) fn named_tokens(token_file: Option<&Path>) -> Result<String, String> {
-    let (given, file) = (set("CONTACTD_TOKENS"), set("CONTACTD_TOKENS_FILE"));
-    let file = match (&given, &file, token_file) {
+    let (tokens, file) = (set("CONTACTD_TOKENS"), set("CONTACTD_TOKENS_FILE"));
+    let file = match (&tokens, &file, token_file) {
         (Some(_), Some(_), _) => {
             return Err("CONTACTD_TOKENS and CONTACTD_TOKENS_FILE are both set: remove one".to_owned());
         }
@@ -205,9 +205,9 @@ pub(crate) fn named_tokens(token_file: Option<&Path>) -> Result<String, String> 
         (_, None, Some(path)) => Some(read(path).map_err(|why| format!("--token-file {why}"))?),
         (_, None, None) => None,
     };
-    let given =
-        given.map(|text| text.into_string().map_err(|_| "CONTACTD_TOKENS is not UTF-8".to_owned())).transpose()?;
-    Ok([given, file].into_iter().flatten().collect::<Vec<_>>().join("\n"))
+    let tokens =
+        tokens.map(|text| text.into_string().map_err(|_| "CONTACTD_TOKENS is not UTF-8".to_owned())).transpose()?;
+    Ok([tokens, file].into_iter().flatten().collect::<Vec<_>>().join("\n"))
 }
 
 fn set(variable: &str) -> Option<OsString> {
@@ -216,7 +216,7 @@ fn set(variable: &str) -> Option<OsString> {
 
 /// The files with secrets that other users of the machine may read.
 pub(crate) fn open_secrets(token_file: Option<&Path>) -> Vec<PathBuf> {
-    let named = SECRETS.iter().map(|(_, _, of_file)| *of_file).chain(["CONTACTD_TOKENS_FILE"]);
+    let named = SECRETS.iter().map(|(_, _, file_variable)| *file_variable).chain(["CONTACTD_TOKENS_FILE"]);
     let files = named.filter_map(set).map(PathBuf::from).chain(token_file.map(Path::to_owned));
     let is_open = |file: &PathBuf| fs::metadata(file).is_ok_and(|file| file.is_file() && file.mode() & 0o004 != 0);
     files.filter(is_open).collect()
@@ -236,16 +236,16 @@ fn read(path: &Path) -> Result<String, String> {
 fn explain(error: clap::Error, layered: &[Layered]) -> Stopped {
     let context = |kind| error.get(kind).map(ToString::to_string);
     let (flag, value) = (context(ContextKind::InvalidArg), context(ContextKind::InvalidValue));
-    let is_origin = |one: &&Layered| {
-        let long = format!("--{}", one.id.replace('_', "-"));
+    let is_origin = |setting: &&Layered| {
+        let long = format!("--{}", setting.id.replace('_', "-"));
         flag.as_deref().is_some_and(|flag| flag.split(' ').next() == Some(&long))
-            && value.as_ref().is_some_and(|value| one.values.contains(value))
+            && value.as_ref().is_some_and(|value| setting.values.contains(value))
     };
     match layered.iter().find(is_origin) {
-        Some(one) => {
+        Some(setting) => {
             let text = error.to_string();
             let line = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-            Stopped::Refused(format!("{}: {line}", one.origin.trim_start_matches("file ")))
+            Stopped::Refused(format!("{}: {line}", setting.origin.trim_start_matches("file ")))
         }
         None => error.into(),
     }
@@ -253,7 +253,8 @@ fn explain(error: clap::Error, layered: &[Layered]) -> Stopped {
 
 /// Each setting with its value and source, in the form of a file of settings. Secrets are not shown.
 fn printed(serve: &ArgMatches, layered: &[Layered]) -> String {
-    let origins: BTreeMap<_, _> = layered.iter().map(|one| (one.id.as_str(), one.origin.as_str())).collect();
+    let origins: BTreeMap<_, _> =
+        layered.iter().map(|setting| (setting.id.as_str(), setting.origin.as_str())).collect();
     let mut text = String::new();
     let command = Cli::command();
     let Some(options) = command.find_subcommand("serve") else { return text };

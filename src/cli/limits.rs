@@ -9,13 +9,13 @@ use crate::graph::throttle::MailboxLimits;
 use crate::http::{Limits, connections};
 
 /// Default limit of client connections, if the open-file limit allows it.
-const MOST_CONNECTIONS: u64 = 10_000;
+const DEFAULT_MAX_CONNECTIONS: u64 = 10_000;
 /// Files that are kept for all but clients: the log, listeners, event queues, SQLite, outgoing notifications.
 const RESERVE: u64 = 192;
 /// Files of a connection: the socket, and a second handle to close it from another thread.
 const FILES_OF_CONNECTION: u64 = 2;
 /// Lowest limit of client connections, whatever the open-file limit is.
-const FEWEST_CONNECTIONS: u64 = 16;
+const MIN_CONNECTIONS: u64 = 16;
 
 /// Options of `contactd serve` that limit its clients.
 #[derive(Debug, Clone, Args)]
@@ -126,21 +126,21 @@ impl LimitArgs {
         request_timeout: Duration,
     ) -> connections::ConnectionLimits {
         // New connections while older ones are being closed to make room.
-        let coming = (connections::ACCEPT_MARGIN * workers) as u64;
+        let accepting = (connections::ACCEPT_MARGIN * workers) as u64;
         let room = files.saturating_sub(RESERVE + database) / FILES_OF_CONNECTION;
-        let room = room.saturating_sub(coming).max(FEWEST_CONNECTIONS);
+        let room = room.saturating_sub(accepting).max(MIN_CONNECTIONS);
         let max = match u64::from(self.max_connections) {
-            0 => room.min(MOST_CONNECTIONS),
-            asked if asked > room => {
-                tracing::warn!(asked, room, "--max-connections is more than the open-file limit allows");
+            0 => room.min(DEFAULT_MAX_CONNECTIONS),
+            requested if requested > room => {
+                tracing::warn!(asked = requested, room, "--max-connections is more than the open-file limit allows");
                 room
             }
-            asked => asked,
+            requested => requested,
         };
         let per_address = match u64::from(self.max_connections_address) {
             0 if forwarded => max,
             0 => max.div_ceil(4),
-            asked => asked,
+            requested => requested,
         };
         connections::ConnectionLimits {
             max: usize::try_from(max).unwrap_or(usize::MAX),
@@ -153,7 +153,7 @@ impl LimitArgs {
 }
 
 /// Raises the open-file limit of the process to its hard limit. Returns the limit that then holds.
-pub fn raise_files() -> u64 {
+pub fn raise_open_file_limit() -> u64 {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     // If that is refused, the limit stays as it was.
     let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });

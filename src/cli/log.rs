@@ -33,7 +33,7 @@ pub(crate) fn start(format: LogFormat, level: LogLevel) -> RunningLog {
     let (writer, worker) = queue.finish(io::stderr());
     let is_text = format == LogFormat::Text || format == LogFormat::Auto && terminal;
     // systemd reads a priority in front of a line of text.
-    let writer = Prioritized { writer, marks: is_text && is_journal() };
+    let writer = Prioritized { writer, with_priorities: is_text && is_journal() };
     let log = tracing_subscriber::fmt()
         .with_max_level(LevelFilter::TRACE)
         .with_writer(writer)
@@ -48,10 +48,10 @@ fn init<S>(log: S, level: LogLevel) -> Arc<dyn Fn(Targets) + Send + Sync>
 where
     S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync + 'static,
 {
-    let (which, handle) = reload::Layer::new(targets(level));
+    let (filter, handle) = reload::Layer::new(targets(level));
     // The log of an embedding program, set up before, stays.
-    let _ = log.with(Strangers).with(which).try_init();
-    Arc::new(move |which| drop(handle.reload(which)))
+    let _ = log.with(Strangers).with(filter).try_init();
+    Arc::new(move |filter| drop(handle.reload(filter)))
 }
 
 /// The log targets of a level.
@@ -79,42 +79,42 @@ impl RunningLog {
 /// Writes lines, each with its priority in front (`<4>`) where journald reads it.
 struct Prioritized {
     writer: NonBlocking,
-    marks: bool,
+    with_priorities: bool,
 }
 
 impl<'a> MakeWriter<'a> for Prioritized {
-    type Writer = Marked;
+    type Writer = PrioritizedLine;
 
-    fn make_writer(&'a self) -> Marked {
-        Marked { writer: self.writer.clone(), mark: "" }
+    fn make_writer(&'a self) -> PrioritizedLine {
+        PrioritizedLine { writer: self.writer.clone(), priority: "" }
     }
 
-    fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> Marked {
-        let mark = match *metadata.level() {
-            _ if !self.marks => "",
+    fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> PrioritizedLine {
+        let priority = match *metadata.level() {
+            _ if !self.with_priorities => "",
             Level::ERROR => "<3>",
             Level::WARN => "<4>",
             Level::INFO => "<6>",
             Level::DEBUG | Level::TRACE => "<7>",
         };
-        Marked { writer: self.writer.clone(), mark }
+        PrioritizedLine { writer: self.writer.clone(), priority }
     }
 }
 
 /// A line's writer.
-struct Marked {
+struct PrioritizedLine {
     writer: NonBlocking,
-    mark: &'static str,
+    priority: &'static str,
 }
 
-impl Write for Marked {
+impl Write for PrioritizedLine {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.mark.is_empty() {
+        if self.priority.is_empty() {
             return self.writer.write(bytes);
         }
         // The writer takes a line as a whole.
-        let marked = [std::mem::take(&mut self.mark).as_bytes(), bytes].concat();
-        self.writer.write_all(&marked)?;
+        let prioritized = [std::mem::take(&mut self.priority).as_bytes(), bytes].concat();
+        self.writer.write_all(&prioritized)?;
         Ok(bytes.len())
     }
 

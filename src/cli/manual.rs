@@ -76,36 +76,37 @@ pub fn manual(config: &ManualArgs) -> Result<(), String> {
 }
 
 fn write_pages(dir: &Path, command: Command, name: String) -> Result<(), String> {
-    let below: Vec<_> = command.get_subcommands().filter(|below| below.get_name() != "help").cloned().collect();
-    for one in below {
-        let longer = format!("{name}-{}", one.get_name());
-        write_pages(dir, one, longer)?;
+    let subcommands: Vec<_> =
+        command.get_subcommands().filter(|subcommand| subcommand.get_name() != "help").cloned().collect();
+    for subcommand in subcommands {
+        let full_name = format!("{name}-{}", subcommand.get_name());
+        write_pages(dir, subcommand, full_name)?;
     }
     let file = dir.join(format!("{name}.1"));
-    let is_first = name == "contactd";
-    let page = page(command.name(name), is_first).map_err(|error| error.to_string())?;
+    let is_main = name == "contactd";
+    let page = page(command.name(name), is_main).map_err(|error| error.to_string())?;
     fs::write(&file, page).map_err(|error| permission::reason(&file, &error))
 }
 
 /// A page as roff. The first one has what applies to all commands.
-fn page(command: Command, is_first: bool) -> io::Result<Vec<u8>> {
+fn page(command: Command, is_main: bool) -> io::Result<Vec<u8>> {
     let mut page = Vec::new();
     Man::new(command).render(&mut page)?;
-    let mut more = Roff::new();
-    if is_first {
-        more.control("SH", ["ENVIRONMENT"]);
+    let mut sections = Roff::new();
+    if is_main {
+        sections.control("SH", ["ENVIRONMENT"]);
         for text in ENVIRONMENT {
-            more.control("PP", []).text([roman(text)]);
+            sections.control("PP", []).text([roman(text)]);
         }
-        listed(&mut more, "FILES", &FILES);
-        listed(&mut more, "EXAMPLES", &EXAMPLES);
+        write_list(&mut sections, "FILES", &FILES);
+        write_list(&mut sections, "EXAMPLES", &EXAMPLES);
     }
-    listed(&mut more, "EXIT STATUS", &STATUSES);
-    more.to_writer(&mut page)?;
+    write_list(&mut sections, "EXIT STATUS", &STATUSES);
+    sections.to_writer(&mut page)?;
     Ok(page)
 }
 
-fn listed(page: &mut Roff, title: &str, entries: &[(&str, &str)]) {
+fn write_list(page: &mut Roff, title: &str, entries: &[(&str, &str)]) {
     page.control("SH", [title]);
     for (name, text) in entries {
         page.control("TP", []).text([roman(*name)]).text([roman(*text)]);

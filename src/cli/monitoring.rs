@@ -11,7 +11,7 @@ use crate::http::monitoring::{self, Monitoring};
 pub(crate) struct Monitored {
     server: Option<Monitoring>,
     /// Its addresses. Dropping a socket's file removes it.
-    _at: Vec<ListenAddress>,
+    _addresses: Vec<ListenAddress>,
 }
 
 /// Starts the listener and prints its address.
@@ -19,7 +19,7 @@ pub(crate) struct Monitored {
 /// # Errors
 /// One line: the address cannot be used.
 pub(crate) fn start(place: Option<&ListArg<String>>, readiness: &Readiness) -> Result<Monitored, String> {
-    let Some(place) = place else { return Ok(Monitored { server: None, _at: Vec::new() }) };
+    let Some(place) = place else { return Ok(Monitored { server: None, _addresses: Vec::new() }) };
     let name = |error: String| error.replacen("--listen", "--metrics-listen", 1);
     let places = arguments::listen(std::slice::from_ref(place)).map_err(name)?;
     let mut bound = listen::bind(&places).map_err(name)?.into_iter();
@@ -34,7 +34,7 @@ pub(crate) fn start(place: Option<&ListArg<String>>, readiness: &Readiness) -> R
     };
     // A closed output is not an error.
     let _ = std::io::stderr().write_all(line.as_bytes());
-    Ok(Monitored { server: Some(server), _at: vec![at] })
+    Ok(Monitored { server: Some(server), _addresses: vec![at] })
 }
 
 impl Monitored {

@@ -34,14 +34,14 @@ use crate::{clock, testkit};
 /// Time limit for requests in progress when the server stops. With the closing of the store, a stop takes at most 8 seconds.
 const DRAIN_SECONDS: u64 = 4;
 /// Time limit for closing the store: a database that hangs does not block the stop.
-const CLOSE: Duration = Duration::from_secs(3);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Time limit for releasing the leases of subscriptions; most of it passes while requests end.
-const RELEASE: Duration = Duration::from_millis(500);
+const RELEASE_TIMEOUT: Duration = Duration::from_millis(500);
 /// Time limit for a TLS handshake.
-const HANDSHAKE: Duration = Duration::from_secs(10);
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// TLS handshakes at once per worker: as many as connections. With fewer, which is the framework's default, that many
 /// silent clients would block all others.
-const HANDSHAKES: usize = 25_000;
+const MAX_HANDSHAKES: usize = 25_000;
 
 /// Serves until SIGTERM, SIGINT or SIGQUIT, or the end of the standard input, then lets requests in progress end.
 ///
@@ -90,7 +90,7 @@ pub(crate) async fn run_until<T>(
     // First, so that no signal is missed.
     let mut stop = Stop::listen(config.stop_with_stdin).map_err(|error| error.to_string())?;
     let access = access(&config)?;
-    let places = config.places()?;
+    let places = config.listen_addresses()?;
     let notifier = notify::NotifierSettings {
         allowed: config.allowed_targets(),
         ca_file: config.ca_file.clone(),
@@ -119,25 +119,25 @@ pub(crate) async fn run_until<T>(
         ..Options::default()
     };
     // Before the database: if an address is not available, no database is created or changed.
-    let front = Front::new(&config, &places)?;
+    let listeners = Listeners::new(&config, &places)?;
     let readiness = Readiness::default();
     let monitored = monitoring::start(config.metrics_listen.as_ref(), &readiness)?;
     let manager = Manager::find();
     let watching = actix_web::rt::spawn(manager.clone().watch(readiness.clone()));
     let named = Arc::new(OnceLock::new());
     stop.on_hangup(reloader(&log, Arc::clone(&named)));
-    if access.is_none() && !front.is_local() && is_new(&database) {
-        return Err(NOBODY.into());
+    if access.is_none() && !listeners.is_local() && is_new(&database) {
+        return Err(NO_USERS.into());
     }
     let lock = match &database {
         Database::File(path) => Some(Arc::new(Lock::acquire(path)?)),
         Database::Temporary | Database::Postgres(_) => None,
     };
     let store = Store::open(&database, Options { lock, ..options }).await?;
-    let parts = ServerParts { front, access, notifier, readiness, named, manager: manager.clone() };
+    let parts = ServerParts { listeners, access, notifier, readiness, named, manager: manager.clone() };
     let served = serve(&config, parts, &database, &store, async |ready| work(ready, &mut stop).await).await;
     manager.send("STOPPING=1");
-    if tokio::time::timeout(CLOSE, store.close()).await.is_err() {
+    if tokio::time::timeout(CLOSE_TIMEOUT, store.close()).await.is_err() {
         tracing::warn!("the database does not respond; stopping without closing it");
     }
     monitored.stop().await;
@@ -146,12 +146,12 @@ pub(crate) async fn run_until<T>(
 }
 
 /// The listeners, and the certificate if they use TLS.
-struct Front {
+struct Listeners {
     bound: Vec<BoundAddress>,
     tls: Option<Tls>,
 }
 
-impl Front {
+impl Listeners {
     fn new(config: &ServeArgs, places: &[Listen]) -> Result<Self, String> {
         let bound = listen::bind(places)?;
         let tls = config.tls.open(config.dev)?;
@@ -192,7 +192,7 @@ fn is_new(database: &Database) -> bool {
 
 /// The parts of a server, besides its store.
 struct ServerParts {
-    front: Front,
+    listeners: Listeners,
     access: Option<Access>,
     notifier: Notifier,
     readiness: Readiness,
@@ -203,7 +203,7 @@ struct ServerParts {
 
 async fn serve<T>(
     config: &ServeArgs,
-    ServerParts { front, access, notifier, readiness, named, manager }: ServerParts,
+    ServerParts { listeners, access, notifier, readiness, named, manager }: ServerParts,
     database: &Database,
     store: &Store,
     work: impl AsyncFnOnce(Ready) -> T,
@@ -213,80 +213,80 @@ async fn serve<T>(
         access
     } else {
         if !store.can_sign_in().await.map_err(|error| error.to_string())? {
-            if !front.is_local() {
-                return Err(NOBODY.to_owned());
+            if !listeners.is_local() {
+                return Err(NO_USERS.to_owned());
             }
-            first_start::create_first_user(store, database, &front.curl()).await?;
+            first_start::create_first_user(store, database, &listeners.curl()).await?;
         }
         Access::stored()
     };
     let _ = named.set(access.clone());
     store.trust_claim(access.trusted_claim()).await.map_err(|error| error.to_string())?;
-    warn(config, &front, store).await?;
+    warn(config, &listeners, store).await?;
     let api = api(config, access, notifier.clone(), readiness.clone(), store);
-    begin(config, &api, database, store).await?;
+    prepare_store(config, &api, database, store).await?;
     let (connections, workers) = connections(config);
     let serving = Serving {
         api,
         connections: connections.clone(),
         request_timeout: config.request_timeout(),
         keep_alive: config.limits.keep_alive(),
-        handshake_timeout: HANDSHAKE,
+        handshake_timeout: HANDSHAKE_TIMEOUT,
     };
     let mut server = builder(&connections, workers);
-    let (scheme, mut reached) = (front.scheme(), Vec::new());
-    let authority = front.tls.as_ref().and_then(Tls::authority).map(PathBuf::from);
+    let (scheme, mut urls) = (listeners.scheme(), Vec::new());
+    let authority = listeners.tls.as_ref().and_then(Tls::authority).map(PathBuf::from);
     let mut ready_file = config.ready_file.as_deref().map(ReadyFile::prepare).transpose()?;
     // Dropping a socket's file removes it.
     let mut files = Vec::new();
-    for bound in front.bound {
+    for bound in listeners.bound {
         let (listener, at) = bound.listen().map_err(listen)?;
-        server = match (listener, &front.tls) {
+        server = match (listener, &listeners.tls) {
             (Listener::Tcp(listener), None) => serving.clone().listen(server, listener),
             (Listener::Tcp(listener), Some(tls)) => serving.clone().listen_tls(server, listener, tls.config()?),
             (Listener::Unix(listener), _) => serving.clone().listen_unix(server, listener),
         }
         .map_err(listen)?;
         match at {
-            ListenAddress::Address(address) => reached.push(format!("{scheme}://{address}")),
+            ListenAddress::Address(address) => urls.push(format!("{scheme}://{address}")),
             ListenAddress::File(file) => {
-                reached.push(format!("unix:{}", file.path.display()));
+                urls.push(format!("unix:{}", file.path.display()));
                 files.push(file);
             }
         }
     }
     let running = server.run();
     let (handle, mut server) = (running.handle(), actix_web::rt::spawn(running));
-    let (delivering, stopped) = oneshot::channel();
+    let (stop_delivery, stopped) = oneshot::channel();
     let watching = actix_web::rt::spawn(async move { connections.watch().await });
     let deliverer = store.clone();
     let deliverer = actix_web::rt::spawn(async move { notifier.deliver(&deliverer, stopped).await });
-    announce(&reached, ready_file.as_mut(), &manager)?;
-    let ready = Ready { url: reached.into_iter().next().unwrap_or_default(), authority, readiness };
+    announce(&urls, ready_file.as_mut(), &manager)?;
+    let ready = Ready { url: urls.into_iter().next().unwrap_or_default(), authority, readiness };
     let (ended, done) = tokio::select! {
         done = work(ready) => {
             tracing::info!("stopping");
-            drop(delivering);
+            drop(stop_delivery);
             handle.stop(true).await;
             (server.await, Some(done))
         }
         // It ends without a signal if it can no longer accept connections.
         ended = &mut server => {
-            drop(delivering);
+            drop(stop_delivery);
             (ended, None)
         }
     };
     drop(ready_file);
     watching.abort();
-    if tokio::time::timeout(RELEASE, deliverer).await.is_err() {
+    if tokio::time::timeout(RELEASE_TIMEOUT, deliverer).await.is_err() {
         tracing::warn!("leases of subscriptions were not released; another process takes them over when they expire");
     }
     ended.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
     Ok(done)
 }
 
-/// Seeds the store, and has the kit of tests keep what is in it then.
-async fn begin(config: &ServeArgs, api: &Api, database: &Database, store: &Store) -> Result<(), String> {
+/// Seeds the store, and lets the test kit save its initial state.
+async fn prepare_store(config: &ServeArgs, api: &Api, database: &Database, store: &Store) -> Result<(), String> {
     if let Some(file) = &config.seed_file {
         testkit::seed_file(store, file).await?;
     }
@@ -299,7 +299,7 @@ async fn begin(config: &ServeArgs, api: &Api, database: &Database, store: &Store
 
 /// A server without listeners.
 fn builder(connections: &Connections, workers: usize) -> ServerBuilder {
-    max_concurrent_tls_connect(HANDSHAKES);
+    max_concurrent_tls_connect(MAX_HANDSHAKES);
     Server::build()
         .workers(workers)
         .max_concurrent_connections(connections.worker_limit(workers))
@@ -309,12 +309,12 @@ fn builder(connections: &Connections, workers: usize) -> ServerBuilder {
 
 /// Prints the addresses of the server. Programs wait for these lines, so they are the same in every log format. A
 /// closed output is not an error.
-fn announce(reached: &[String], file: Option<&mut ReadyFile>, manager: &Manager) -> Result<(), String> {
+fn announce(urls: &[String], file: Option<&mut ReadyFile>, manager: &Manager) -> Result<(), String> {
     manager.send("READY=1\nSTATUS=Serving");
     if let Some(file) = file {
-        file.write(&(reached.join("\n") + "\n"))?;
+        file.write(&(urls.join("\n") + "\n"))?;
     }
-    let lines: Vec<_> = reached.iter().map(|url| format!("contactd listening on {url}\n")).collect();
+    let lines: Vec<_> = urls.iter().map(|url| format!("contactd listening on {url}\n")).collect();
     let _ = std::io::stderr().write_all(lines.concat().as_bytes());
     Ok(())
 }
@@ -369,7 +369,7 @@ fn settings(config: &ServeArgs, notifier: Notifier) -> Settings {
 }
 
 /// Warns of settings that are probably a mistake. A start that fails prints only the reason.
-async fn warn(config: &ServeArgs, front: &Front, store: &Store) -> Result<(), String> {
+async fn warn(config: &ServeArgs, listeners: &Listeners, store: &Store) -> Result<(), String> {
     if config.dev && store.has_real_users().await.map_err(|error| error.to_string())? {
         tracing::warn!(
             "--dev lets every client act as any user, and this database has users that were not created by --dev"
@@ -378,12 +378,12 @@ async fn warn(config: &ServeArgs, front: &Front, store: &Store) -> Result<(), St
     for file in layers::open_secrets(config.token_file.as_deref()) {
         tracing::warn!(file = %file.display(), "other users of this machine may read this file of secrets: chmod o-r");
     }
-    if let Some(authority) = front.tls.as_ref().and_then(Tls::authority) {
+    if let Some(authority) = listeners.tls.as_ref().and_then(Tls::authority) {
         let authority = authority.display();
         tracing::info!(%authority, "serving a development certificate; `contactd dev-cert` prints how to trust it");
     }
     let has_proxy = config.trust_forwarded || config.public_url.is_some();
-    if front.tls.is_none() && !has_proxy && !front.is_local() {
+    if listeners.tls.is_none() && !has_proxy && !listeners.is_local() {
         tracing::warn!(
             "this address is not local and traffic, including tokens, is not encrypted: serve TLS (--tls-cert), \
              or use a proxy with TLS and configure it with --trust-forwarded or --public-url"
@@ -401,7 +401,7 @@ async fn warn(config: &ServeArgs, front: &Front, store: &Store) -> Result<(), St
 /// Values of `Host` that a server with `--dev` accepts besides loopback names: those of its own flags. Other names are
 /// refused against DNS rebinding by web pages.
 fn hosts(config: &ServeArgs) -> Option<Vec<String>> {
-    let listen = config.places().unwrap_or_default().into_iter().map(|place| place.to_string());
+    let listen = config.listen_addresses().unwrap_or_default().into_iter().map(|place| place.to_string());
     let public = config.public_url.iter().filter_map(|url| url.split('/').nth(2)).map(str::to_owned);
     (config.dev && !config.dev_allow_remote).then(|| listen.chain(public).collect())
 }
@@ -411,7 +411,7 @@ fn connections(config: &ServeArgs) -> (Connections, usize) {
     let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     let servers = 1 + config.read_from().len();
     let database = u64::from(config.database_connections) * servers as u64;
-    let (files, forwarded) = (limits::raise_files(), config.trust_forwarded);
+    let (files, forwarded) = (limits::raise_open_file_limit(), config.trust_forwarded);
     let limits = config.limits.connections(files, database, workers, forwarded, config.request_timeout());
     tracing::info!(files, connections = limits.max, of_address = limits.per_address, "limits");
     (Connections::new(limits, config.log_addresses == LogAddresses::On), workers)
@@ -445,7 +445,7 @@ fn reloader(log: &RunningLog, named: Arc<OnceLock<Access>>) -> impl Fn() + use<>
 }
 
 /// Why a server on other than loopback addresses does not start if it has no users.
-const NOBODY: &str = "there is no user who can sign in: start once on a loopback address, which creates a user and a token (contactd user add \
+const NO_USERS: &str = "there is no user who can sign in: start once on a loopback address, which creates a user and a token (contactd user add \
     and contactd token create create more), set tokens in CONTACTD_TOKENS=name=secret,… or --token-file, set an identity \
     provider with --oidc-issuer, or use --dev";
 

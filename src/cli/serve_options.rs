@@ -7,7 +7,7 @@ use clap::builder::FalseyValueParser;
 use clap::{Args, ValueEnum};
 
 use crate::cli::arguments::{
-    self, DatabaseArg, ListArg, all, batch_limit, databases, days, duration, public_url, week_or_more,
+    self, DatabaseArg, ListArg, batch_limit, databases, days, duration, flatten, public_url, week_or_more,
 };
 use crate::cli::limits;
 use crate::domain::handling::Handling;
@@ -317,7 +317,7 @@ impl ServeArgs {
     ///
     /// # Errors
     /// One line: a value is not an address, or is not allowed with `--dev`.
-    pub fn places(&self) -> Result<Vec<Listen>, String> {
+    pub fn listen_addresses(&self) -> Result<Vec<Listen>, String> {
         let places = arguments::listen(&self.listen)?;
         for place in places.iter().filter(|_| self.dev && !self.dev_allow_remote) {
             let addresses = place.addresses().map_err(|error| format!("--listen {place}: {error}"))?;
@@ -332,17 +332,17 @@ impl ServeArgs {
 
     /// The values of `--database-read`.
     pub fn read_from(&self) -> Vec<DatabaseArg> {
-        all(&self.database_read)
+        flatten(&self.database_read)
     }
 
     /// The values of `--cors-origin`.
     pub fn cors_origins(&self) -> Vec<WebOrigin> {
-        all(&self.cors_origin)
+        flatten(&self.cors_origin)
     }
 
     /// The values of `--allow-notification-target`.
     pub fn allowed_targets(&self) -> Vec<Allowed> {
-        all(&self.allow_notification_target)
+        flatten(&self.allow_notification_target)
     }
 
     /// The identity provider, if one is named.
@@ -356,7 +356,7 @@ impl ServeArgs {
         let Some(issuer) = self.oidc_issuer.clone() else { return Ok(None) };
         let settings = oidc::OidcSettings {
             issuer,
-            audiences: all(&self.oidc_audience),
+            audiences: flatten(&self.oidc_audience),
             name_claim: self.oidc_name_claim.clone(),
             ca_file: self.ca_file.clone(),
             times: self.oidc_times.unwrap_or_default(),
@@ -369,8 +369,8 @@ impl ServeArgs {
     /// # Errors
     /// One line: the database is invalid.
     pub fn level(&self) -> Result<LogLevel, String> {
-        let is_of_tests = self.dev && matches!(self.database.database("--database")?, Database::Temporary);
-        Ok(self.log_level.unwrap_or(if is_of_tests { LogLevel::Warn } else { LogLevel::default() }))
+        let is_test_server = self.dev && matches!(self.database.database("--database")?, Database::Temporary);
+        Ok(self.log_level.unwrap_or(if is_test_server { LogLevel::Warn } else { LogLevel::default() }))
     }
 
     /// `--drain-delay` as a period.

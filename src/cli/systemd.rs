@@ -14,8 +14,8 @@ pub(crate) struct Manager(Option<SocketAddr>);
 /// Interval of checks whether the database is open.
 const CHECK_INTERVAL: Duration = Duration::from_millis(200);
 /// Interval at which a long start asks for more time, and the time it asks for.
-const EXTEND: Duration = Duration::from_secs(10);
-const MORE_MICROS: u64 = 60_000_000;
+const EXTEND_INTERVAL: Duration = Duration::from_secs(10);
+const EXTENSION_MICROS: u64 = 60_000_000;
 
 impl Manager {
     /// The socket in `$NOTIFY_SOCKET`: a path, or an abstract name after `@`.
@@ -48,8 +48,8 @@ impl Manager {
         self.send("STATUS=Opening the database");
         let mut extended: Option<Instant> = None;
         while readiness.store().is_none() {
-            if extended.is_none_or(|last| last.elapsed() > EXTEND) {
-                self.send(&format!("EXTEND_TIMEOUT_USEC={MORE_MICROS}"));
+            if extended.is_none_or(|last| last.elapsed() > EXTEND_INTERVAL) {
+                self.send(&format!("EXTEND_TIMEOUT_USEC={EXTENSION_MICROS}"));
                 extended = Some(Instant::now());
             }
             tokio::time::sleep(CHECK_INTERVAL).await;

@@ -13,7 +13,7 @@ pub(crate) fn user(user: &User) -> Value {
     json!({"id": user.id, "principalName": user.user_principal_name, "displayName": user.display_name})
 }
 
-/// A user, and one thing more about them.
+/// A user, and one more property.
 pub(crate) fn user_with(user: &User, name: &str, value: impl Into<Value>) -> Value {
     let mut shown = self::user(user);
     shown[name] = value.into();
@@ -60,8 +60,8 @@ pub(crate) fn token(token: &Token) -> Value {
 }
 
 /// A share of somebody's mailbox.
-pub(crate) fn share(of: &User, share: &Share) -> Value {
-    json!({"of": of.id, "with": share.user.id, "write": share.can_write})
+pub(crate) fn share(owner: &User, share: &Share) -> Value {
+    json!({"of": owner.id, "with": share.user.id, "write": share.can_write})
 }
 
 /// An entry of the audit log.

@@ -74,8 +74,8 @@ async fn dry_run(database: &Database, form: Form) -> Result<(), Failure> {
         return Ok(());
     }
     let Pending { from, to, contacts, .. } = pending;
-    let all = pending.migrations.join(", ");
-    let what = format!("{}: schema {from}, would be upgraded to {to} by {all}", name(database));
+    let names = pending.migrations.join(", ");
+    let what = format!("{}: schema {from}, would be upgraded to {to} by {names}", name(database));
     let sentence = match database {
         Database::File(path) => {
             let Rehearsed { took, bytes: (before, after) } = store::rehearse(path).await?;

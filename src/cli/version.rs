@@ -10,8 +10,8 @@ use crate::store;
 pub fn requested_text(arguments: &[OsString]) -> Option<String> {
     let rest: Vec<_> = arguments.get(1..)?.iter().map(|argument| argument.to_str()).collect();
     let has = |names: &[&str]| rest.iter().any(|argument| argument.is_some_and(|argument| names.contains(&argument)));
-    let (as_json, wanted) = (has(&["--json"]), has(&["--version", "-V"]) && has(&["--verbose"]));
-    let is_requested = wanted && rest.len() == if as_json { 3 } else { 2 };
+    let (as_json, asks_version) = (has(&["--json"]), has(&["--version", "-V"]) && has(&["--verbose"]));
+    let is_requested = asks_version && rest.len() == if as_json { 3 } else { 2 };
     is_requested.then(|| {
         let revision = option_env!("CONTACTD_REVISION").unwrap_or("unknown");
         let (version, schema) = (env!("CARGO_PKG_VERSION"), store::schema_version());

@@ -94,7 +94,8 @@ pub(crate) struct ListedBook {
     pub(crate) href: String,
 }
 
-/// The books of a home: the default one first, since some clients use one only, then by name, then those of shared mailboxes.
+/// The books of a home: the default one first, since some clients use one only, then by name, then those of shared
+/// mailboxes.
 pub(crate) async fn list(request: &Request<'_>) -> Result<Vec<ListedBook>, Error> {
     let mailbox = request.mailbox;
     let hrefs = &request.call.hrefs;
@@ -151,17 +152,17 @@ pub(crate) async fn stored_properties(
     store: &Store,
     mailbox: i64,
     folder: &str,
-    asked: &RequestedProperties,
+    requested: &RequestedProperties,
 ) -> Result<Vec<DavProperty>, Error> {
-    if asked.may_ask_kept() { store.dav_properties(mailbox, folder).await } else { Ok(Vec::new()) }
+    if requested.may_include_stored() { store.dav_properties(mailbox, folder).await } else { Ok(Vec::new()) }
 }
 
 /// The same for listed books of one mailbox, by the folder's id.
 pub(crate) async fn stored_properties_of(
     books: &[ListedBook],
-    asked: &RequestedProperties,
+    requested: &RequestedProperties,
 ) -> Result<HashMap<String, Vec<DavProperty>>, Error> {
-    let Some(first) = books.first().filter(|_| asked.may_ask_kept()) else { return Ok(HashMap::new()) };
+    let Some(first) = books.first().filter(|_| requested.may_include_stored()) else { return Ok(HashMap::new()) };
     let folders: Vec<_> = books.iter().map(|listed| listed.book.folder.id.clone()).collect();
     first.store.dav_properties_of(first.owner.mailbox, &folders).await
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::books::{self, CardTarget};
 use super::card::{self, SentCard};
 use super::error::Fail;
-use super::headers::{self, DavPrefer, If, WantedVersion};
+use super::headers::{self, AcceptedVersion, DavPrefer, If};
 use super::href::DavPlace;
 use super::properties;
 use super::propfind::{CLASSES, run_blocking_if_large};
@@ -20,7 +20,7 @@ use crate::store::{PutCard, WholeCard};
 
 /// `GET` and `HEAD`: the card as it is stored, or in the requested version.
 pub(crate) async fn get(request: &Request<'_>) -> Result<Answer, Fail> {
-    let wanted = headers::accepted(request.call.head.headers)?;
+    let accepted = headers::accepted(request.call.head.headers)?;
     let (folder, name) = (books::folder(request).await?, request.call.place.name().unwrap_or_default());
     let (store, mailbox) = (&request.mailbox.store, request.mailbox.user.mailbox);
     let member = store.member(mailbox, &folder.id, name).await?;
@@ -30,15 +30,15 @@ pub(crate) async fn get(request: &Request<'_>) -> Result<Answer, Fail> {
     }
     let (mut wholes, _) = store.whole_cards(mailbox, std::slice::from_ref(&member)).await?;
     let whole = wholes.pop().ok_or(Error::NotFound)?;
-    let asked = if let WantedVersion::Version(version) = wanted { Some(version) } else { None };
-    let render = move || (card::render(&whole, asked), token::tag(&whole.member));
+    let version = if let AcceptedVersion::Version(version) = accepted { Some(version) } else { None };
+    let render = move || (card::render(&whole, version), token::tag(&whole.member));
     let (text, tag) = run_blocking_if_large(&[member], render).await?;
-    Ok(card_answer(200, text, &tag, asked)?)
+    Ok(card_answer(200, text, &tag, version)?)
 }
 
 /// The answer with a card.
-fn card_answer(status: u16, text: String, tag: &str, asked: Option<CardVersion>) -> Result<Answer, Error> {
-    let media_type = if asked == Some(CardVersion::V4) {
+fn card_answer(status: u16, text: String, tag: &str, version: Option<CardVersion>) -> Result<Answer, Error> {
+    let media_type = if version == Some(CardVersion::V4) {
         "text/vcard; charset=utf-8; version=4.0"
     } else {
         "text/vcard; charset=utf-8"
@@ -54,7 +54,7 @@ pub(crate) fn may_be_named(name: &str) -> bool {
     !name.contains(is_bad) && !matches!(name, "." | "..") && name.chars().count() <= MAX_NAME
 }
 
-/// `PUT`. The checks are in this order: name, type, text, conditions, UID, room.
+/// `PUT`. The checks are in this order: name, type, text, conditions, UID, quota.
 pub(crate) async fn put(request: &Request<'_>) -> Result<Answer, Fail> {
     let sent_headers = request.call.head.headers;
     let folder = match books::folder(request).await {
@@ -82,18 +82,18 @@ pub(crate) async fn put(request: &Request<'_>) -> Result<Answer, Fail> {
     let (expected, conditions) = (headers::preconditions(sent_headers), conditions(request).await?);
     let is_other_kind = Arc::new(AtomicBool::new(false));
     let other_kind = Arc::clone(&is_other_kind);
-    let decide = move |before: Option<&WholeCard>| {
-        let tag = before.map(|before| token::tag(&before.member));
+    let decide = move |existing: Option<&WholeCard>| {
+        let tag = existing.map(|existing| token::tag(&existing.member));
         match &tag {
             Some(tag) => expected.check(tag)?,
             None => expected.check_absent()?,
         }
         conditions.check(tag.as_deref())?;
-        if before.is_some_and(|before| before.contact.is_none() != sent.is_group()) {
+        if existing.is_some_and(|existing| existing.contact.is_none() != sent.is_group()) {
             other_kind.store(true, Ordering::Relaxed);
             return Err(Error::Stale);
         }
-        Ok(sent.change(before))
+        Ok(sent.change(existing))
     };
     let (store, mailbox) = (&request.mailbox.store, request.mailbox.user.mailbox);
     let new = if request.body.len() <= SHORT { decide(None).ok().flatten() } else { None };

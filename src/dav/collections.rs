@@ -26,7 +26,7 @@ const DEPENDENT: (u16, &str) = (424, "Failed Dependency");
 
 /// The resource whose properties are set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum On {
+enum PropertyTarget {
     Home,
     Book { is_default: bool },
     Card,
@@ -35,13 +35,13 @@ enum On {
 /// The requested changes, in their order, and the outcome of each.
 #[derive(Default)]
 struct PropertyChanges {
-    named: Vec<(XmlName, PropertyResult)>,
+    outcomes: Vec<(XmlName, PropertyResult)>,
     changes: DavChanges,
 }
 
 impl PropertyChanges {
     /// Reads the `set` and `remove` elements of a body.
-    fn read(body: &XmlElement, on: On) -> Self {
+    fn read(body: &XmlElement, target: PropertyTarget) -> Self {
         let mut read = Self::default();
         for update in body.children().filter(|child| &*child.name.space == DAV) {
             let sets = match update.name.local.as_str() {
@@ -50,19 +50,19 @@ impl PropertyChanges {
                 _ => continue,
             };
             for property in update.children().filter(|child| child.is(DAV, "prop")).flat_map(XmlElement::children) {
-                let outcome = read.property(property, sets, on);
-                read.named.push((property.name.clone(), outcome));
+                let outcome = read.property(property, sets, target);
+                read.outcomes.push((property.name.clone(), outcome));
             }
         }
         read
     }
 
-    fn property(&mut self, property: &XmlElement, sets: bool, on: On) -> PropertyResult {
+    fn property(&mut self, property: &XmlElement, sets: bool, target: PropertyTarget) -> PropertyResult {
         let name = &property.name;
-        let kept = |value: Option<String>| (name.space.to_string(), name.local.clone(), value);
-        match on {
-            On::Card => return PROTECTED,
-            On::Book { is_default } if name.is(DAV, "displayname") => {
+        let stored = |value: Option<String>| (name.space.to_string(), name.local.clone(), value);
+        match target {
+            PropertyTarget::Card => return PROTECTED,
+            PropertyTarget::Book { is_default } if name.is(DAV, "displayname") => {
                 let text = property.text().trim().to_owned();
                 if !sets || is_default {
                     return PROTECTED;
@@ -73,12 +73,12 @@ impl PropertyChanges {
                 self.changes.display_name = Some(text);
                 return Ok(());
             }
-            On::Book { .. } if name.is(CARDDAV, "addressbook-description") => {
+            PropertyTarget::Book { .. } if name.is(CARDDAV, "addressbook-description") => {
                 let text = property.text();
                 if text.len() > MAX_DAV_VALUE {
                     return FULL;
                 }
-                self.changes.properties.push(kept(sets.then_some(text)));
+                self.changes.properties.push(stored(sets.then_some(text)));
                 return Ok(());
             }
             _ => {}
@@ -90,18 +90,18 @@ impl PropertyChanges {
         if value.as_ref().is_some_and(|value| value.len() > MAX_DAV_VALUE) {
             return FULL;
         }
-        self.changes.properties.push(kept(value));
+        self.changes.properties.push(stored(value));
         Ok(())
     }
 
     fn fails(&self) -> bool {
-        self.named.iter().any(|(_, outcome)| outcome.is_err())
+        self.outcomes.iter().any(|(_, outcome)| outcome.is_err())
     }
 
     /// The outcome of each property, as `propstat` elements.
     fn propstats(&self, document: &mut Multistatus) {
         let fails = self.fails();
-        for (name, outcome) in &self.named {
+        for (name, outcome) in &self.outcomes {
             let mut element = String::new();
             empty(&mut element, name);
             match outcome {
@@ -121,33 +121,33 @@ pub(crate) async fn proppatch(request: &Request<'_>) -> Result<Answer, Fail> {
     }
     let (mailbox, call) = (request.mailbox, request.call);
     let (history, id) = (call.api.unguarded.history().clone(), mailbox.user.mailbox);
-    let (on, folder, tag) = if call.place.folder().is_some() {
+    let (target, folder, tag) = if call.place.folder().is_some() {
         let CardTarget { book, name, .. } = CardTarget::find(request).await?;
         let tag = token::print(&history, id, &book, book.moment);
         if name.is_empty() {
-            (On::Book { is_default: book.folder.is_default() }, book.folder.id, tag)
+            (PropertyTarget::Book { is_default: book.folder.is_default() }, book.folder.id, tag)
         } else {
             mailbox.store.member(mailbox.user.mailbox, &book.folder.id, &name).await?;
-            (On::Card, book.folder.id, tag)
+            (PropertyTarget::Card, book.folder.id, tag)
         }
     } else {
-        (On::Home, String::new(), String::new())
+        (PropertyTarget::Home, String::new(), String::new())
     };
     let conditions = If::read(request, &tag)?;
     conditions.check(Some(&tag))?;
-    let mut changes = PropertyChanges::read(&body, on);
-    if changes.named.is_empty() {
+    let mut changes = PropertyChanges::read(&body, target);
+    if changes.outcomes.is_empty() {
         return Err(Fail::bad("The propertyupdate names no property."));
     }
     if !changes.fails() {
-        let wanted = changes.changes.clone();
+        let requested = changes.changes.clone();
         // A book may have changed since it was read, so the conditions are checked again in the transaction.
         let check = move |book: &Book| {
             let tag = token::print(&history, id, book, book.moment);
             conditions.with_token(&tag).check(Some(&tag))
         };
         let check = (!folder.is_empty()).then(|| Box::new(check) as _);
-        let outcome = match mailbox.store.change_dav_properties(id, &folder, wanted, check).await {
+        let outcome = match mailbox.store.change_dav_properties(id, &folder, requested, check).await {
             Ok(()) => Ok(()),
             Err(Error::Quota(_)) => FULL,
             Err(Error::FolderExists) => BAD_VALUE,
@@ -157,7 +157,7 @@ pub(crate) async fn proppatch(request: &Request<'_>) -> Result<Answer, Fail> {
         if let Err(fault) = outcome {
             // A bad name fails alone; a full store fails all properties.
             let is_name = |name: &XmlName| fault.0 == 507 || name.is(DAV, "displayname");
-            for (_, outcome) in changes.named.iter_mut().filter(|(name, _)| is_name(name)) {
+            for (_, outcome) in changes.outcomes.iter_mut().filter(|(name, _)| is_name(name)) {
                 *outcome = Err(fault);
             }
         }
@@ -215,8 +215,8 @@ pub(crate) async fn mkcol(request: &Request<'_>) -> Result<Answer, Fail> {
         if types.any(|kind| kind.child(CARDDAV, "addressbook").is_none() || kind.child(DAV, "collection").is_none()) {
             return Err(Fail::new(403, "<D:valid-resourcetype/>", "Only address books can be created here."));
         }
-        changes = PropertyChanges::read(&body, On::Book { is_default: false });
-        for (name, outcome) in &mut changes.named {
+        changes = PropertyChanges::read(&body, PropertyTarget::Book { is_default: false });
+        for (name, outcome) in &mut changes.outcomes {
             if name.is(DAV, "resourcetype") {
                 *outcome = Ok(());
             }
@@ -248,7 +248,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_the_server_s_own_is_protected() {
+    fn properties_of_the_server_are_protected() {
         for (space, local, expected) in [
             (DAV, "getetag", true),
             (DAV, "anything", true),

@@ -32,18 +32,18 @@ impl AddressData {
     /// # Errors
     /// 403 for another type or version, 400 for more than 200 properties.
     pub(crate) fn read(body: &XmlElement) -> Result<Option<Self>, Fail> {
-        let Some(asked) = body.child(DAV, "prop").and_then(|prop| prop.child(CARDDAV, "address-data")) else {
+        let Some(requested) = body.child(DAV, "prop").and_then(|prop| prop.child(CARDDAV, "address-data")) else {
             return Ok(None);
         };
         let refused =
             || Fail::new(403, "<C:supported-address-data/>", "Cards are returned as text/vcard, version 3.0 or 4.0.");
-        let content_type = asked.attribute("content-type");
+        let content_type = requested.attribute("content-type");
         if content_type.is_some_and(|media_type| !media_type.trim().eq_ignore_ascii_case("text/vcard")) {
             return Err(refused());
         }
-        let version = asked.attribute("version");
+        let version = requested.attribute("version");
         let version = version.map_or(Some(CardVersion::V3), |version| CardVersion::of(version.trim()));
-        let parts = asked.children().filter(|child| child.is(CARDDAV, "prop")).filter_map(RequestedProperty::read);
+        let parts = requested.children().filter(|child| child.is(CARDDAV, "prop")).filter_map(RequestedProperty::read);
         let parts: Vec<_> = parts.collect();
         if parts.len() > MAX_REQUESTED {
             return Err(Fail::bad("address-data can name at most 200 properties."));
@@ -52,13 +52,13 @@ impl AddressData {
     }
 
     /// A card in this form.
-    pub(crate) fn of(&self, whole: &WholeCard) -> String {
+    pub(crate) fn render(&self, whole: &WholeCard) -> String {
         let text = card::render(whole, Some(self.version));
-        if self.parts.is_empty() { text } else { self.part_of(&text) }
+        if self.parts.is_empty() { text } else { self.requested_lines(&text) }
     }
 
     /// The requested lines, in their order.
-    fn part_of(&self, text: &str) -> String {
+    fn requested_lines(&self, text: &str) -> String {
         let mut out = String::new();
         for line in unfolded(text) {
             let Some(parsed) = Line::parse(&line) else { continue };
@@ -66,7 +66,7 @@ impl AddressData {
                 fold(&line, &mut out);
                 continue;
             }
-            match self.parts.iter().find(|part| part.is_of(&parsed)) {
+            match self.parts.iter().find(|part| part.matches(&parsed)) {
                 Some(part) if part.without_value => {
                     let head = line.strip_suffix(parsed.value).unwrap_or(&line);
                     fold(head, &mut out);
@@ -91,9 +91,9 @@ impl RequestedProperty {
     }
 
     /// A name without a group matches lines of any group.
-    fn is_of(&self, line: &Line<'_>) -> bool {
-        let fits = |group: &String| line.group.is_some_and(|own| own.eq_ignore_ascii_case(group));
-        line.is(&self.name) && self.group.as_ref().is_none_or(fits)
+    fn matches(&self, line: &Line<'_>) -> bool {
+        let has_group = |group: &String| line.group.is_some_and(|own| own.eq_ignore_ascii_case(group));
+        line.is(&self.name) && self.group.as_ref().is_none_or(has_group)
     }
 }
 
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_part_of_a_card_is_what_was_asked_for_of_it() {
+    fn only_requested_properties_are_returned() {
         let body = format!(
             "<q xmlns:D='DAV:' xmlns='{CARDDAV}'><D:prop><address-data><prop name='email'/><prop name='TEL' novalue='yes'/>\
              <prop name='item2.URL'/></address-data></D:prop></q>"
@@ -112,7 +112,7 @@ mod tests {
         let card = "BEGIN:VCARD\r\nVERSION:3.0\r\nFN:x\r\nitem1.EMAIL;TYPE=work:a@b\r\nTEL;TYPE=home:1\r\n 2\r\nitem1.URL:u\r\nitem2.URL:v\r\nEND:VCARD\r\n";
         let part =
             "BEGIN:VCARD\r\nVERSION:3.0\r\nitem1.EMAIL;TYPE=work:a@b\r\nTEL;TYPE=home:\r\nitem2.URL:v\r\nEND:VCARD\r\n";
-        assert_eq!(data.part_of(card), part);
+        assert_eq!(data.requested_lines(card), part);
         let many = |count: usize| {
             let names = (0..count).map(|i| format!("<prop name='X-{i}'/>")).collect::<Vec<_>>().concat();
             format!("<q xmlns:D='DAV:' xmlns='{CARDDAV}'><D:prop><address-data>{names}</address-data></D:prop></q>")

@@ -111,8 +111,8 @@ impl CardFilter {
         &self.names
     }
 
-    /// The parts of a contact without a stored card that it tests. `None` if the whole contact is needed: the numbers of
-    /// groups depend on all lines.
+    /// The parts of a contact without a stored card that it tests. `None` if the whole contact is needed: the numbers
+    /// of groups depend on all lines.
     pub(crate) fn parts(&self) -> Option<Vec<ContactPart>> {
         if self.properties.iter().any(|filter| filter.group.is_some()) {
             return None;
@@ -154,14 +154,14 @@ fn all_of(element: &XmlElement) -> Result<bool, Fail> {
     }
 }
 
-fn named(element: &XmlElement) -> Result<String, Fail> {
+fn filter_name(element: &XmlElement) -> Result<String, Fail> {
     let name = element.attribute("name").map(str::trim).filter(|name| !name.is_empty());
     name.map(str::to_ascii_uppercase).ok_or_else(|| Fail::bad("A filter has no name."))
 }
 
 impl PropertyFilter {
     fn read(element: &XmlElement) -> Result<Self, Fail> {
-        let name = named(element)?;
+        let name = filter_name(element)?;
         let (group, name) = match name.rsplit_once('.') {
             Some((group, name)) => (Some(group.to_owned()), name.to_owned()),
             None => (None, name),
@@ -192,11 +192,11 @@ impl PropertyFilter {
     }
 
     fn matches(&self, lines: &[Line<'_>]) -> bool {
-        let is_meant = |line: &&Line<'_>| {
+        let applies_to = |line: &&Line<'_>| {
             line.is(&self.name)
                 && self.group.as_ref().is_none_or(|group| line.group.is_some_and(|own| own.eq_ignore_ascii_case(group)))
         };
-        let mut lines = lines.iter().filter(is_meant);
+        let mut lines = lines.iter().filter(applies_to);
         match &self.tests {
             Tests::NotDefined => lines.next().is_none(),
             Tests::Line(tests) if tests.is_empty() => lines.next().is_some(),
@@ -207,7 +207,7 @@ impl PropertyFilter {
 }
 
 fn parameter(element: &XmlElement) -> Result<Test, Fail> {
-    let name = named(element)?;
+    let name = filter_name(element)?;
     if element.child(CARDDAV, "is-not-defined").is_some() {
         return Ok(Test::Parameter(name, false));
     }
@@ -221,7 +221,7 @@ impl Test {
     fn matches(&self, line: &Line<'_>) -> bool {
         match self {
             Self::Text(text) => text.matches(&unescape(line.value)),
-            Self::Parameter(name, is_there) => values(line, name).is_empty() != *is_there,
+            Self::Parameter(name, exists) => values(line, name).is_empty() != *exists,
             Self::ParameterText(name, text) => values(line, name).iter().any(|value| text.matches(value)),
         }
     }
@@ -265,13 +265,13 @@ impl TextMatch {
 
     fn matches(&self, value: &str) -> bool {
         let value = self.collation.compared(value);
-        let fits = match self.kind {
+        let is_match = match self.kind {
             MatchType::Equals => value == self.text,
             MatchType::Contains => value.contains(&self.text),
             MatchType::StartsWith => value.starts_with(&self.text),
             MatchType::EndsWith => value.ends_with(&self.text),
         };
-        fits != self.negated
+        is_match != self.negated
     }
 }
 
@@ -303,7 +303,7 @@ mod tests {
 EMAIL;HOME:home@example.org\r\nNICKNAME:A\r\n n\r\nEND:VCARD\r\n";
 
     #[test]
-    fn a_line_fits_by_value_group_and_parameter() {
+    fn lines_match_by_value_group_and_parameter() {
         let text = |name: &str, attributes: &str, text: &str| {
             format!("<prop-filter name='{name}'><text-match {attributes}>{text}</text-match></prop-filter>")
         };
@@ -346,7 +346,7 @@ EMAIL;HOME:home@example.org\r\nNICKNAME:A\r\n n\r\nEND:VCARD\r\n";
     }
 
     #[test]
-    fn what_cannot_be_read_or_is_not_offered_is_refused() {
+    fn invalid_and_unsupported_filters_are_refused() {
         for (inside, test, expected) in [
             ("", "both", "400 "),
             ("<prop-filter/>", "anyof", "400 "),

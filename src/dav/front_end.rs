@@ -22,7 +22,7 @@ use crate::store::Actor;
 /// Settings of CardDAV.
 #[derive(Debug, Clone, Default)]
 pub struct DavSettings {
-    /// Whether passwords are taken over plain HTTP from other machines.
+    /// Whether passwords are accepted over plain HTTP from other machines.
     pub plain_basic: bool,
 }
 
@@ -43,11 +43,11 @@ impl Dav {
     /// Refuses passwords over a connection that others could read, before the client is asked for one.
     fn check_transport(&self, head: &RequestHead<'_>) -> Result<(), Error> {
         let RequestSource { root, address, .. } = &head.source;
-        let is_here = |address: &str| {
-            address == crate::http::client::AT_FILE
+        let is_local = |address: &str| {
+            address == crate::http::client::UNIX_ADDRESS
                 || address.parse().is_ok_and(|address: IpAddr| address.to_canonical().is_loopback())
         };
-        let is_safe = root.starts_with("https://") || address.as_deref().is_none_or(is_here);
+        let is_safe = root.starts_with("https://") || address.as_deref().is_none_or(is_local);
         let sent = head.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let is_bearer = sent.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer "));
         if is_safe || is_bearer || self.0.plain_basic {
@@ -75,7 +75,7 @@ impl FrontEnd for Dav {
         if place != DavPlace::WellKnown {
             self.check_transport(&head)?;
         }
-        let row = routes::of(head.method, &place);
+        let row = routes::find(head.method, &place);
         // Browsers send preflights without credentials, and the edge answers them.
         let is_preflight =
             *head.method == Method::OPTIONS && head.headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
@@ -114,7 +114,8 @@ impl FrontEnd for Dav {
         if routed.call.place != DavPlace::WellKnown {
             return None;
         }
-        // A path is right behind every proxy. 301, because 303 would turn a PROPFIND into a GET.
+        // A path is correct behind every proxy, unlike a whole URL. The status is 301, because 303 would turn a
+        // PROPFIND into a GET.
         let to = routed.call.hrefs.of(&DavPlace::Start);
         Some(Answer::empty(301).and_then(|answer| answer.header("Location", &to)))
     }
@@ -163,10 +164,10 @@ impl FrontEnd for Dav {
 /// The mailbox of a call: that of the address, which may be a shared one in the caller's home.
 async fn mailbox(call: &DavCall<'_>, caller: &Caller, need: Need) -> Result<Mailbox, Error> {
     let actor = actor(call, caller);
-    let asked = call.place.user();
+    let requested_user = call.place.user();
     let own = call
         .api
-        .mailbox(caller, asked, if call.place.shared().is_some() { Need::Read } else { need }, actor.clone())
+        .mailbox(caller, requested_user, if call.place.shared().is_some() { Need::Read } else { need }, actor.clone())
         .await?;
     match call.place.shared() {
         // Shared mailboxes are in the caller's own home only.

@@ -35,7 +35,7 @@ impl Depth {
     }
 }
 
-/// `Prefer` (RFC 7240, 8144), as far as it is followed.
+/// `Prefer` (RFC 7240, 8144), as far as the server supports it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct DavPrefer {
     /// `return=minimal`
@@ -78,7 +78,7 @@ impl DavPrefer {
 
 /// The version of cards that `Accept` asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum WantedVersion {
+pub(crate) enum AcceptedVersion {
     /// No version is preferred: the stored one.
     Stored,
     /// This one.
@@ -89,11 +89,11 @@ pub(crate) enum WantedVersion {
 ///
 /// # Errors
 /// [`Error::NotAcceptable`] if no vCard is accepted.
-pub(crate) fn accepted(headers: &HeaderMap) -> Result<WantedVersion, Error> {
+pub(crate) fn accepted(headers: &HeaderMap) -> Result<AcceptedVersion, Error> {
     let Some(accept) = text(headers, "accept").filter(|accept| !accept.trim().is_empty()) else {
-        return Ok(WantedVersion::Stored);
+        return Ok(AcceptedVersion::Stored);
     };
-    let mut best: Option<((f32, u8), WantedVersion)> = None;
+    let mut best: Option<((f32, u8), AcceptedVersion)> = None;
     for range in accept.split(',') {
         let mut parts = range.split(';').map(str::trim);
         let media_type = parts.next().unwrap_or_default().to_ascii_lowercase();
@@ -112,18 +112,18 @@ pub(crate) fn accepted(headers: &HeaderMap) -> Result<WantedVersion, Error> {
             continue;
         }
         // With equal weight the more specific range wins, then the first.
-        let (wanted, specific) = match (is_card, version) {
+        let (accepted_version, specific) = match (is_card, version) {
             (true, Some(version)) => match CardVersion::of(version) {
-                Some(version) => (WantedVersion::Version(version), 2),
+                Some(version) => (AcceptedVersion::Version(version), 2),
                 None => continue,
             },
-            (is_card, _) => (WantedVersion::Stored, u8::from(is_card)),
+            (is_card, _) => (AcceptedVersion::Stored, u8::from(is_card)),
         };
         if best.is_none_or(|(other, _)| (weight, specific) > other) {
-            best = Some(((weight, specific), wanted));
+            best = Some(((weight, specific), accepted_version));
         }
     }
-    best.map(|(_, wanted)| wanted).ok_or_else(|| Error::NotAcceptable("text/vcard".to_owned()))
+    best.map(|(_, accepted_version)| accepted_version).ok_or_else(|| Error::NotAcceptable("text/vcard".to_owned()))
 }
 
 /// `If-Match` and `If-None-Match` as clients really send them: also weak, unquoted, and with the suffix that reverse
@@ -137,12 +137,12 @@ fn tags(value: &str) -> EntityTags {
     if value.trim() == "*" {
         return EntityTags::Any;
     }
-    // None of our tags contains a comma.
-    EntityTags::List(value.split(',').map(inner).filter(|tag| !tag.is_empty()).collect())
+    // The server's own tags contain no comma.
+    EntityTags::List(value.split(',').map(tag_text).filter(|tag| !tag.is_empty()).collect())
 }
 
 /// The text inside a tag.
-fn inner(tag: &str) -> String {
+fn tag_text(tag: &str) -> String {
     let tag = tag.trim();
     let tag = tag.strip_prefix("W/").or_else(|| tag.strip_prefix("w/")).unwrap_or(tag).trim_matches('"');
     let tag =
@@ -200,7 +200,7 @@ fn if_header(headers: &HeaderMap) -> Result<Vec<IfList>, Error> {
 pub(crate) struct If {
     lists: Vec<IfList>,
     /// Whether each list is about the request's own address.
-    own: Vec<bool>,
+    is_own: Vec<bool>,
     /// The current sync token of the book, which counts as a state token.
     token: String,
 }
@@ -218,7 +218,7 @@ impl If {
                 place == call.place || place.name().is_none() && place.folder() == call.place.folder()
             }),
         };
-        Ok(Self { own: lists.iter().map(is_own).collect(), lists, token: token.to_owned() })
+        Ok(Self { is_own: lists.iter().map(is_own).collect(), lists, token: token.to_owned() })
     }
 
     /// The same, compared with another state of the book.
@@ -231,16 +231,16 @@ impl If {
     /// # Errors
     /// [`Error::Stale`] if no list holds.
     pub(crate) fn check(&self, tag: Option<&str>) -> Result<(), Error> {
-        let holds = |condition: &IfCondition, own: bool| {
-            let is_so = own
+        let holds = |condition: &IfCondition, is_own: bool| {
+            let is_equal = is_own
                 && match &condition.state {
                     ConditionState::Token(token) => *token == self.token,
                     ConditionState::Tag(sent) => tag == Some(sent.as_str()),
                 };
-            is_so != condition.not
+            is_equal != condition.not
         };
-        let mut lists = self.lists.iter().zip(&self.own);
-        let met = lists.any(|((_, conditions), own)| conditions.iter().all(|condition| holds(condition, *own)));
+        let mut lists = self.lists.iter().zip(&self.is_own);
+        let met = lists.any(|((_, conditions), is_own)| conditions.iter().all(|condition| holds(condition, *is_own)));
         if self.lists.is_empty() || met { Ok(()) } else { Err(Error::Stale) }
     }
 }
@@ -264,7 +264,7 @@ fn conditions(mut rest: &str) -> Option<(Vec<IfCondition>, &str)> {
         } else {
             let (tag, after) = rest.strip_prefix('[')?.split_once(']')?;
             rest = after;
-            ConditionState::Tag(inner(tag))
+            ConditionState::Tag(tag_text(tag))
         };
         conditions.push(IfCondition { not: is_negated, state });
     }
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn tags_are_found_as_proxies_leave_them() {
+    fn entity_tags_match_in_the_forms_that_proxies_send() {
         for value in ["\"a+/=.1\"", "W/\"a+/=.1\"", "a+/=.1", "\"a+/=.1-gzip\"", "\"x\", \"a+/=.1\"", "*"] {
             assert!(preconditions(&with("if-match", value)).check("a+/=.1").is_ok(), "{value}");
             assert!(preconditions(&with("if-none-match", value)).unchanged("a+/=.1"), "{value}");
@@ -296,19 +296,19 @@ mod tests {
 
     #[test]
     fn a_version_is_chosen_by_weight() {
-        let (v3, v4) = (WantedVersion::Version(CardVersion::V3), WantedVersion::Version(CardVersion::V4));
-        for (accept, wanted) in [
-            ("", WantedVersion::Stored),
-            ("*/*", WantedVersion::Stored),
-            ("text/vcard", WantedVersion::Stored),
+        let (v3, v4) = (AcceptedVersion::Version(CardVersion::V3), AcceptedVersion::Version(CardVersion::V4));
+        for (accept, accepted_version) in [
+            ("", AcceptedVersion::Stored),
+            ("*/*", AcceptedVersion::Stored),
+            ("text/vcard", AcceptedVersion::Stored),
             ("text/vcard; charset=utf-8; Version=\"4.0\"", v4),
             ("text/vcard;version=4.0;q=0.5, text/vcard; version=3.0", v3),
             ("text/vcard;version=4.0, text/vcard;version=3.0", v4),
-            ("text/html, */*;q=0.1", WantedVersion::Stored),
+            ("text/html, */*;q=0.1", AcceptedVersion::Stored),
             ("*/*, text/vcard;version=4.0", v4),
-            ("text/vcard;version=2.1, text/*;q=0.1", WantedVersion::Stored),
+            ("text/vcard;version=2.1, text/*;q=0.1", AcceptedVersion::Stored),
         ] {
-            assert_eq!(accepted(&with("accept", accept)).unwrap(), wanted, "{accept}");
+            assert_eq!(accepted(&with("accept", accept)).unwrap(), accepted_version, "{accept}");
         }
         for accept in ["text/html", "application/json", "text/vcard;version=2.1", "text/vcard;q=0"] {
             assert!(accepted(&with("accept", accept)).is_err(), "{accept}");

@@ -7,17 +7,17 @@ use crate::domain::error::{Error, Kind};
 use crate::percent::percent_decode;
 
 /// Separates the owner and the folder of a shared book in a path: a character that no other path can have.
-const OWNED: char = '\0';
+const OWNER_SEPARATOR: char = '\0';
 
 /// The segment of a shared folder in another user's home.
 pub(crate) fn owned(owner: &str, folder: &str) -> String {
-    format!("{owner}{OWNED}{folder}")
+    format!("{owner}{OWNER_SEPARATOR}{folder}")
 }
 
 /// The resource that a path names. Users and folders are as in the path: a user may be named by the principal name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum DavPlace {
-    /// `/`, where clients begin that only know the server's name.
+    /// `/`, where clients start if they know only the server's name.
     Root,
     /// `/.well-known/carddav`
     WellKnown,
@@ -93,13 +93,13 @@ impl DavPlace {
 
     /// The owner of a shared mailbox, whose folder is shown in another user's home.
     pub(crate) fn shared(&self) -> Option<&str> {
-        self.sent_folder()?.split_once(OWNED).map(|(owner, _)| owner)
+        self.sent_folder()?.split_once(OWNER_SEPARATOR).map(|(owner, _)| owner)
     }
 
     /// The id of the folder.
     pub(crate) fn folder(&self) -> Option<&str> {
         let sent = self.sent_folder()?;
-        Some(sent.split_once(OWNED).map_or(sent, |(_, folder)| folder))
+        Some(sent.split_once(OWNER_SEPARATOR).map_or(sent, |(_, folder)| folder))
     }
 
     /// The name of the card.
@@ -196,7 +196,7 @@ pub(crate) fn segment(out: &mut String, text: &str) {
 }
 
 fn folder(out: &mut String, id: &str) {
-    if id.contains(['/', OWNED]) || id.starts_with('=') || matches!(id, "." | ".." | "") {
+    if id.contains(['/', OWNER_SEPARATOR]) || id.starts_with('=') || matches!(id, "." | ".." | "") {
         out.push('=');
         out.push_str(&URL_SAFE_NO_PAD.encode(id));
     } else {
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_name_places_with_and_without_a_slash_at_the_end() {
+    fn paths_are_parsed_with_and_without_a_final_slash() {
         for (path, place) in [
             ("/", Some(DavPlace::Root)),
             ("/dav", Some(DavPlace::Start)),
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_read_wherever_the_server_is_reached() {
+    fn addresses_are_read_with_any_host_and_prefix() {
         let hrefs = Hrefs::new("https://a.example/graph");
         assert_eq!(hrefs.of(&card("ann", "a/b", "ü&.vcf")), "/graph/dav/addressbooks/ann/=YS9i/%C3%BC%26.vcf");
         for href in [
@@ -261,7 +261,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_reads_back(user in "[^\0]{1,20}", folder in "[^\0]{1,20}", name in "[^\0]{1,20}") {
+        fn written_paths_are_read_back(user in "[^\0]{1,20}", folder in "[^\0]{1,20}", name in "[^\0]{1,20}") {
             let hrefs = Hrefs::default();
             let place = card(&user, &folder, &name);
             let href = hrefs.of(&place);

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::properties::{PropertyOwner, PropertyValue, Surroundings, escaped};
+use super::properties::{PropertyContext, PropertyOwner, PropertyValue, escaped};
 use super::xml::write::{DECLARATION, SPACES, element, empty};
 use super::xml::{CARDDAV, DAV, XmlElement, XmlName};
 use crate::domain::error::{Error, Kind};
@@ -54,7 +54,7 @@ impl RequestedProperties {
     }
 
     /// Whether the answer may have properties that clients set.
-    pub(crate) fn may_ask_kept(&self) -> bool {
+    pub(crate) fn may_include_stored(&self) -> bool {
         match self {
             Self::All(_) | Self::Names => true,
             Self::These(names) => names
@@ -109,7 +109,7 @@ impl Multistatus {
         href: &str,
         subject: &PropertyOwner<'_>,
         requested: &RequestedProperties,
-        surroundings: &Surroundings<'_>,
+        property_context: &PropertyContext<'_>,
         data: Option<&str>,
     ) {
         let (mut found, mut missing) = (String::new(), String::new());
@@ -132,7 +132,7 @@ impl Multistatus {
                 element(&mut found, &name, &escaped(data));
                 continue;
             }
-            match subject.value(&name, surroundings) {
+            match subject.value(&name, property_context) {
                 Some(PropertyValue::Content(content)) => element(&mut found, &name, &content),
                 Some(PropertyValue::Whole(whole)) => found.push_str(&whole),
                 None => empty(&mut missing, &name),
@@ -169,8 +169,8 @@ impl Multistatus {
         let _ = writeln!(self.out, "<D:status>HTTP/1.1 {status} {reason}</D:status>{error}</D:response>");
     }
 
-    /// A response that says that the answer is truncated.
-    pub(crate) fn cut(&mut self, href: &str) {
+    /// A response that reports that the answer is truncated.
+    pub(crate) fn mark_truncated(&mut self, href: &str) {
         let error = "<D:error><D:number-of-matches-within-limits/></D:error>";
         self.status(href, 507, "Insufficient Storage", error);
     }

@@ -1,4 +1,5 @@
-//! The properties of principals, homes, address books and cards (RFC 4918, 3744, 6352, 6578), as the XML inside their elements.
+//! The properties of principals, homes, address books and cards (RFC 4918, 3744, 6352, 6578), as the XML inside their
+//! elements.
 
 use std::fmt::Write as _;
 
@@ -11,9 +12,9 @@ use super::xml::{CALENDAR_SERVER, CARDDAV, DAV, XmlName};
 use crate::domain::user::User;
 use crate::store::{Book, DavProperty, History, ListedCard};
 
-/// Largest card, in bytes: a photo of 4 MiB in base64, and the notes.
+/// Maximum size of a card in bytes: a photo of 4 MiB in base64, and the notes.
 pub(crate) const MAX_CARD: usize = 8 << 20;
-/// Largest photo, in bytes.
+/// Maximum size of a photo in bytes.
 const MAX_PHOTO: usize = 4 << 20;
 
 /// A resource with properties.
@@ -31,7 +32,7 @@ pub(crate) enum PropertyOwner<'a> {
 }
 
 /// The context of property values, besides the resource.
-pub(crate) struct Surroundings<'a> {
+pub(crate) struct PropertyContext<'a> {
     pub(crate) hrefs: &'a Hrefs,
     /// The caller.
     pub(crate) caller: &'a User,
@@ -91,7 +92,7 @@ pub(crate) fn is_protected(name: &XmlName) -> bool {
 }
 
 impl PropertyOwner<'_> {
-    fn bit(&self) -> u8 {
+    fn kind_bit(&self) -> u8 {
         match self {
             Self::Start => ON_START,
             Self::Principal => ON_PRINCIPAL,
@@ -110,7 +111,7 @@ impl PropertyOwner<'_> {
 
     /// The names of all properties, or of those that `allprop` includes.
     pub(crate) fn names(&self, all: bool) -> Vec<XmlName> {
-        let live = LIVE.iter().filter(|(_, _, on, in_all)| on & self.bit() != 0 && (all || *in_all));
+        let live = LIVE.iter().filter(|(_, _, on, in_all)| on & self.kind_bit() != 0 && (all || *in_all));
         let live = live.map(|(space, local, ..)| XmlName { space: (*space).into(), local: (*local).to_owned() });
         let kept = self.stored().iter().filter(|kept| kept.namespace != CARDDAV);
         let kept = kept.map(|kept| XmlName { space: kept.namespace.as_str().into(), local: kept.name.clone() });
@@ -118,22 +119,22 @@ impl PropertyOwner<'_> {
     }
 
     /// The value of a property; `None` if the resource does not have it.
-    pub(crate) fn value(&self, name: &XmlName, around: &Surroundings<'_>) -> Option<PropertyValue> {
-        let live = LIVE.iter().find(|(space, local, on, _)| on & self.bit() != 0 && name.is(space, local));
+    pub(crate) fn value(&self, name: &XmlName, context: &PropertyContext<'_>) -> Option<PropertyValue> {
+        let live = LIVE.iter().find(|(space, local, on, _)| on & self.kind_bit() != 0 && name.is(space, local));
         let Some((space, local, ..)) = live else {
             let kept = self.stored().iter().find(|kept| kept.name == name.local && kept.namespace == *name.space);
             return kept.map(|kept| PropertyValue::Whole(kept.value.clone()));
         };
         let content = match *space {
-            DAV => self.of_dav(local, around),
-            CARDDAV => self.of_carddav(local, around),
-            _ => self.ctag(around),
+            DAV => self.webdav_value(local, context),
+            CARDDAV => self.carddav_value(local, context),
+            _ => self.ctag(context),
         };
         content.map(PropertyValue::Content)
     }
 
-    fn of_dav(&self, local: &str, around: &Surroundings<'_>) -> Option<String> {
-        let principal = |user: &User| href(&around.hrefs.of(&DavPlace::Principal(user.id.clone())));
+    fn webdav_value(&self, local: &str, context: &PropertyContext<'_>) -> Option<String> {
+        let principal = |user: &User| href(&context.hrefs.of(&DavPlace::Principal(user.id.clone())));
         Some(match local {
             "resourcetype" => match self {
                 Self::Start | Self::Home(_) => "<D:collection/>",
@@ -143,16 +144,16 @@ impl PropertyOwner<'_> {
             }
             .to_owned(),
             "displayname" => escaped(match self {
-                Self::Book(book, _) if around.owner.mailbox != around.caller.mailbox => {
-                    return Some(escaped(&format!("{} ({})", book.folder.display_name, around.owner.display_name)));
+                Self::Book(book, _) if context.owner.mailbox != context.caller.mailbox => {
+                    return Some(escaped(&format!("{} ({})", book.folder.display_name, context.owner.display_name)));
                 }
                 Self::Book(book, _) => &book.folder.display_name,
                 Self::Card(member, _) => member.display_name.as_deref().unwrap_or(&member.name),
-                _ => &around.owner.display_name,
+                _ => &context.owner.display_name,
             }),
             "getetag" => match self {
                 Self::Card(member, _) => escaped(&token::quoted(&token::tag(member))),
-                _ => token::quoted(&self.ctag(around)?),
+                _ => token::quoted(&self.ctag(context)?),
             },
             "getcontenttype" => "text/vcard; charset=utf-8".to_owned(),
             "getcontentlength" => match self {
@@ -161,16 +162,16 @@ impl PropertyOwner<'_> {
             },
             "getlastmodified" => date(self.times()?.1, "%a, %d %b %Y %H:%M:%S GMT")?,
             "creationdate" => date(self.times()?.0, "%Y-%m-%dT%H:%M:%SZ")?,
-            "current-user-principal" => principal(around.caller),
-            "principal-URL" | "owner" => principal(around.owner),
-            "principal-collection-set" => href(&around.hrefs.of(&DavPlace::Principals)),
+            "current-user-principal" => principal(context.caller),
+            "principal-URL" | "owner" => principal(context.owner),
+            "principal-collection-set" => href(&context.hrefs.of(&DavPlace::Principals)),
             "current-user-privilege-set" => {
-                privileges(around.may_write && !matches!(self, Self::Start | Self::Principal))
+                privileges(context.may_write && !matches!(self, Self::Start | Self::Principal))
             }
             "supported-privilege-set" => SUPPORTED_PRIVILEGES.to_owned(),
             "acl" => {
-                let granted = privileges(around.may_write);
-                let who = principal(around.owner);
+                let granted = privileges(context.may_write);
+                let who = principal(context.owner);
                 format!("<D:ace><D:principal>{who}</D:principal><D:grant>{granted}</D:grant><D:protected/></D:ace>")
             }
             "supported-report-set" => reports(match self {
@@ -179,7 +180,7 @@ impl PropertyOwner<'_> {
                 Self::Card(..) => &["C:addressbook-multiget", "C:addressbook-query"],
                 _ => &["D:expand-property"],
             }),
-            "sync-token" => self.ctag(around)?,
+            "sync-token" => self.ctag(context)?,
             "resource-id" => match self {
                 Self::Card(member, _) => href(&format!("urn:uuid:{}", member.id)),
                 _ => return None,
@@ -190,11 +191,11 @@ impl PropertyOwner<'_> {
         })
     }
 
-    fn of_carddav(&self, local: &str, around: &Surroundings<'_>) -> Option<String> {
+    fn carddav_value(&self, local: &str, context: &PropertyContext<'_>) -> Option<String> {
         Some(match local {
             "addressbook-home-set" => {
-                let user = if matches!(self, Self::Start) { around.caller } else { around.owner };
-                href(&around.hrefs.of(&DavPlace::Home(user.id.clone())))
+                let user = if matches!(self, Self::Start) { context.caller } else { context.owner };
+                href(&context.hrefs.of(&DavPlace::Home(user.id.clone())))
             }
             "supported-address-data" => SUPPORTED_DATA.to_owned(),
             "max-resource-size" => MAX_CARD.to_string(),
@@ -215,9 +216,9 @@ impl PropertyOwner<'_> {
         })
     }
 
-    fn ctag(&self, around: &Surroundings<'_>) -> Option<String> {
+    fn ctag(&self, context: &PropertyContext<'_>) -> Option<String> {
         let Self::Book(book, _) = self else { return None };
-        Some(token::print(around.history, around.mailbox, book, book.moment))
+        Some(token::print(context.history, context.mailbox, book, book.moment))
     }
 
     /// The times of creation and last change, in UTC microseconds.

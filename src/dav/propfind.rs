@@ -9,7 +9,7 @@ use super::error::Fail;
 use super::headers::{DavPrefer, Depth};
 use super::href::DavPlace;
 use super::multistatus::{Multistatus, RequestedProperties};
-use super::properties::{PropertyOwner, Surroundings};
+use super::properties::{PropertyContext, PropertyOwner};
 use super::routes::{Request, allowed};
 use super::xml::DAV;
 use crate::domain::error::Error;
@@ -88,12 +88,12 @@ pub(crate) fn answer(body: Body, prefer: DavPrefer) -> Result<Answer, Fail> {
 pub(crate) async fn start(request: &Request<'_>) -> Result<Answer, Fail> {
     let find = Propfind::read(request).await?;
     let mut document = find.document();
-    let around = surroundings(request, request.mailbox.user.mailbox, request.user, &request.mailbox.user, false);
+    let context = property_context(request, request.mailbox.user.mailbox, request.user, &request.mailbox.user, false);
     document.properties(
         &request.call.hrefs.of(&request.call.place),
         &PropertyOwner::Start,
         &find.requested,
-        &around,
+        &context,
         None,
     );
     multistatus(document.end(None), find.prefer)
@@ -103,10 +103,10 @@ pub(crate) async fn start(request: &Request<'_>) -> Result<Answer, Fail> {
 pub(crate) async fn principal(request: &Request<'_>) -> Result<Answer, Fail> {
     let find = Propfind::read(request).await?;
     let owner = &request.mailbox.user;
-    let around = surroundings(request, owner.mailbox, request.user, owner, false);
+    let context = property_context(request, owner.mailbox, request.user, owner, false);
     let mut document = find.document();
     let href = request.call.hrefs.of(&DavPlace::Principal(owner.id.clone()));
-    document.properties(&href, &PropertyOwner::Principal, &find.requested, &around, None);
+    document.properties(&href, &PropertyOwner::Principal, &find.requested, &context, None);
     multistatus(document.end(None), find.prefer)
 }
 
@@ -116,10 +116,10 @@ pub(crate) async fn home(request: &Request<'_>) -> Result<Answer, Fail> {
     let mailbox = request.mailbox;
     let mut document = find.document();
     let kept = books::stored_properties(&mailbox.store, mailbox.user.mailbox, "", &find.requested).await?;
-    let around = surroundings(request, mailbox.user.mailbox, request.user, &mailbox.user, mailbox.may_write);
+    let context = property_context(request, mailbox.user.mailbox, request.user, &mailbox.user, mailbox.may_write);
     if find.depth == Depth::Zero || !find.prefer.no_root {
         let href = request.call.hrefs.of(&DavPlace::Home(mailbox.user.id.clone()));
-        document.properties(&href, &PropertyOwner::Home(&kept), &find.requested, &around, None);
+        document.properties(&href, &PropertyOwner::Home(&kept), &find.requested, &context, None);
     }
     if find.depth == Depth::One {
         let listed = books::list(request).await?;
@@ -128,12 +128,13 @@ pub(crate) async fn home(request: &Request<'_>) -> Result<Answer, Fail> {
             let kept = books::stored_properties_of(block, &find.requested).await?;
             for listed in block {
                 let kept = kept.get(&listed.book.folder.id).map_or(&[][..], Vec::as_slice);
-                let around = surroundings(request, listed.owner.mailbox, request.user, &listed.owner, listed.may_write);
+                let context =
+                    property_context(request, listed.owner.mailbox, request.user, &listed.owner, listed.may_write);
                 document.properties(
                     &listed.href,
                     &PropertyOwner::Book(&listed.book, kept),
                     &find.requested,
-                    &around,
+                    &context,
                     None,
                 );
             }
@@ -152,8 +153,8 @@ pub(crate) async fn book(request: &Request<'_>) -> Result<Answer, Fail> {
         let kept =
             books::stored_properties(&mailbox.store, mailbox.user.mailbox, &target.book.folder.id, &find.requested)
                 .await?;
-        let around = surroundings(request, mailbox.user.mailbox, request.user, &mailbox.user, mailbox.may_write);
-        document.properties(&target.href, &PropertyOwner::Book(&target.book, &kept), &find.requested, &around, None);
+        let context = property_context(request, mailbox.user.mailbox, request.user, &mailbox.user, mailbox.may_write);
+        document.properties(&target.href, &PropertyOwner::Book(&target.book, &kept), &find.requested, &context, None);
     }
     if find.depth == Depth::Zero {
         return multistatus(document.end(None), find.prefer);
@@ -186,15 +187,15 @@ pub(crate) async fn run_blocking_if_large<T: Send + 'static>(
 }
 
 /// The context of property values, besides the resource.
-pub(crate) fn surroundings<'a>(
+pub(crate) fn property_context<'a>(
     request: &'a Request<'_>,
     mailbox: i64,
     caller: &'a User,
     owner: &'a User,
     may_write: bool,
-) -> Surroundings<'a> {
+) -> PropertyContext<'a> {
     let call = request.call;
-    Surroundings { hrefs: &call.hrefs, caller, owner, mailbox, may_write, history: call.api.unguarded.history() }
+    PropertyContext { hrefs: &call.hrefs, caller, owner, mailbox, may_write, history: call.api.unguarded.history() }
 }
 
 /// Writes the responses of cards. It owns its data, because it outlives the request.
@@ -245,7 +246,7 @@ impl Lister {
     }
 
     /// The cards of the book with these ids that have not changed after the mailbox's number `last`.
-    pub(crate) async fn until(&self, ids: &[uuid::Uuid], last: i64) -> Result<Vec<ListedCard>, Error> {
+    pub(crate) async fn unchanged_since(&self, ids: &[uuid::Uuid], last: i64) -> Result<Vec<ListedCard>, Error> {
         self.store.members_until(self.owner.mailbox, &self.book.folder.id, ids, last).await
     }
 
@@ -261,8 +262,8 @@ impl Lister {
         &self.book
     }
 
-    fn around(&self) -> Surroundings<'_> {
-        Surroundings {
+    fn context(&self) -> PropertyContext<'_> {
+        PropertyContext {
             hrefs: &self.hrefs,
             caller: &self.caller,
             owner: &self.owner,
@@ -282,7 +283,7 @@ impl Lister {
                     &self.href(&member.name),
                     &PropertyOwner::Card(member, None),
                     &self.requested,
-                    &self.around(),
+                    &self.context(),
                     None,
                 );
             }
@@ -291,13 +292,13 @@ impl Lister {
         let mut rest = members;
         while !rest.is_empty() {
             let (wholes, read) = self.store.whole_cards(self.owner.mailbox, rest).await?;
-            let (shown, behind) = rest.split_at_checked(read.max(1)).unwrap_or((rest, &[]));
-            rest = behind;
+            let (shown, unread) = rest.split_at_checked(read.max(1)).unwrap_or((rest, &[]));
+            rest = unread;
             let data = self.data.clone();
             let render = move || {
                 let rendered = wholes.into_iter().map(|whole| {
                     let text = wants_text.then(|| card::render(&whole, None));
-                    let data = data.as_ref().map(|data| data.of(&whole));
+                    let data = data.as_ref().map(|data| data.render(&whole));
                     (whole.member, text, data)
                 });
                 rendered.collect::<Vec<_>>()
@@ -305,31 +306,31 @@ impl Lister {
             for (member, text, data) in run_blocking_if_large(shown, render).await? {
                 let subject = PropertyOwner::Card(&member, text.as_deref());
                 let href = self.href(&member.name);
-                piece.properties(&href, &subject, &self.requested, &self.around(), data.as_deref());
+                piece.properties(&href, &subject, &self.requested, &self.context(), data.as_deref());
             }
         }
         Ok(piece.out)
     }
 
-    /// The body with all cards of the book, page by page, between `begun` and `end`.
-    pub(crate) fn pages(self, begun: String, end: impl FnOnce(&Self) -> String + 'static) -> crate::store::Chunks {
+    /// The body with all cards of the book, page by page, between `beginning` and `end`.
+    pub(crate) fn pages(self, beginning: String, end: impl FnOnce(&Self) -> String + 'static) -> crate::store::Chunks {
         /// Contacts first, then groups, then the end.
         enum ListingPosition {
             Contacts(Option<uuid::Uuid>),
             Groups(Option<uuid::Uuid>),
             End,
-            Over,
+            Done,
         }
         let state = (self, ListingPosition::Contacts(None), Some(end));
-        let rest = stream::try_unfold(state, |(lister, at, mut end)| async move {
-            let (groups, after) = match at {
+        let rest = stream::try_unfold(state, |(lister, position, mut end)| async move {
+            let (groups, after) = match position {
                 ListingPosition::Contacts(after) => (false, after),
                 ListingPosition::Groups(after) => (true, after),
                 ListingPosition::End => {
                     let last = end.take().map(|end| end(&lister)).unwrap_or_default();
-                    return Ok(Some((last.into_bytes(), (lister, ListingPosition::Over, end))));
+                    return Ok(Some((last.into_bytes(), (lister, ListingPosition::Done, end))));
                 }
-                ListingPosition::Over => return Ok(None),
+                ListingPosition::Done => return Ok(None),
             };
             let (mailbox, folder) = (lister.owner.mailbox, lister.book.folder.id.clone());
             let page = lister.store.members(mailbox, &folder, groups, after, PAGE).await?;
@@ -345,6 +346,6 @@ impl Lister {
             Ok(Some((piece.into_bytes(), (lister, next, end))))
         });
         let rest = rest.filter(|piece| std::future::ready(!matches!(piece, Ok(bytes) if bytes.is_empty())));
-        stream::once(async move { Ok(begun.into_bytes()) }).chain(rest).boxed_local()
+        stream::once(async move { Ok(beginning.into_bytes()) }).chain(rest).boxed_local()
     }
 }

@@ -36,15 +36,15 @@ struct AddressBookQuery {
     filter: Arc<CardFilter>,
     /// The parts of contacts that the filter tests.
     parts: Option<Vec<ContactPart>>,
-    room: usize,
+    remaining: usize,
     /// The address that is reported as truncated.
     href: String,
-    over: bool,
+    is_done: bool,
 }
 
 /// The matching cards of a page, and its last card.
 struct ReadPage {
-    fits: Vec<ListedCard>,
+    matches: Vec<ListedCard>,
     last: Option<uuid::Uuid>,
     /// Whether the book has no more cards of this kind.
     is_last: bool,
@@ -72,8 +72,9 @@ pub(crate) async fn query(request: &Request<'_>, body: &XmlElement) -> Result<An
     if let (Some(name), Some(lister)) = (place.name(), listers.first()) {
         let member = lister.store().member(lister.mailbox(), &lister.book().folder.id, name).await?;
         let members = [member];
-        let fits = if filter.is_always_true() { members.into() } else { rendered(lister, &filter, &members).await? };
-        let piece = lister.write(&fits).await?;
+        let matches =
+            if filter.is_always_true() { members.into() } else { rendered(lister, &filter, &members).await? };
+        let piece = lister.write(&matches).await?;
         let document = [begun, piece, Multistatus::piece(false).end(None)].concat();
         return super::propfind::multistatus(document, prefer);
     }
@@ -84,9 +85,9 @@ pub(crate) async fn query(request: &Request<'_>, body: &XmlElement) -> Result<An
         after: None,
         parts: filter.parts(),
         filter,
-        room: limit.unwrap_or(usize::MAX).min(bound),
+        remaining: limit.unwrap_or(usize::MAX).min(bound),
         href: request.call.hrefs.of(place),
-        over: false,
+        is_done: false,
     };
     let pieces = stream::try_unfold(query, |query| async move { query.next().await });
     let end = stream::once(async { Ok(Multistatus::piece(false).end(None).into_bytes()) });
@@ -97,7 +98,7 @@ pub(crate) async fn query(request: &Request<'_>, body: &XmlElement) -> Result<An
 impl AddressBookQuery {
     /// The responses of the next page.
     async fn next(mut self) -> Result<Option<(Vec<u8>, Self)>, Error> {
-        if self.over {
+        if self.is_done {
             return Ok(None);
         }
         if self.current.is_none() {
@@ -106,17 +107,17 @@ impl AddressBookQuery {
         }
         let Some(lister) = self.current.take() else { return Ok(None) };
         // One card more than the limit shows whether the answer is truncated.
-        let ReadPage { mut fits, last, is_last } = self.page(&lister).await?;
-        let found = fits.len();
-        fits.truncate(self.room);
-        let mut piece = lister.write(&fits).await?;
-        if found > self.room {
-            let mut cut = Multistatus::piece(false);
-            cut.cut(&self.href);
-            piece.push_str(&cut.out);
-            self.over = true;
+        let ReadPage { mut matches, last, is_last } = self.page(&lister).await?;
+        let found = matches.len();
+        matches.truncate(self.remaining);
+        let mut piece = lister.write(&matches).await?;
+        if found > self.remaining {
+            let mut truncation = Multistatus::piece(false);
+            truncation.mark_truncated(&self.href);
+            piece.push_str(&truncation.out);
+            self.is_done = true;
         }
-        self.room -= found.min(self.room);
+        self.remaining -= found.min(self.remaining);
         match (is_last, self.groups) {
             (false, _) => (self.after, self.current) = (last, Some(lister)),
             (true, false) => (self.groups, self.after, self.current) = (true, None, Some(lister)),
@@ -129,39 +130,39 @@ impl AddressBookQuery {
     async fn page(&self, lister: &Lister) -> Result<ReadPage, Error> {
         let (mailbox, folder) = (lister.mailbox(), &lister.book().folder.id);
         if self.filter.is_always_true() {
-            let fits = lister.store().members(mailbox, folder, self.groups, self.after, PAGE).await?;
-            let is_last = i64::try_from(fits.len()).is_ok_and(|found| found < PAGE);
-            return Ok(ReadPage { last: fits.last().map(|member| member.id), is_last, fits });
+            let matches = lister.store().members(mailbox, folder, self.groups, self.after, PAGE).await?;
+            let is_last = i64::try_from(matches.len()).is_ok_and(|found| found < PAGE);
+            return Ok(ReadPage { last: matches.last().map(|member| member.id), is_last, matches });
         }
-        let place = (self.groups, self.after);
-        let page = lister.store().tested_cards(mailbox, folder, place, PAGE, self.parts.as_deref()).await?;
+        let position = (self.groups, self.after);
+        let page = lister.store().tested_cards(mailbox, folder, position, PAGE, self.parts.as_deref()).await?;
         let (page, is_last) = page;
         let last = page.last().map(|card| card.member.id);
-        Ok(ReadPage { fits: matching(lister, &self.filter, page).await?, last, is_last })
+        Ok(ReadPage { matches: matching(lister, &self.filter, page).await?, last, is_last })
     }
 }
 
-/// The cards of a page that match. Only those are rendered whose lines cannot be found otherwise.
+/// The cards of a page that match. A card is rendered only if its lines cannot be found without rendering.
 async fn matching(lister: &Lister, filter: &Arc<CardFilter>, page: Vec<TestedCard>) -> Result<Vec<ListedCard>, Error> {
     let bytes: i64 = page.iter().map(|card| card.size).sum();
     let test = {
         let filter = Arc::clone(filter);
         move || {
             let verdicts = page.into_iter().map(|card| (verdict(&filter, &card), card.member));
-            verdicts.filter(|(fits, _)| *fits != Some(false)).collect::<Vec<_>>()
+            verdicts.filter(|(verdict, _)| *verdict != Some(false)).collect::<Vec<_>>()
         }
     };
     let found =
         if usize::try_from(bytes).is_ok_and(|bytes| bytes <= SHORT) { test() } else { run_blocking(test).await? };
     let unrendered: Vec<_> =
-        found.iter().filter(|(fits, _)| fits.is_none()).map(|(_, member)| member.clone()).collect();
+        found.iter().filter(|(verdict, _)| verdict.is_none()).map(|(_, member)| member.clone()).collect();
     let rendered = rendered(lister, filter, &unrendered).await?.into_iter();
     let mut rendered: HashMap<_, _> = rendered.map(|member| (member.id, member)).collect();
-    let fits = found.into_iter().filter_map(|(fits, member)| match fits {
+    let matches = found.into_iter().filter_map(|(verdict, member)| match verdict {
         Some(_) => Some(member),
         None => rendered.remove(&member.id),
     });
-    Ok(fits.collect())
+    Ok(matches.collect())
 }
 
 /// Whether a card matches; `None` if it must be rendered.
@@ -177,19 +178,19 @@ fn verdict(filter: &CardFilter, card: &TestedCard) -> Option<bool> {
     }
 }
 
-/// Those of the cards that match, rendered to be tested.
+/// Renders cards, and returns those that match.
 async fn rendered(lister: &Lister, filter: &Arc<CardFilter>, members: &[ListedCard]) -> Result<Vec<ListedCard>, Error> {
-    let (mut fits, mut rest) = (Vec::new(), members);
+    let (mut matches, mut rest) = (Vec::new(), members);
     while !rest.is_empty() {
         let (wholes, read) = lister.store().whole_cards(lister.mailbox(), rest).await?;
-        let (tested, behind) = rest.split_at_checked(read.max(1)).unwrap_or((rest, &[]));
-        rest = behind;
+        let (tested, unread) = rest.split_at_checked(read.max(1)).unwrap_or((rest, &[]));
+        rest = unread;
         let filter = Arc::clone(filter);
         let test = move || {
-            let fits = wholes.into_iter().filter(|whole| filter.matches(&card::render(whole, None)));
-            fits.map(|whole| whole.member).collect::<Vec<_>>()
+            let matches = wholes.into_iter().filter(|whole| filter.matches(&card::render(whole, None)));
+            matches.map(|whole| whole.member).collect::<Vec<_>>()
         };
-        fits.extend(run_blocking_if_large(tested, test).await?);
+        matches.extend(run_blocking_if_large(tested, test).await?);
     }
-    Ok(fits)
+    Ok(matches)
 }

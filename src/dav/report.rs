@@ -26,7 +26,7 @@ use crate::store::Book;
 /// Number of cards that are read at once.
 const BLOCK: usize = 200;
 /// Maximum number of addresses that are parsed on the event loop itself.
-const FEW: usize = 1_000;
+const MAX_INLINE: usize = 1_000;
 
 /// `REPORT`
 pub(crate) async fn report(request: &Request<'_>) -> Result<Answer, Fail> {
@@ -55,7 +55,7 @@ pub(crate) async fn report(request: &Request<'_>) -> Result<Answer, Fail> {
 enum ListedHref {
     /// A card: the number of its book, and its name.
     Card(usize, String),
-    /// It is not below the request's address.
+    /// The address names no card below the request's address.
     Nothing,
 }
 
@@ -85,7 +85,7 @@ async fn multiget(request: &Request<'_>, body: &XmlElement) -> Result<Answer, Fa
         async move {
             let Some(block) = items.get(at..).filter(|rest| !rest.is_empty()) else { return Ok(None) };
             let block = &block[..block.len().min(BLOCK)];
-            let piece = written(&listers, block, minimal).await?;
+            let piece = write_block(&listers, block, minimal).await?;
             let next = at + block.len();
             Ok::<_, Error>(Some((piece.into_bytes(), (items, next))))
         }
@@ -133,11 +133,11 @@ async fn resolve_hrefs(
             listed.push(ListedHref::Nothing);
             continue;
         };
-        let at = *numbers.entry(book.folder.id.as_str()).or_insert_with(|| {
+        let book_index = *numbers.entry(book.folder.id.as_str()).or_insert_with(|| {
             listers.push(Lister::new(request, book, requested.clone(), minimal));
             listers.len() - 1
         });
-        listed.push(ListedHref::Card(at, name.to_owned()));
+        listed.push(ListedHref::Card(book_index, name.to_owned()));
     }
     Ok((listers, listed))
 }
@@ -145,7 +145,7 @@ async fn resolve_hrefs(
 /// The places that addresses name.
 async fn places(request: &Request<'_>, hrefs: &[String]) -> Result<Vec<Option<DavPlace>>, Error> {
     let reader = request.call.hrefs.clone();
-    if hrefs.len() <= FEW {
+    if hrefs.len() <= MAX_INLINE {
         return Ok(hrefs.iter().map(|href| reader.read(href)).collect());
     }
     let hrefs = hrefs.to_vec();
@@ -153,15 +153,15 @@ async fn places(request: &Request<'_>, hrefs: &[String]) -> Result<Vec<Option<Da
 }
 
 /// The responses of a block of addresses.
-async fn written(listers: &[Lister], block: &[(String, ListedHref)], minimal: bool) -> Result<String, Error> {
+async fn write_block(listers: &[Lister], block: &[(String, ListedHref)], minimal: bool) -> Result<String, Error> {
     let mut found = HashMap::new();
-    let mut wanted: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+    let mut names_by_book: BTreeMap<usize, Vec<String>> = BTreeMap::new();
     for (_, listed) in block {
         if let ListedHref::Card(at, name) = listed {
-            wanted.entry(*at).or_default().push(name.clone());
+            names_by_book.entry(*at).or_default().push(name.clone());
         }
     }
-    for (number, names) in wanted {
+    for (number, names) in names_by_book {
         let Some(lister) = listers.get(number) else { continue };
         for member in lister.store().members_named(lister.mailbox(), &lister.book().folder.id, &names).await? {
             found.insert((number, member.name.clone()), member);
@@ -169,31 +169,31 @@ async fn written(listers: &[Lister], block: &[(String, ListedHref)], minimal: bo
     }
     let mut piece = Multistatus::piece(minimal);
     // Consecutive cards of one book are read together.
-    let mut run: (usize, Vec<_>) = (0, Vec::new());
+    let mut consecutive: (usize, Vec<_>) = (0, Vec::new());
     for (href, listed) in block {
         let member = match listed {
             ListedHref::Card(at, name) => found.remove(&(*at, name.clone())).map(|member| (*at, member)),
             ListedHref::Nothing => None,
         };
         match member {
-            Some((at, member)) if at == run.0 || run.1.is_empty() => {
-                run.0 = at;
-                run.1.push(member);
+            Some((at, member)) if at == consecutive.0 || consecutive.1.is_empty() => {
+                consecutive.0 = at;
+                consecutive.1.push(member);
             }
             other => {
-                if let Some(lister) = listers.get(run.0).filter(|_| !run.1.is_empty()) {
-                    piece.out.push_str(&lister.write(&run.1).await?);
+                if let Some(lister) = listers.get(consecutive.0).filter(|_| !consecutive.1.is_empty()) {
+                    piece.out.push_str(&lister.write(&consecutive.1).await?);
                 }
-                run.1.clear();
+                consecutive.1.clear();
                 match other {
-                    Some((at, member)) => run = (at, vec![member]),
+                    Some((at, member)) => consecutive = (at, vec![member]),
                     None => piece.status(href, 404, "Not Found", ""),
                 }
             }
         }
     }
-    if let Some(lister) = listers.get(run.0).filter(|_| !run.1.is_empty()) {
-        piece.out.push_str(&lister.write(&run.1).await?);
+    if let Some(lister) = listers.get(consecutive.0).filter(|_| !consecutive.1.is_empty()) {
+        piece.out.push_str(&lister.write(&consecutive.1).await?);
     }
     Ok(piece.out)
 }

@@ -119,8 +119,8 @@ static CALLS: &[DavRoute] = &[
     row("REPORT",    PlaceKind::Book,      Read,  "read",             Bytes,           calls!(report::report)),
     row("PROPPATCH", PlaceKind::Book,      Write, "write-properties", Bytes,           calls!(collections::proppatch)),
     row("MKCOL",     PlaceKind::Book,      Write, "bind",             Bytes,           calls!(collections::mkcol)),
-    row("COPY",      PlaceKind::Book,      Write, "bind",             NoBody,          calls!(transfer::of_collection)),
-    row("MOVE",      PlaceKind::Book,      Write, "bind",             NoBody,          calls!(transfer::of_collection)),
+    row("COPY",      PlaceKind::Book,      Write, "bind",             NoBody,          calls!(transfer::refuse_collection)),
+    row("MOVE",      PlaceKind::Book,      Write, "bind",             NoBody,          calls!(transfer::refuse_collection)),
     row("DELETE",    PlaceKind::Book,      Write, "unbind",           NoBody,          calls!(books::delete)),
 
     row("OPTIONS",   PlaceKind::Card,      Read,  "read",             NoBody,          calls!(propfind::options)),
@@ -136,7 +136,7 @@ static CALLS: &[DavRoute] = &[
     row("REPORT",    PlaceKind::Card,      Read,  "read",             Bytes,           calls!(report::report)),
 ];
 
-/// Methods that some place supports, or that are known and never supported.
+/// Methods that are known and never supported.
 const REFUSED: [&str; 12] =
     ["LOCK", "UNLOCK", "ACL", "POST", "BIND", "UNBIND", "REBIND", "PATCH", "SEARCH", "MKCALENDAR", "TRACE", "CONNECT"];
 
@@ -144,7 +144,7 @@ const REFUSED: [&str; 12] =
 ///
 /// # Errors
 /// [`Error::MethodNotAllowed`], and [`Error::NotImplemented`] for an unknown method.
-pub(crate) fn of(method: &Method, place: &DavPlace) -> Result<&'static DavRoute, Error> {
+pub(crate) fn find(method: &Method, place: &DavPlace) -> Result<&'static DavRoute, Error> {
     let kind = PlaceKind::of(place);
     if kind == PlaceKind::WellKnown {
         // Every method gets the redirect.
@@ -184,7 +184,7 @@ pub(crate) fn names() -> impl Iterator<Item = (&'static str, &'static str)> {
     })
 }
 
-/// The shape of a path for the log, which must not hold what a client wrote.
+/// The pattern of a path for the log, which must not contain data of clients.
 pub(crate) fn pattern(place: &DavPlace) -> &'static str {
     match place {
         DavPlace::Root => "/",

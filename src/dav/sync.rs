@@ -67,7 +67,7 @@ pub(crate) async fn collection(request: &Request<'_>, body: &XmlElement) -> Resu
     };
     let lister = Lister::new(request, &book, round.requested, prefer.minimal);
     if since.is_none() && round.limit.is_none() && round.data.is_none() {
-        // Changes during the answer come again in the next round.
+        // Changes during the answer are repeated in the next round.
         let begun = Multistatus::new(prefer.minimal).out;
         let token = token::print(&history, mailbox, &book, book.moment);
         let pages = lister.pages(begun, move |_| Multistatus::piece(false).end(Some(&token)));
@@ -83,18 +83,22 @@ pub(crate) async fn collection(request: &Request<'_>, body: &XmlElement) -> Resu
     let token = token::print(&history, mailbox, &book, changes.moment);
     let mut end = Multistatus::piece(false);
     if changes.more {
-        end.cut(&href);
+        end.mark_truncated(&href);
     }
     let (begun, end) = (Multistatus::new(prefer.minimal).out, end.end(Some(&token)));
     let (is_short, is_few) =
         (changes.changed.len().max(changes.removed.len()) <= BLOCK, changes.changed.len() <= MAX_WHOLE);
-    // This is not in the RFC, but some clients ask for it.
+    // The RFC does not define `address-data` here, but some clients request it.
     let data = round.data.filter(|_| is_few);
-    let all = if is_short || data.is_some() { lister.until(&changes.changed, changes.last).await? } else { Vec::new() };
-    let lister = lister.with_data(data.filter(|_| is_small(&all)));
+    let cards = if is_short || data.is_some() {
+        lister.unchanged_since(&changes.changed, changes.last).await?
+    } else {
+        Vec::new()
+    };
+    let lister = lister.with_data(data.filter(|_| is_small(&cards)));
     if is_short {
-        let cards = lister.write(&all).await?;
-        return multistatus([begun, removed_responses(&lister, &changes.removed), cards, end].concat(), prefer);
+        let responses = lister.write(&cards).await?;
+        return multistatus([begun, removed_responses(&lister, &changes.removed), responses, end].concat(), prefer);
     }
     let begun = stream::once(async move { Ok(begun.into_bytes()) });
     let pieces = begun.chain(in_blocks(lister, changes)).chain(stream::once(async move { Ok(end.into_bytes()) }));
@@ -126,13 +130,14 @@ fn in_blocks(lister: Lister, changes: BookChanges) -> crate::store::Chunks {
         if ids.is_empty() {
             return Ok(None);
         }
-        let (piece, next) = (lister.write(&lister.until(ids, changes.last).await?).await?, changed + ids.len());
+        let (piece, next) =
+            (lister.write(&lister.unchanged_since(ids, changes.last).await?).await?, changed + ids.len());
         Ok(Some((piece.into_bytes(), (lister, changes, removed, next))))
     });
     pieces.filter(|piece| std::future::ready(!matches!(piece, Ok(bytes) if bytes.is_empty()))).boxed_local()
 }
 
-/// At most a block of what follows the first `at`.
+/// At most one block of the items from index `at` on.
 fn next_block<T>(all: &[T], at: usize) -> &[T] {
     let rest = all.get(at..).unwrap_or_default();
     &rest[..rest.len().min(BLOCK)]

@@ -1,5 +1,5 @@
 //! Entity tags and sync tokens. A sync token is like a delta token: signed, and bound to mailbox, folder, and the
-//! history of changes. It begins with `data:,`, because some clients take a text of digits for a number.
+//! history of changes. It begins with `data:,`, because some clients read a text of digits as a number.
 
 use crate::domain::etag;
 use crate::domain::sync::{SyncState, Watermark};
@@ -10,7 +10,7 @@ use crate::store::{Book, History, ListedCard};
 /// all cards again.
 const RENDERER: &str = "1";
 /// Lifetime of a token in microseconds: 400 days.
-const KEPT: i64 = 400 * 24 * 60 * 60 * 1_000_000;
+const LIFETIME: i64 = 400 * 24 * 60 * 60 * 1_000_000;
 const SCHEME: &str = "data:,";
 
 /// The entity tag of a card, without quotes.
@@ -23,17 +23,17 @@ pub(crate) fn quoted(tag: &str) -> String {
     ["\"", tag, "\""].concat()
 }
 
-fn bound(mailbox: i64, book: &Book) -> [u8; 8] {
+fn scope_hash(mailbox: i64, book: &Book) -> [u8; 8] {
     // A folder that is created again with the id of a deleted one is a different folder.
     let (mailbox, created) = (mailbox.to_be_bytes(), book.folder.created_date_time.to_be_bytes());
-    DeltaToken::bound(&[b"carddav", &mailbox, book.folder.id.as_bytes(), &created])
+    DeltaToken::hash(&[b"carddav", &mailbox, book.folder.id.as_bytes(), &created])
 }
 
 /// The token for a watermark of a book.
 pub(crate) fn print(history: &History, mailbox: i64, book: &Book, moment: Watermark) -> String {
     let token = DeltaToken {
-        of: bound(mailbox, book),
-        epoch: DeltaToken::bound(&[history.epoch.as_bytes()]),
+        scope: scope_hash(mailbox, book),
+        epoch: DeltaToken::hash(&[history.epoch.as_bytes()]),
         issued: moment.entry.1,
         size: 0,
         select: None,
@@ -45,9 +45,10 @@ pub(crate) fn print(history: &History, mailbox: i64, book: &Book, moment: Waterm
 /// The watermark of a token, if it is this book's and not expired.
 pub(crate) fn read(history: &History, mailbox: i64, book: &Book, text: &str, now: i64) -> Option<Watermark> {
     let token = DeltaToken::parse("", text.strip_prefix(SCHEME)?, history.key.as_bytes()).ok()?;
-    let is_ours = token.of == bound(mailbox, book) && token.epoch == DeltaToken::bound(&[history.epoch.as_bytes()]);
+    let is_ours =
+        token.scope == scope_hash(mailbox, book) && token.epoch == DeltaToken::hash(&[history.epoch.as_bytes()]);
     let SyncState::Knows(moment) = token.progress else { return None };
     // A book without changes since then has lost no entries of the log.
-    let leads_on = moment == book.moment || moment == Watermark::default() || moment.entry.1 > now - KEPT;
-    (is_ours && leads_on).then_some(moment)
+    let is_usable = moment == book.moment || moment == Watermark::default() || moment.entry.1 > now - LIFETIME;
+    (is_ours && is_usable).then_some(moment)
 }

@@ -25,7 +25,7 @@ pub(crate) async fn relocate(request: &Request<'_>) -> Result<Answer, Fail> {
 }
 
 /// `COPY` and `MOVE` of a collection, which are not supported.
-pub(crate) async fn of_collection(_: &Request<'_>) -> Result<Answer, Fail> {
+pub(crate) async fn refuse_collection(_: &Request<'_>) -> Result<Answer, Fail> {
     let message = "Address books cannot be moved or copied.";
     std::future::ready(Err(Fail::new(403, "<C:addressbook-collection-location-ok/>", message))).await
 }
@@ -36,29 +36,29 @@ fn destination(request: &Request<'_>) -> Result<(String, String), Fail> {
     let Some(sent) = headers::text(call.head.headers, "destination") else {
         return Err(Fail::bad("The Destination header is missing."));
     };
-    let elsewhere = || {
+    let wrong_destination = || {
         Fail::new(
             403,
             "<C:addressbook-collection-location-ok/>",
             "A card can only be moved or copied to an address book of the same mailbox.",
         )
     };
-    let place = call.hrefs.read(&sent).ok_or_else(elsewhere)?;
-    let DavPlace::Card(user, ..) = &place else { return Err(elsewhere()) };
+    let place = call.hrefs.read(&sent).ok_or_else(wrong_destination)?;
+    let DavPlace::Card(user, ..) = &place else { return Err(wrong_destination()) };
     let is_same = match (place.shared(), call.place.shared()) {
         (Some(owner), _) => request.user.is_called(user) && request.mailbox.user.is_called(owner),
         (None, _) => request.mailbox.user.is_called(user),
     };
     match (place.folder(), place.name()) {
         (Some(folder), Some(name)) if is_same => Ok((folder.to_owned(), name.to_owned())),
-        _ => Err(elsewhere()),
+        _ => Err(wrong_destination()),
     }
 }
 
 async fn transfer(request: &Request<'_>, copy: bool) -> Result<Answer, Fail> {
     let (call, mailbox) = (request.call, request.mailbox);
     let (folder, name) = destination(request)?;
-    let CardTarget { book, name: own, .. } = CardTarget::find(request).await?;
+    let CardTarget { book, name: source_name, .. } = CardTarget::find(request).await?;
     let may_replace =
         headers::text(call.head.headers, "overwrite").is_none_or(|value| !value.trim().eq_ignore_ascii_case("f"));
     let to = match mailbox.store.book(mailbox.user.mailbox, &folder).await {
@@ -66,7 +66,7 @@ async fn transfer(request: &Request<'_>, copy: bool) -> Result<Answer, Fail> {
         to => to?,
     };
     let is_same_book = to.folder.id == book.folder.id;
-    if is_same_book && own == name {
+    if is_same_book && source_name == name {
         return Err(Fail::new(403, "", "Source and destination are the same."));
     }
     if !may_be_named(&name) {
@@ -80,14 +80,14 @@ async fn transfer(request: &Request<'_>, copy: bool) -> Result<Answer, Fail> {
     let (expected, conditions) = (headers::preconditions(call.head.headers), If::read(request, &book_token)?);
     let is_missing = Arc::new(AtomicBool::new(true));
     let found = Arc::clone(&is_missing);
-    let check = move |whole: &WholeCard, there: Option<&WholeCard>| {
+    let check = move |whole: &WholeCard, existing: Option<&WholeCard>| {
         found.store(false, Ordering::Relaxed);
         let tag = token::tag(&whole.member);
         expected.check(&tag)?;
         conditions.check(Some(&tag))?;
-        if there.is_some() && !may_replace { Err(Error::Stale) } else { Ok(()) }
+        if existing.is_some() && !may_replace { Err(Error::Stale) } else { Ok(()) }
     };
-    let (from, to_place) = ((book.folder.id.as_str(), own.as_str()), (to.folder.id.as_str(), name.as_str()));
+    let (from, to_place) = ((book.folder.id.as_str(), source_name.as_str()), (to.folder.id.as_str(), name.as_str()));
     match mailbox.store.transfer_card(mailbox.user.mailbox, from, to_place, copy, Box::new(check)).await {
         Ok(true) => Ok(Answer::empty(201)?),
         Ok(false) => Ok(Answer::empty(204)?),

@@ -1,5 +1,5 @@
 //! The stored vCard of a contact, as a client or an import sent it, or of a group, which has no contact. The text is
-//! stored to the octet (docs/carddav.md), except the base64 of a photo, which is stored separately.
+//! stored byte for byte (docs/carddav.md), except the base64 of a photo, which is stored separately.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -51,7 +51,7 @@ pub fn id_of_name(name: &str) -> Option<Uuid> {
     crate::domain::contact::parse_id(name.strip_suffix(".vcf")?)
 }
 
-/// A card to be kept.
+/// A card to store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewCard {
     /// The last segment of its address. Without one it is `<id>.vcf`.
@@ -79,7 +79,7 @@ pub struct PhotoPlace {
     pub line_break: String,
 }
 
-/// A kept card.
+/// A stored card.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Card {
     /// The contact's id, or the group's own.
@@ -122,7 +122,7 @@ impl Card {
         self.uid.as_deref().is_none_or(|uid| uid_key(uid) == self.uid_key)
     }
 
-    /// The text with the photo back in its place: the same octets as were sent, if the photo has not changed since.
+    /// The text with the photo back in its place: the same bytes as were sent, if the photo has not changed since.
     pub fn whole_text(&self, photo: Option<&[u8]>) -> Option<String> {
         let text = self.text.as_ref()?;
         match (&self.photo, photo) {
@@ -140,12 +140,12 @@ impl Card {
 }
 
 impl PhotoPlace {
-    /// Cuts the base64 of a photo out of a card's text, if it can be put back to the octet.
+    /// Cuts the base64 of a photo out of a card's text, if it can be put back byte for byte.
     pub fn cut(text: &str, photo: &[u8]) -> Option<(String, Self)> {
         let mut start = 0;
         while start < text.len() {
             let end = end_of_line(text, start);
-            if let Some(at) = begins_at(&text[start..end]).map(|at| start + at) {
+            if let Some(at) = base64_start(&text[start..end]).map(|at| start + at) {
                 let sent = text[at..end].trim_end_matches(['\r', '\n']);
                 let place = Self::measured(at, sent)?;
                 if place.lines(&STANDARD.encode(photo)) == sent {
@@ -169,8 +169,8 @@ impl PhotoPlace {
     }
 
     fn filled(&self, text: &str, photo: &[u8]) -> String {
-        let Some((before, behind)) = text.split_at_checked(self.at) else { return text.to_owned() };
-        [before, &self.lines(&STANDARD.encode(photo)), behind].concat()
+        let Some((before, after)) = text.split_at_checked(self.at) else { return text.to_owned() };
+        [before, &self.lines(&STANDARD.encode(photo)), after].concat()
     }
 
     /// Base64 in lines.
@@ -179,10 +179,10 @@ impl PhotoPlace {
         let mut lines = String::with_capacity(base64.len() + base64.len() / 16);
         lines.push_str(first);
         while !rest.is_empty() {
-            let (line, behind) = rest.split_at(if self.width == 0 { rest.len() } else { self.width.min(rest.len()) });
+            let (line, after) = rest.split_at(if self.width == 0 { rest.len() } else { self.width.min(rest.len()) });
             lines.push_str(&self.line_break);
             lines.push_str(line);
-            rest = behind;
+            rest = after;
         }
         lines
     }
@@ -201,7 +201,7 @@ fn end_of_line(text: &str, start: usize) -> usize {
 }
 
 /// The start of the base64 in a `PHOTO` line.
-fn begins_at(line: &str) -> Option<usize> {
+fn base64_start(line: &str) -> Option<usize> {
     let name_end = line.find([';', ':'])?;
     let name = &line[..name_end];
     let name = name.rsplit_once('.').map_or(name, |(_, name)| name);
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_photo_is_cut_out_and_put_back_to_the_octet() {
+    fn a_photo_is_cut_out_and_put_back_byte_for_byte() {
         let photo: Vec<u8> = (0..=255).cycle().take(1_000).collect();
         let base64 = STANDARD.encode(&photo);
         let (head, rest) = base64.split_at(40);
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_photo_that_could_not_be_put_back_stays() {
+    fn a_photo_that_cannot_be_put_back_is_not_cut_out() {
         let photo = [7; 300];
         let base64 = STANDARD.encode(photo);
         let (a, b) = base64.split_at(100);

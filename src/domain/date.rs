@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_instant_is_refused() {
+    fn invalid_instants_are_refused() {
         let bad = [
             "",
             "1974-07-22",

@@ -85,8 +85,8 @@ impl PropertyId {
             let guid = guid.strip_prefix('{').and_then(|guid| guid.strip_suffix('}')).ok_or_else(bad)?;
             let guid = Uuid::try_parse(guid).ok().filter(|_| guid.len() == 36).ok_or_else(bad)?;
             match rest.split_once(' ').ok_or_else(bad)? {
-                (word, called) if word.eq_ignore_ascii_case("name") && !called.trim().is_empty() => {
-                    format!("{name} {{{guid}}} name {called}")
+                (word, property_name) if word.eq_ignore_ascii_case("name") && !property_name.trim().is_empty() => {
+                    format!("{name} {{{guid}}} name {property_name}")
                 }
                 (word, number) if word.eq_ignore_ascii_case("id") => {
                     format!("{name} {{{guid}}} id 0x{:x}", number_of(number).ok_or_else(bad)?)

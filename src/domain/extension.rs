@@ -27,11 +27,11 @@ const PREFIXES: [&str; 2] = ["microsoft.graph.openTypeExtension.", "Microsoft.Ou
 /// assert_eq!(name_of("org.example.a"), "org.example.a");
 /// ```
 pub fn name_of(id: &str) -> &str {
-    let behind = |prefix: &str| {
+    let without_prefix = |prefix: &str| {
         let (start, rest) = id.split_at_checked(prefix.len())?;
         start.eq_ignore_ascii_case(prefix).then_some(rest)
     };
-    PREFIXES.into_iter().find_map(behind).unwrap_or(id)
+    PREFIXES.into_iter().find_map(without_prefix).unwrap_or(id)
 }
 
 /// A member: its name, and its value as JSON text.
@@ -98,14 +98,14 @@ fn size(members: &[ExtensionMember]) -> usize {
 
 /// # Errors
 /// 400 for too many members or bytes.
-pub(crate) fn check_size(place: &str, members: usize, bytes: usize) -> Result<(), Error> {
+pub(crate) fn check_size(target: &str, members: usize, bytes: usize) -> Result<(), Error> {
     if members > MAX_MEMBERS {
         let message = format!("An extension has at most {MAX_MEMBERS} members, not {members}.");
-        return Err(Error::invalid(Kind::Limit, place, message));
+        return Err(Error::invalid(Kind::Limit, target, message));
     }
     if bytes > MAX_BYTES {
         let message = format!("An extension has at most {MAX_BYTES} bytes of JSON, not {bytes}.");
-        return Err(Error::invalid(Kind::Limit, place, message));
+        return Err(Error::invalid(Kind::Limit, target, message));
     }
     Ok(())
 }

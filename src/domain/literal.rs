@@ -22,6 +22,7 @@ pub(crate) const GUID: &str = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
 
 /// Whether a text is a GUID in lower case.
 pub(crate) fn is_guid(text: &str) -> bool {
-    let fits = |(is, of): (u8, u8)| if of == b'x' { matches!(is, b'0'..=b'9' | b'a'..=b'f') } else { is == of };
+    let fits =
+        |(byte, form): (u8, u8)| if form == b'x' { matches!(byte, b'0'..=b'9' | b'a'..=b'f') } else { byte == form };
     text.len() == GUID.len() && text.bytes().zip(GUID.bytes()).all(fits)
 }

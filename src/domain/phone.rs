@@ -81,7 +81,7 @@ fn digits(text: &str) -> Option<String> {
     for c in text.nfkc() {
         match c {
             '0'..='9' => digits.push(c),
-            _ if is_between(c) => {}
+            _ if is_separator(c) => {}
             _ => return None,
         }
     }
@@ -89,7 +89,7 @@ fn digits(text: &str) -> Option<String> {
 }
 
 /// Whether it is a separator of digits, or a mark of direction or width in copied text.
-fn is_between(c: char) -> bool {
+fn is_separator(c: char) -> bool {
     let is_dash = matches!(c, '-' | '\u{ad}' | '\u{2010}'..='\u{2015}' | '\u{2212}');
     let is_sign = matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
     is_dash || is_sign || c.is_whitespace() || matches!(c, '+' | '.' | '(' | ')' | '/')
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_region_says_what_is_dialled_alike() {
+    fn a_region_decides_which_numbers_are_equal() {
         let same = |number: &str, region: &str, other: &str| {
             let keys = keys(number, Some(region.parse().unwrap()));
             keys.contains(&key(other))

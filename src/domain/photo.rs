@@ -40,15 +40,15 @@ impl PhotoFormat {
     }
 
     /// The format by the first bytes.
-    fn begun(bytes: &[u8]) -> Option<Self> {
-        let marks: [(&[u8], Self); 4] = [
+    fn by_signature(bytes: &[u8]) -> Option<Self> {
+        let signatures: [(&[u8], Self); 4] = [
             (b"\xff\xd8\xff", Self::Jpeg),
             (b"\x89PNG\r\n\x1a\n", Self::Png),
             (b"GIF87a", Self::Gif),
             (b"GIF89a", Self::Gif),
         ];
         let webp = (bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP")).then_some(Self::Webp);
-        marks.into_iter().find(|(mark, _)| bytes.starts_with(mark)).map(|(_, format)| format).or(webp)
+        signatures.into_iter().find(|(signature, _)| bytes.starts_with(signature)).map(|(_, format)| format).or(webp)
     }
 
     /// Width and height, if the header contains them.
@@ -80,7 +80,7 @@ impl Picture {
     /// [`Error::UnsupportedMediaType`] for any other format; 400 if the header is truncated or invalid, or the picture has
     /// too many pixels.
     pub fn recognize(bytes: &[u8]) -> Result<Self, Error> {
-        let format = PhotoFormat::begun(bytes).ok_or_else(|| {
+        let format = PhotoFormat::by_signature(bytes).ok_or_else(|| {
             let message =
                 "The photo must be a JPEG, PNG, GIF or WebP picture. Its first bytes match none of these formats.";
             Error::UnsupportedMediaType(message.to_owned())
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_looks_like_a_picture_is_refused() {
+    fn data_that_only_starts_like_a_picture_is_refused() {
         let with = |bytes: &[u8], at: usize, new: &[u8]| {
             let mut bytes = bytes.to_vec();
             bytes[at..at + new.len()].copy_from_slice(new);

@@ -6,9 +6,9 @@ use std::fmt::Write as _;
 /// controls.
 pub fn is_plain(text: &str) -> bool {
     !text.chars().any(|c| {
-        let turns =
+        let is_direction_control =
             matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        c.is_control() || turns || matches!(c, '\u{2028}' | '\u{2029}')
+        c.is_control() || is_direction_control || matches!(c, '\u{2028}' | '\u{2029}')
     })
 }
 
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_pasted_into_a_shell_as_it_is() {
+    fn a_name_needs_no_quoting_in_a_shell() {
         for name in
             ["ann", "a+b@example.org", "o'brien@example.org", "ann_x.org#EXT#@example.org", "r&d!^~@example.org"]
         {
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_seen_is_printed_as_what_it_is() {
+    fn invisible_characters_are_printed_escaped() {
         for (text, expected) in [
             ("o'brien \"x\" Zoë 日本 a\u{301}", "o'brien \"x\" Zoë 日本 a\u{301}"),
             ("a\tb\r\nc\0", r"a\tb\r\nc\0"),
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_text_has_no_control_character_and_turns_no_direction() {
+    fn a_plain_text_has_no_control_or_direction_characters() {
         for text in ["", "Parent Folder Id value", "o'brien\\", "Zoë 日本 👨\u{200d}👩", "a\u{a0}b"] {
             assert!(is_plain(text), "{text:?}");
         }

@@ -48,7 +48,7 @@ impl Scope {
     }
 
     /// Whether it applies to the tokens of applications, or of users.
-    fn is_of(self, application: bool) -> bool {
+    fn applies_to(self, application: bool) -> bool {
         match self {
             Self::ContactsRead | Self::ContactsReadWrite => true,
             Self::ContactsReadShared | Self::ContactsReadWriteShared => !application,
@@ -64,20 +64,20 @@ pub struct Scopes(u8);
 impl Scopes {
     /// All permissions of an application, or of a user.
     pub fn all(application: bool) -> Self {
-        Scope::ALL.into_iter().filter(|scope| scope.is_of(application)).collect()
+        Scope::ALL.into_iter().filter(|scope| scope.applies_to(application)).collect()
     }
 
     /// The permissions of a token without explicit ones. A user may read and write the own mailbox and those shared by
     /// others; an application may read and write any.
     pub fn default_for(application: bool) -> Self {
         let all = [Scope::ContactsReadWrite, Scope::ContactsReadWriteShared];
-        all.into_iter().filter(|scope| scope.is_of(application)).collect()
+        all.into_iter().filter(|scope| scope.applies_to(application)).collect()
     }
 
     /// The known permissions among `names` that apply to an application, or to a user. Others belong to other services or
     /// to the other kind of token, and are ignored.
     pub fn from_known_names<'a>(names: impl IntoIterator<Item = &'a str>, application: bool) -> Self {
-        names.into_iter().filter_map(Scope::of).filter(|scope| scope.is_of(application)).collect()
+        names.into_iter().filter_map(Scope::of).filter(|scope| scope.applies_to(application)).collect()
     }
 
     /// Parses names separated by spaces or commas.
@@ -87,11 +87,11 @@ impl Scopes {
     pub fn parse(text: &str, application: bool) -> Result<Self, String> {
         let names = text.split([' ', ',']).filter(|name| !name.is_empty());
         let read = |name: &str| {
-            Scope::of(name).filter(|scope| scope.is_of(application)).ok_or_else(|| {
+            Scope::of(name).filter(|scope| scope.applies_to(application)).ok_or_else(|| {
                 let known: Vec<_> =
-                    Scope::ALL.iter().filter(|scope| scope.is_of(application)).map(|s| s.name()).collect();
-                let whose = if application { "an application" } else { "a user" };
-                format!("'{name}' is not a permission of {whose}; use {}", known.join(", "))
+                    Scope::ALL.iter().filter(|scope| scope.applies_to(application)).map(|s| s.name()).collect();
+                let bearer = if application { "an application" } else { "a user" };
+                format!("'{name}' is not a permission of {bearer}; use {}", known.join(", "))
             })
         };
         let scopes = names.map(read).collect::<Result<Self, _>>()?;
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_permission_of_its_bearer_is_refused_or_permits_nothing() {
+    fn a_permission_of_another_kind_of_bearer_is_refused_or_ignored() {
         for (text, application) in
             [("Mail.Read", false), ("User.Read.All", false), ("Contacts.Read.Shared", true), ("", false), (" , ", true)]
         {

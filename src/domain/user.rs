@@ -11,7 +11,7 @@ const NAMELESS: &str = "@identity";
 /// Longest name, in characters. A provider's name has 255, and a suffix may be added.
 pub const MAX_NAME: usize = 300;
 /// Longest name of a local user, in bytes: that of an e-mail address (RFC 5321, section 4.5.3.1.3, without the brackets).
-const MAX_OWN: usize = 254;
+const MAX_LOCAL_NAME: usize = 254;
 /// Longest part before the `@`, in bytes.
 const MAX_LOCAL: usize = 64;
 /// The rule for names, for error messages.
@@ -29,7 +29,7 @@ impl UserName {
         let is_known = |b: u8| b.is_ascii_alphanumeric() || b"._-@'+!#&^~".contains(&b);
         let local = text.rsplit_once('@').map_or(text, |(local, _)| local);
         // A line that begins with # is a comment in a list of tokens; two quotes are an escaped quote in a path.
-        let fits = (1..=MAX_OWN).contains(&text.len())
+        let fits = (1..=MAX_LOCAL_NAME).contains(&text.len())
             && local.len() <= MAX_LOCAL
             && text.bytes().all(is_known)
             && !text.starts_with('#')

@@ -107,7 +107,7 @@ pub(crate) fn of(text: &str) -> Vec<String> {
     for c in text.nfkd().filter(|c| !is_combining_mark(*c)) {
         let stands_alone = is_unspaced(c);
         if stands_alone || !c.is_alphanumeric() {
-            end(&mut words, &mut word);
+            push_word(&mut words, &mut word);
         }
         if stands_alone {
             words.push(c.to_string());
@@ -115,11 +115,11 @@ pub(crate) fn of(text: &str) -> Vec<String> {
             word.push(c);
         }
     }
-    end(&mut words, &mut word);
+    push_word(&mut words, &mut word);
     words
 }
 
-fn end(words: &mut Vec<String>, word: &mut String) {
+fn push_word(words: &mut Vec<String>, word: &mut String) {
     if !word.is_empty() {
         words.push(fold(&cut(word)));
         word.clear();
@@ -185,9 +185,9 @@ pub(crate) fn of_contact(p: &Properties) -> Vec<FieldWords> {
     let (mut room, mut bytes) = (MAX_WORDS, MAX_BYTES);
     for (_, words) in &mut values {
         let fit = words.iter().take_while(|word| {
-            let left = (room.checked_sub(1), bytes.checked_sub(word.len()));
-            (room, bytes) = (left.0.unwrap_or_default(), left.1.unwrap_or_default());
-            left.0.is_some() && left.1.is_some()
+            let remaining = (room.checked_sub(1), bytes.checked_sub(word.len()));
+            (room, bytes) = (remaining.0.unwrap_or_default(), remaining.1.unwrap_or_default());
+            remaining.0.is_some() && remaining.1.is_some()
         });
         let fit = fit.count();
         words.truncate(fit);
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_apart_and_what_is_said_twice_counts_once() {
+    fn values_are_separated_and_duplicates_count_once() {
         let email = |name: &str| Email { name: Some(name.into()), address: Some("a@b".into()), ..Email::default() };
         let phone = Phone { number: Some("12 34 home".into()), ..Phone::default() };
         let p = Properties { emails: vec![email("a@b"), email("B")], phones: vec![phone], ..Properties::default() };
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn long_notes_do_not_push_out_a_name() {
+    fn long_notes_do_not_displace_a_name() {
         let mut p = Properties::default();
         p.texts[Text::PersonalNotes as usize] = Some("x ".repeat(MAX_WORDS + 5));
         p.texts[Text::Surname as usize] = Some("Lee".into());

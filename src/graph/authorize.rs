@@ -1,4 +1,4 @@
-//! Authorization of Graph's calls: the mailbox of each, and who calls (docs/graph.md, "Permissions").
+//! Authorization of Graph's calls: the mailbox of each call, and its caller (docs/graph.md, "Permissions").
 
 use crate::domain::error::Error;
 use crate::graph::call::Call;
@@ -24,14 +24,14 @@ impl Call<'_> {
     /// The mailbox of an owner, for a caller who may do this with it.
     ///
     /// # Errors
-    /// [`Error::UnknownUser`] for a user who does not exist or whom the caller may not see; [`Error::Denied`] if the token
-    /// does not permit the call.
+    /// [`Error::UnknownUser`] for a user who does not exist or whom the caller may not see; [`Error::Denied`] if the
+    /// token does not permit the call.
     pub(crate) async fn mailbox(&self, caller: &Caller, owner: &Owner, need: Need) -> Result<Mailbox, Error> {
-        let asked = match owner {
+        let requested = match owner {
             Owner::Me => None,
-            Owner::User(asked) => Some(asked.as_str()),
+            Owner::User(requested) => Some(requested.as_str()),
         };
-        self.api.mailbox(caller, asked, need, self.actor(caller)).await
+        self.api.mailbox(caller, requested, need, self.actor(caller)).await
     }
 
     /// The actor, for the store and the audit log.

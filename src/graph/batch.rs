@@ -1,8 +1,8 @@
 //! `POST /$batch`: several calls in one request, each with its own answer, by the same routes and rights as a single
 //! request.
 //!
-//! Steps run in the order in which they are listed, after those that they depend on. Consecutive creates of the same kind
-//! run together and share a commit. docs/graph.md, "Batches".
+//! Steps run in the order in which they are listed, after those that they depend on. Consecutive creates of the same
+//! kind run together and share a commit. docs/graph.md, "Batches".
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -23,7 +23,7 @@ use crate::clock::{self, IdOwner};
 use crate::domain::error::Error;
 use crate::domain::plain::shorten;
 use crate::graph::authorize::Need;
-use crate::graph::batch_steps::{self, BatchStep, refused, sendable};
+use crate::graph::batch_steps::{self, BatchStep, encode_for_request_line, refused};
 use crate::graph::call::Call;
 use crate::graph::dispatch;
 use crate::graph::front_end::subject;
@@ -71,19 +71,19 @@ pub(crate) async fn perform(
     permit: &Permit,
     body: &[u8],
 ) -> Result<Answer, Error> {
-    Query::none(call.query)?;
+    Query::check_format_only(call.query)?;
     // So that an empty batch is refused too.
     call.api.unguarded.with_actor(call.actor(caller)).check_access().await?;
-    let (steps, before) = batch_steps::read(body, call.graph.settings.batch_limit).await?;
+    let (steps, dependencies) = batch_steps::read(body, call.graph.settings.batch_limit).await?;
     let creates = steps.iter().map(|step| create(call, step)).collect();
-    let batch = Batch { call, caller, permit, creates, steps, before, slots: RefCell::default() };
+    let batch = Batch { call, caller, permit, creates, steps, dependencies, slots: RefCell::default() };
     let answered = batch.perform().await?;
     let answer = Answer::json(200, &Answers { responses: answered.into_iter().flatten().collect() })?;
     dispatch::preferences_applied(call, route, answer)
 }
 
-/// How a step that creates a contact reaches the writer. Consecutive steps of one kind run together and arrive in order;
-/// steps of different kinds do not.
+/// How a step that creates a contact reaches the writer. Consecutive steps of one kind run together and arrive in
+/// order; steps of different kinds do not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum CreateKind {
     /// Together with others.
@@ -118,22 +118,22 @@ struct Batch<'a> {
     permit: &'a Permit,
     steps: Vec<BatchStep>,
     /// For each step, the steps that it depends on.
-    before: Vec<Vec<usize>>,
+    dependencies: Vec<Vec<usize>>,
     creates: Vec<Option<CreateKind>>,
     /// The permits of running steps, by mailbox: together they count as one request.
     slots: RefCell<BTreeMap<String, MailboxPermit>>,
 }
 
-type Done<'a> = Vec<Option<StepAnswer<'a>>>;
+type StepAnswers<'a> = Vec<Option<StepAnswer<'a>>>;
 
 impl Batch<'_> {
-    async fn perform(&self) -> Result<Done<'_>, Error> {
-        let mut answered: Done<'_> = self.steps.iter().map(|_| None).collect();
+    async fn perform(&self) -> Result<StepAnswers<'_>, Error> {
+        let mut answered: StepAnswers<'_> = self.steps.iter().map(|_| None).collect();
         let mut bytes = 0;
         loop {
             // Refused steps never wait, so without this all of them would run before other requests.
             tokio::task::yield_now().await;
-            let run = self.next(&answered);
+            let run = self.next_steps(&answered);
             if run.is_empty() {
                 return Ok(answered);
             }
@@ -143,13 +143,13 @@ impl Batch<'_> {
             }
             let answers = {
                 let failed = |i: &usize| answered[*i].as_ref().is_some_and(|answered| answered.status >= 400);
-                let step = |i: &usize| self.step(*i, self.before[*i].iter().any(failed), is_full);
+                let step = |i: &usize| self.step(*i, self.dependencies[*i].iter().any(failed), is_full);
                 // Creates that are submitted in the first poll share a commit.
-                let mut held = Some(self.call.api.unguarded.gather());
-                let mut all = join_all(run.iter().map(step));
+                let mut write_gate = Some(self.call.api.unguarded.gather());
+                let mut step_futures = join_all(run.iter().map(step));
                 poll_fn(|context| {
-                    let polled = all.poll_unpin(context);
-                    held = None;
+                    let polled = step_futures.poll_unpin(context);
+                    write_gate = None;
                     polled
                 })
                 .await
@@ -166,35 +166,36 @@ impl Batch<'_> {
                 if sent.method().is_ok_and(|method| method == Method::HEAD) {
                     answer.body = None;
                 }
-                let mut shown = step_answer(&sent.id, answer).await?;
-                let size = |shown: &StepAnswer<'_>| shown.body.as_ref().map_or(0, |body| body.get().len());
-                if let Err(full) = self.hold(sent, size(&shown)) {
-                    shown = self::step_answer(&sent.id, error::answer(&full, &ids())).await?;
+                let mut json = step_answer(&sent.id, answer).await?;
+                let size = |json: &StepAnswer<'_>| json.body.as_ref().map_or(0, |body| body.get().len());
+                if let Err(full) = self.count_answer(sent, size(&json)) {
+                    json = self::step_answer(&sent.id, error::answer(&full, &ids())).await?;
                 }
-                self.count(sent, shown.status);
-                bytes += size(&shown);
-                answered[i] = Some(shown);
+                self.count(sent, json.status);
+                bytes += size(&json);
+                answered[i] = Some(json);
             }
         }
     }
 
-    /// The first step that is ready, and if it is a create the steps after it that are of the same kind, unless they are
-    /// long.
-    fn next(&self, answered: &Done<'_>) -> Vec<usize> {
-        let is_ready = |i: &usize| self.before[*i].iter().all(|before| answered[*before].is_some());
-        let mut left = (0..self.steps.len()).filter(|i| answered[*i].is_none());
-        let Some(first) = left.by_ref().find(is_ready) else { return Vec::new() };
+    /// The first step that is ready, and if it is a create the steps after it that are of the same kind, unless they
+    /// are long.
+    fn next_steps(&self, answered: &StepAnswers<'_>) -> Vec<usize> {
+        let is_ready = |i: &usize| self.dependencies[*i].iter().all(|dependency| answered[*dependency].is_some());
+        let mut remaining = (0..self.steps.len()).filter(|i| answered[*i].is_none());
+        let Some(first) = remaining.by_ref().find(is_ready) else { return Vec::new() };
         let create_kind = self.creates[first];
         // They are parsed in one poll, to keep their order, so that must not take long.
-        let mut room = SHORT.checked_sub(self.steps[first].length());
-        let also = left.take_while(|i| {
-            room = room.and_then(|room| room.checked_sub(self.steps[*i].length()));
-            create_kind.is_some() && self.creates[*i] == create_kind && is_ready(i) && room.is_some()
+        let mut free_bytes = SHORT.checked_sub(self.steps[first].length());
+        let following = remaining.take_while(|i| {
+            free_bytes = free_bytes.and_then(|free_bytes| free_bytes.checked_sub(self.steps[*i].length()));
+            create_kind.is_some() && self.creates[*i] == create_kind && is_ready(i) && free_bytes.is_some()
         });
-        std::iter::once(first).chain(also).collect()
+        std::iter::once(first).chain(following).collect()
     }
 
-    /// Loads the owners of the steps into the cache, so that all of them reach the writer in the first poll, in their order.
+    /// Loads the owners of the steps into the cache, so that all of them reach the writer in the first poll, in their
+    /// order.
     async fn load_owners(&self, run: &[usize]) {
         for i in run {
             let address = address(self.call, &self.steps[*i].url).and_then(|(path, _)| Address::parse(&path));
@@ -212,7 +213,7 @@ impl Batch<'_> {
         self.permit.count_step()?;
         let (outer, sent) = (self.call, &self.steps[i]);
         let (method, headers, (path, query)) = (sent.method()?, sent.headers()?, address(outer, &sent.url)?);
-        let query = sendable(query);
+        let query = encode_for_request_line(query);
         let head = RequestHead {
             method: &method,
             path: &path,
@@ -224,8 +225,8 @@ impl Batch<'_> {
         match call.address.resource {
             Resource::Batch => return Err(refused("url", "A batch cannot be a step of another batch.")),
             Resource::Service => {
-                routes::of(&call)?;
-                Query::none(&query)?;
+                routes::find(&call)?;
+                Query::check_format_only(&query)?;
                 return service::document(&call);
             }
             Resource::Health => {
@@ -243,7 +244,7 @@ impl Batch<'_> {
             }
             _ => {}
         }
-        let route = routes::of(&call)?;
+        let route = routes::find(&call)?;
         let body = sent.body(route.body, &headers).await?;
         if is_full && matches!(method, Method::GET | Method::HEAD) {
             return Err(Error::TooMuch);
@@ -253,7 +254,7 @@ impl Batch<'_> {
         let Some(inspector) = outer.api.inspector.as_deref() else { return work.await };
         let (subject, token, begun) = (subject(&call.address, self.caller), self.caller.name(), Instant::now());
         let url = if query.is_empty() { path.clone() } else { format!("{path}?{query}") };
-        let asked = InspectedRequest {
+        let inspected = InspectedRequest {
             method: method.as_str(),
             url: &url,
             route: call.address.pattern(),
@@ -265,9 +266,9 @@ impl Batch<'_> {
             request: outer.source().request,
             step: Some((i, &sent.id)),
         };
-        let (answer, struck) = inspect::perform(inspector, &asked, work).await;
+        let (answer, fault_effect) = inspect::perform(inspector, &inspected, work).await;
         let answer = answer.unwrap_or_else(|error| error::answer(&error, &self.ids(&headers)));
-        inspector.record(&asked, begun.elapsed(), &answer, struck.as_ref().map(|(fault, _)| fault.as_str()));
+        inspector.record(&inspected, begun.elapsed(), &answer, fault_effect.as_ref().map(|(fault, _)| fault.as_str()));
         Ok(answer)
     }
 
@@ -275,8 +276,8 @@ impl Batch<'_> {
     fn count(&self, sent: &BatchStep, status: u16) {
         let address = address(self.call, &sent.url).and_then(|(path, _)| Address::parse(&path));
         let (Ok(method), Ok(address)) = (sent.method(), address) else { return };
-        let of = (method.as_str(), address.pattern());
-        if let Some((method, route)) = routes::names().find(|name| *name == of) {
+        let name = (method.as_str(), address.pattern());
+        if let Some((method, route)) = routes::names().find(|known| *known == name) {
             calls::answered(method, route, calls::CallOrigin::Batch, status);
         }
     }
@@ -298,7 +299,7 @@ impl Batch<'_> {
     }
 
     /// Counts the answer of a step while it is in memory. The answer of a read can still be refused.
-    fn hold(&self, sent: &BatchStep, bytes: usize) -> Result<(), Error> {
+    fn count_answer(&self, sent: &BatchStep, bytes: usize) -> Result<(), Error> {
         if sent.method().is_ok_and(|method| method == Method::GET) {
             return self.permit.count_memory(bytes);
         }
@@ -321,8 +322,8 @@ impl Batch<'_> {
     }
 }
 
-/// The path and the query of a step, whose url is relative to the batch's version, has a version itself, or is absolute. The
-/// path is encoded for a request line; the query is not yet.
+/// The path and the query of a step, whose url is relative to the batch's version, has a version itself, or is
+/// absolute. The path is encoded for a request line; the query is not yet.
 fn address<'u>(call: &Call<'_>, url: &'u str) -> Result<(String, &'u str), Error> {
     let url = url.split('#').next().unwrap_or_default();
     let (path, query) = url.split_once('?').unwrap_or((url, ""));
@@ -335,13 +336,13 @@ fn address<'u>(call: &Call<'_>, url: &'u str) -> Result<(String, &'u str), Error
     let first = path.split('/').find(|segment| !segment.is_empty()).unwrap_or_default();
     let has_version = ["v1.0", "beta"].iter().any(|version| first.eq_ignore_ascii_case(version));
     let prefix = if has_version { "" } else { call.address.version.prefix() };
-    Ok((sendable(&format!("{prefix}{path}")), query))
+    Ok((encode_for_request_line(&format!("{prefix}{path}")), query))
 }
 
 async fn step_answer(id: &str, answer: Answer) -> Result<StepAnswer<'_>, Error> {
     let mut headers: BTreeMap<_, _> = BTreeMap::new();
     for (name, value) in &answer.headers {
-        headers.insert(named(name).to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned());
+        headers.insert(canonical_case(name).to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned());
     }
     let media = headers.get("Content-Type").map_or("application/json", String::as_str).to_owned();
     let body = match answer.body {
@@ -367,7 +368,7 @@ async fn step_answer(id: &str, answer: Answer) -> Result<StepAnswer<'_>, Error> 
 }
 
 /// The usual letter case of a header, for clients that compare names exactly.
-fn named(name: &HeaderName) -> &str {
+fn canonical_case(name: &HeaderName) -> &str {
     match name.as_str() {
         "allow" => "Allow",
         "content-type" => "Content-Type",

@@ -16,11 +16,11 @@ use crate::graph::body;
 use crate::http::blocking::{BlockingPermit, SHORT, run_blocking};
 use crate::http::body::BodyUse;
 
-/// Longest url of a step, in bytes, as of a request line.
+/// Maximum length of a step's url in bytes, as of a request line.
 const MAX_URL: usize = 65_534;
-/// Bytes of the urls of all steps, at most: they are parsed before the first database query.
+/// Maximum number of bytes of the urls of all steps. They are parsed before the first database query.
 const MAX_URLS: usize = 4 * MAX_URL;
-/// Headers of a step, and their bytes, at most: about those of a request.
+/// Maximum number of headers of a step, and of their bytes: about those of a request.
 const MAX_HEADERS: usize = 96;
 const MAX_HEADER_BYTES: usize = 64 << 10;
 
@@ -49,8 +49,8 @@ type BatchSteps = (Vec<BatchStep>, Vec<Vec<usize>>);
 /// Reads a batch, on a blocking thread if it is long.
 ///
 /// # Errors
-/// 400 if the whole is invalid: not a batch, too many steps, steps that are too long, a duplicate id, or dependencies that
-/// cannot be met.
+/// 400 if the whole is invalid: not a batch, too many steps, steps that are too long, a duplicate id, or dependencies
+/// that cannot be met.
 pub(crate) async fn read(body: &[u8], limit: usize) -> Result<BatchSteps, Error> {
     if body.len() <= SHORT {
         return steps(body, limit);
@@ -73,8 +73,8 @@ fn steps(body: &[u8], limit: usize) -> Result<BatchSteps, Error> {
         return Err(Error::invalid(Kind::Steps, "requests", message));
     }
     check_lengths(&steps)?;
-    let before = dependencies(&steps)?;
-    Ok((steps, before))
+    let dependencies = dependencies(&steps)?;
+    Ok((steps, dependencies))
 }
 
 pub(crate) fn refused(target: &str, message: impl Into<String>) -> Error {
@@ -105,11 +105,11 @@ fn check_lengths(steps: &[BatchStep]) -> Result<(), Error> {
 /// The steps that each step depends on, without duplicates.
 ///
 /// # Errors
-/// 400 for an id that is empty or a duplicate in any letter case, an unknown one, and a circle.
+/// 400 for an id that is empty or a duplicate in any letter case, an unknown id, and a cycle.
 fn dependencies(steps: &[BatchStep]) -> Result<Vec<Vec<usize>>, Error> {
-    let mut places = HashMap::with_capacity(steps.len());
+    let mut indexes = HashMap::with_capacity(steps.len());
     for (i, step) in steps.iter().enumerate() {
-        match places.entry(step.id.to_ascii_lowercase()) {
+        match indexes.entry(step.id.to_ascii_lowercase()) {
             Entry::Vacant(place) if !step.id.is_empty() => drop(place.insert(i)),
             _ => {
                 let id = shorten(&step.id);
@@ -118,41 +118,41 @@ fn dependencies(steps: &[BatchStep]) -> Result<Vec<Vec<usize>>, Error> {
             }
         }
     }
-    let mut before = Vec::with_capacity(steps.len());
+    let mut dependencies = Vec::with_capacity(steps.len());
     for (i, step) in steps.iter().enumerate() {
         let named = step.depends_on.iter().flatten().map(|id| {
-            places.get(&id.to_ascii_lowercase()).copied().ok_or_else(|| {
+            indexes.get(&id.to_ascii_lowercase()).copied().ok_or_else(|| {
                 let message = format!("The step depends on '{}', which is not in the batch.", shorten(id));
                 refused(&format!("requests/{i}/dependsOn"), message)
             })
         });
-        before.push(named.collect::<Result<BTreeSet<_>, _>>()?.into_iter().collect::<Vec<_>>());
+        dependencies.push(named.collect::<Result<BTreeSet<_>, _>>()?.into_iter().collect::<Vec<_>>());
     }
-    match in_a_circle(&before) {
+    match find_cycle(&dependencies) {
         Some(i) => Err(refused(&format!("requests/{i}/dependsOn"), "Steps depend on each other in a circle.")),
-        None => Ok(before),
+        None => Ok(dependencies),
     }
 }
 
-/// The first step in a circle or after one: those that remain after a topological sort.
-fn in_a_circle(before: &[Vec<usize>]) -> Option<usize> {
-    let mut waits: Vec<usize> = before.iter().map(Vec::len).collect();
-    let mut behind = vec![Vec::new(); before.len()];
-    for (step, before) in before.iter().enumerate() {
-        for before in before {
-            behind[*before].push(step);
+/// The first step in a cycle or after one: those that remain after a topological sort.
+fn find_cycle(dependencies: &[Vec<usize>]) -> Option<usize> {
+    let mut open_counts: Vec<usize> = dependencies.iter().map(Vec::len).collect();
+    let mut dependents = vec![Vec::new(); dependencies.len()];
+    for (step, needed) in dependencies.iter().enumerate() {
+        for dependency in needed {
+            dependents[*dependency].push(step);
         }
     }
-    let mut done: Vec<usize> = (0..before.len()).filter(|step| waits[*step] == 0).collect();
+    let mut done: Vec<usize> = (0..dependencies.len()).filter(|step| open_counts[*step] == 0).collect();
     while let Some(step) = done.pop() {
-        for behind in &behind[step] {
-            waits[*behind] -= 1;
-            if waits[*behind] == 0 {
-                done.push(*behind);
+        for dependent in &dependents[step] {
+            open_counts[*dependent] -= 1;
+            if open_counts[*dependent] == 0 {
+                done.push(*dependent);
             }
         }
     }
-    waits.iter().position(|waits| *waits > 0)
+    open_counts.iter().position(|count| *count > 0)
 }
 
 impl BatchStep {
@@ -171,8 +171,8 @@ impl BatchStep {
     pub(crate) fn headers(&self) -> Result<HeaderMap, Error> {
         let mut headers = HeaderMap::new();
         for (name, value) in self.headers.iter().flatten() {
-            let sendable = "a name has letters, digits and -, a value visible ASCII characters";
-            let unusable = || refused("headers", format!("'{}' is not a valid header: {sendable}.", shorten(name)));
+            let expected = "a name has letters, digits and -, a value visible ASCII characters";
+            let unusable = || refused("headers", format!("'{}' is not a valid header: {expected}.", shorten(name)));
             let name = HeaderName::try_from(name.as_str()).map_err(|_| unusable())?;
             if name != header::AUTHORIZATION {
                 headers.append(name, HeaderValue::from_str(value).map_err(|_| unusable())?);
@@ -216,7 +216,7 @@ fn decoded(text: &str) -> Result<Vec<u8>, Error> {
 }
 
 /// Percent-encodes what a request line cannot hold.
-pub(crate) fn sendable(text: &str) -> String {
+pub(crate) fn encode_for_request_line(text: &str) -> String {
     let mut sent = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte) {
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_has_no_more_than_a_request_could_have() {
+    fn steps_have_the_limits_of_requests() {
         let long = format!("/me?{}", "a".repeat(MAX_URL - 4));
         assert_eq!(refusal(&json!([step(0, &long)])), Default::default());
         assert_eq!(refusal(&json!([step(0, "/me"), step(1, &(long.clone() + "a"))])).0, "requests/1/url");
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_circle_is_found_and_a_long_chain_is_none() {
+    fn cycles_are_found_and_long_chains_are_accepted() {
         let chain = |ends: usize| {
             let step = |i: usize| json!({"id": format!("s{i}"), "method": "GET", "url": "/me", "dependsOn": vec![format!("S{}", (i + 1).min(ends)); 20]});
             let mut all: Vec<_> = (0..999).map(step).collect();

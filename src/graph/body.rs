@@ -15,7 +15,7 @@ pub(crate) async fn json<T: Send + 'static>(
     if body.len() <= SHORT {
         return parse(body).and_then(read);
     }
-    // The turn first, so that a waiting request has no copy of its body.
+    // The turn is acquired first, so that a waiting request holds no copy of its body.
     let turn = BlockingPermit::acquire().await?;
     let body = body.to_vec();
     turn.run(move || parse(&body).and_then(read)).await?

@@ -27,8 +27,8 @@ use crate::store::{SortedPage, Sorting};
 /// The header that identifies a repeated create. Only creates read it.
 pub(crate) const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 
-/// Longest address below the mount, in bytes, as links repeat it: a nextLink adds a token, and a request line has at most
-/// 65,534 bytes.
+/// Maximum length of an address below the mount in bytes, as links repeat it: a nextLink adds a token, and a request
+/// line has at most 65,534 bytes.
 const MAX_ADDRESS: usize = 65_534 - MAX_TOKEN - 64;
 
 /// # Errors
@@ -49,9 +49,9 @@ fn parse_position(value: &str) -> Result<i64, Error> {
 }
 
 /// The value, or the default in place of an error. Only the first error is kept.
-fn or_refused<T: Default>(value: Result<T, Error>, refused: &mut Option<Error>) -> T {
+fn or_default<T: Default>(value: Result<T, Error>, first_error: &mut Option<Error>) -> T {
     value.unwrap_or_else(|error| {
-        refused.get_or_insert(error);
+        first_error.get_or_insert(error);
         T::default()
     })
 }
@@ -84,12 +84,12 @@ impl<'a> Call<'a> {
     /// # Errors
     /// [`Error::NoSegment`], [`Error::NotAcceptable`], or 400 for a precondition that cannot be read.
     pub(crate) fn new(graph: &'a Graph, api: &'a Api, head: RequestHead<'a>) -> Result<Self, Error> {
-        let (call, refused) = Self::read(graph, api, head)?;
-        refused.map_or(Ok(call), Err)
+        let (call, first_error) = Self::read(graph, api, head)?;
+        first_error.map_or(Ok(call), Err)
     }
 
-    /// A call whose address is known, and the error of the rest of its head. The error is answered only after the method is known to
-    /// be offered and the caller is authenticated.
+    /// A call whose address is known, and the error of the rest of its head. The error is answered only after the
+    /// method is known to be offered and the caller is authenticated.
     ///
     /// # Errors
     /// [`Error::NoSegment`]; 400 for an address that is too long.
@@ -119,12 +119,12 @@ impl<'a> Call<'a> {
             ) => Ok(true),
             _ => format::is_annotated(query, &lines("accept").unwrap_or_default()),
         };
-        let mut refused = None;
-        let annotated = or_refused(annotated, &mut refused);
+        let mut first_error = None;
+        let annotated = or_default(annotated, &mut first_error);
         let expected = conditional::parse(lines("if-match").as_deref(), lines("if-none-match").as_deref());
-        let expected = or_refused(expected, &mut refused);
+        let expected = or_default(expected, &mut first_error);
         let position = lines(POSITION).map(|value| parse_position(&value)).transpose();
-        let position = or_refused(position, &mut refused);
+        let position = or_default(position, &mut first_error);
         let call = Self {
             graph,
             api,
@@ -142,7 +142,7 @@ impl<'a> Call<'a> {
             method: if *method == Method::HEAD { &Method::GET } else { method },
             stream: Cell::default(),
         };
-        Ok((call, refused))
+        Ok((call, first_error))
     }
 
     /// Gives it the body that its handler reads itself.
@@ -150,7 +150,7 @@ impl<'a> Call<'a> {
         self.stream.set(Some(body));
     }
 
-    /// Takes that body.
+    /// Takes the body that the handler reads itself.
     ///
     /// # Errors
     /// [`Error::Internal`] if there is none.
@@ -158,11 +158,11 @@ impl<'a> Call<'a> {
         self.stream.take().ok_or_else(|| Error::internal("the body was taken before"))
     }
 
-    /// The size of a page. Later pages have that of the first: a nextLink repeats `$top`, but clients do not repeat
-    /// `Prefer`.
-    pub(crate) fn page_size(&self, begun: Option<u16>, query: &Query) -> u16 {
-        let asked = begun.map(i64::from).or(query.top).unwrap_or(i64::from(DEFAULT_SIZE));
-        let size = asked.min(self.prefer.max_page_size.unwrap_or(i64::MAX));
+    /// The size of a page. Later pages have the size of the first one: a nextLink repeats `$top`, but clients do not
+    /// repeat `Prefer`.
+    pub(crate) fn page_size(&self, first_size: Option<u16>, query: &Query) -> u16 {
+        let requested = first_size.map(i64::from).or(query.top).unwrap_or(i64::from(DEFAULT_SIZE));
+        let size = requested.min(self.prefer.max_page_size.unwrap_or(i64::MAX));
         u16::try_from(size).unwrap_or(MAX_SIZE).min(MAX_SIZE)
     }
 
@@ -188,8 +188,8 @@ impl<'a> Call<'a> {
     ///
     /// # Errors
     /// [`Error::NotImplemented`]
-    pub(crate) fn no_search(query: &Query, of: &str) -> Result<(), Error> {
-        if query.search.is_some() { Err(Error::NotImplemented(format!("'$search' on {of}"))) } else { Ok(()) }
+    pub(crate) fn refuse_search(query: &Query, type_name: &str) -> Result<(), Error> {
+        if query.search.is_some() { Err(Error::NotImplemented(format!("'$search' on {type_name}"))) } else { Ok(()) }
     }
 
     /// Order, size and start of a page.

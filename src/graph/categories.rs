@@ -20,21 +20,21 @@ use crate::odata::query::Query;
 pub(crate) async fn list(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, Error> {
     let query = Query::parse(call.query)?;
     let select = selection(&query)?;
-    expand::none(&query, ExpandSource::Category)?;
+    expand::refuse(&query, ExpandSource::Category)?;
     let (condition, order) = options(call, &query)?;
-    let by = call.sorting(&query, order)?;
-    let page = mailbox.store.categories(mailbox.user.mailbox, condition.as_ref(), &by).await?;
-    let next = call.next_link(&query, &page, page.value.len(), by.size);
+    let sorting = call.sorting(&query, order)?;
+    let page = mailbox.store.categories(mailbox.user.mailbox, condition.as_ref(), &sorting).await?;
+    let next = call.next_link(&query, &page, page.value.len(), sorting.size);
     let select = select.as_deref();
     let context = call.annotated.then(|| context(call, mailbox, select, ""));
-    let shown = |category| CategoryJson { category, select, context: None, annotated: call.annotated };
-    let value = page.value.iter().map(shown).collect();
+    let json = |category| CategoryJson { category, select, context: None, annotated: call.annotated };
+    let value = page.value.iter().map(json).collect();
     Answer::json(200, &List { context, count: page.count, next, value })
 }
 
 /// Filter and order of a list.
 fn options(call: &Call<'_>, query: &Query) -> Result<(Option<Condition>, Vec<Order>), Error> {
-    Call::no_search(query, "categories")?;
+    Call::refuse_search(query, "categories")?;
     Ok((call.condition(query, Model::Category)?, call.order(query, Model::Category)?.unwrap_or_default()))
 }
 
@@ -60,7 +60,7 @@ pub(crate) async fn create(call: &Call<'_>, mailbox: &Mailbox, body: &[u8]) -> R
 pub(crate) async fn get(call: &Call<'_>, mailbox: &Mailbox, id: &str) -> Result<Answer, Error> {
     let query = Query::parse_for_entity(call.query)?;
     let select = selection(&query)?;
-    expand::none(&query, ExpandSource::Category)?;
+    expand::refuse(&query, ExpandSource::Category)?;
     let category = mailbox.store.category(mailbox.user.mailbox, parse_id(id)?).await?;
     if call.expected.unchanged(&category.version_token()) {
         return Answer::empty(304)?.header("ETag", &category.etag());
@@ -94,8 +94,8 @@ fn to_answer(
     select: Option<&[&'static str]>,
 ) -> Result<Answer, Error> {
     let context = context(call, mailbox, select, "/$entity");
-    let shown = CategoryJson { category, select, context: Some(&context), annotated: call.annotated };
-    Answer::json(200, &shown)?.header("ETag", &category.etag())
+    let json = CategoryJson { category, select, context: Some(&context), annotated: call.annotated };
+    Answer::json(200, &json)?.header("ETag", &category.etag())
 }
 
 fn context(call: &Call<'_>, mailbox: &Mailbox, select: Option<&[&'static str]>, end: &str) -> String {

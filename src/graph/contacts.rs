@@ -32,11 +32,11 @@ pub(crate) async fn list(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) ->
     let (select, expand) = (selection(call, &query)?, expand::of_contacts(&query, call.handling())?);
     let options = printed(select.as_ref(), &extended::expand_names(&expand));
     let listing = Listing { expand, ..listing(call, path, &query)? };
-    let (page, next) = page_of(call, mailbox, &query, listing).await?;
+    let (page, next) = page_of_listing(call, mailbox, &query, listing).await?;
     let context_of = |options| context(call, mailbox, path, options, "");
     let (context, context_prefix) = (call.annotated.then(|| context_of(&options)), context(call, mailbox, &[], "", ""));
     let (shape, select, annotated) = (call.shape(), select.as_ref(), call.annotated);
-    let shown = |contact| ContactJson {
+    let json = |contact| ContactJson {
         contact,
         shape,
         select,
@@ -44,7 +44,7 @@ pub(crate) async fn list(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) ->
         context_prefix: Some(&context_prefix),
         annotated,
     };
-    let value = page.contacts.iter().map(shown).collect();
+    let value = page.contacts.iter().map(json).collect();
     Answer::json(200, &List { context, count: page.count, next, value })
 }
 
@@ -55,11 +55,11 @@ pub(crate) async fn page(
     path: &[String],
     query: &Query,
 ) -> Result<(Page, Option<String>), Error> {
-    page_of(call, mailbox, query, listing(call, path, query)?).await
+    page_of_listing(call, mailbox, query, listing(call, path, query)?).await
 }
 
 /// The same for any listing.
-pub(crate) async fn page_of(
+pub(crate) async fn page_of_listing(
     call: &Call<'_>,
     mailbox: &Mailbox,
     query: &Query,
@@ -113,10 +113,10 @@ pub(crate) fn listing(call: &Call<'_>, path: &[String], query: &Query) -> Result
 }
 
 /// `$search`. Graph has it only for the contacts of a mailbox, and without `$filter` and `$orderby`.
-pub(crate) fn search(call: &Call<'_>, query: &Query, known: bool) -> Result<Option<Search>, Error> {
+pub(crate) fn search(call: &Call<'_>, query: &Query, is_mailbox: bool) -> Result<Option<Search>, Error> {
     let Some(text) = &query.search else { return Ok(None) };
     if call.handling() == Handling::Strict {
-        let why = match (known, query.filter.is_some(), query.order_by.is_some()) {
+        let why = match (is_mailbox, query.filter.is_some(), query.order_by.is_some()) {
             (false, ..) => "'$search' applies to the contacts of a mailbox only.",
             (_, true, _) => "'$search' cannot be used with '$filter'.",
             (_, _, true) => "'$search' cannot be used with '$orderby'.",
@@ -131,7 +131,7 @@ pub(crate) fn search(call: &Call<'_>, query: &Query, known: bool) -> Result<Opti
 pub(crate) async fn create(call: &Call<'_>, mailbox: &Mailbox, path: &[String], body: &[u8]) -> Result<Answer, Error> {
     let (shape, handling) = (call.shape(), call.handling());
     let new = body::json(body, move |body| read::read(shape, body, handling, Purpose::Create)).await?;
-    create_from(call, mailbox, path, new, idempotency::of(call, body)?).await
+    create_from(call, mailbox, path, new, idempotency::key(call, body)?).await
 }
 
 /// Creates a contact, for `POST …/contacts` and `POST …/contacts/$ref`.
@@ -140,11 +140,11 @@ pub(crate) async fn create_from(
     mailbox: &Mailbox,
     path: &[String],
     new: ContactPatch,
-    once: Option<IdempotencyKey>,
+    key: Option<IdempotencyKey>,
 ) -> Result<Answer, Error> {
     let (store, number) = (&mailbox.store, mailbox.user.mailbox);
-    let contact = match (path, once) {
-        (path, Some(once)) => store.insert_once(number, path, new, once).await?,
+    let contact = match (path, key) {
+        (path, Some(key)) => store.insert_once(number, path, new, key).await?,
         ([], None) => store.insert(number, new).await?,
         (path, None) => store.insert_in(number, path, new).await?,
     };
@@ -200,8 +200,8 @@ pub(crate) fn to_answer(
     let context_prefix = context(call, mailbox, &[], "", "");
     let context = context(call, mailbox, &[], &printed(select, &expanded), "/$entity");
     let (shape, context_prefix, annotated) = (call.shape(), Some(context_prefix.as_str()), call.annotated);
-    let shown = ContactJson { contact, shape, select, context: Some(&context), context_prefix, annotated };
-    Answer::json(200, &shown)?.header("ETag", &contact.etag())
+    let json = ContactJson { contact, shape, select, context: Some(&context), context_prefix, annotated };
+    Answer::json(200, &json)?.header("ETag", &contact.etag())
 }
 
 pub(crate) fn selection(call: &Call<'_>, query: &Query) -> Result<Option<Selection>, Error> {

@@ -1,5 +1,5 @@
-//! `…/contacts/$ref`: the seed's page. A body that is a contact is created. A bare reference adds nothing, since contacts
-//! are contained in their mailbox: the answer says whether it names a contact of this owner.
+//! `…/contacts/$ref`: contacts as references. `POST` creates a contact from a body that is one. A bare reference adds
+//! nothing, since contacts are contained in their mailbox: the answer says whether it names a contact of this owner.
 
 use serde::Serialize;
 
@@ -46,7 +46,7 @@ struct Reference {
 }
 
 /// The content of a body.
-enum Added {
+enum AddedContact {
     Reference(Json),
     Contact(Box<ContactPatch>),
 }
@@ -59,14 +59,14 @@ pub(crate) async fn add(
     path: &[String],
     body: &[u8],
 ) -> Result<Answer, Error> {
-    let (once, shape, handling) = (idempotency::of(call, body)?, call.shape(), call.handling());
+    let (key, shape, handling) = (idempotency::key(call, body)?, call.shape(), call.handling());
     let sent = body::json(body, move |body| match read::bare_reference(&body) {
-        Some(reference) => Ok(Added::Reference(reference.clone())),
-        None => read::read(shape, body, handling, Purpose::Create).map(|new| Added::Contact(Box::new(new))),
+        Some(reference) => Ok(AddedContact::Reference(reference.clone())),
+        None => read::read(shape, body, handling, Purpose::Create).map(|new| AddedContact::Contact(Box::new(new))),
     });
     let reference = match sent.await? {
-        Added::Reference(reference) => reference,
-        Added::Contact(new) => return contacts::create_from(call, mailbox, path, *new, once).await,
+        AddedContact::Reference(reference) => reference,
+        AddedContact::Contact(new) => return contacts::create_from(call, mailbox, path, *new, key).await,
     };
     let refused = || {
         let message =
@@ -75,7 +75,8 @@ pub(crate) async fn add(
     };
     let Json::Text(reference) = reference else { return Err(refused()) };
     let path = own_path(call, &reference).ok_or_else(refused)?;
-    let Ok(Address { resource: Resource::Owned(owner, Item::Contact(within, id)), .. }) = Address::parse(&path) else {
+    let Ok(Address { resource: Resource::Owned(owner, Item::Contact(folder_path, id)), .. }) = Address::parse(&path)
+    else {
         return Err(refused());
     };
     let id = contact::parse_id(&id).ok_or_else(refused)?;
@@ -86,6 +87,6 @@ pub(crate) async fn add(
     if owner.user.mailbox != mailbox.user.mailbox {
         return Err(refused());
     }
-    mailbox.store.contact(mailbox.user.mailbox, &within, id).await?;
+    mailbox.store.contact(mailbox.user.mailbox, &folder_path, id).await?;
     Answer::empty(204)
 }

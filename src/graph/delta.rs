@@ -33,9 +33,9 @@ pub(crate) async fn contacts(call: &Call<'_>, mailbox: &Mailbox, path: &[String]
     // The beta shape has the type in every contact anyway.
     let kind = (annotated && shape == Shape::V1).then_some("#microsoft.graph.contact");
     let value = delta.changes.iter().filter_map(|change| match change {
-        Change::Contact(contact) => Some(DeltaEntry::There {
+        Change::Contact(contact) => Some(DeltaEntry::Present {
             kind,
-            shown: ContactJson { contact, shape, select, context: None, context_prefix: None, annotated },
+            json: ContactJson { contact, shape, select, context: None, context_prefix: None, annotated },
         }),
         change => removed_entry(change, annotated.then_some("#microsoft.graph.contact")),
     });
@@ -54,8 +54,8 @@ pub(crate) async fn folders(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer
     let kind = annotated.then_some("#microsoft.graph.contactFolder");
     let value = delta.changes.iter().filter_map(|change| match change {
         Change::Folder(folder) => {
-            let shown = FolderJson { folder, shape, select, inside: &[], context: None, annotated };
-            Some(DeltaEntry::There { kind, shown })
+            let json = FolderJson { folder, shape, select, expansions: &[], context: None, annotated };
+            Some(DeltaEntry::Present { kind, json })
         }
         change => removed_entry(change, kind),
     });
@@ -64,8 +64,8 @@ pub(crate) async fn folders(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer
 
 /// One request for changes.
 struct DeltaRequest {
-    followed: DeltaScope,
-    of: [u8; 8],
+    scope: DeltaScope,
+    scope_hash: [u8; 8],
     epoch: [u8; 8],
     size: u16,
     select: Option<String>,
@@ -78,41 +78,42 @@ enum DeltaStart {
     Start,
     /// Only a token for the current state.
     Latest,
-    Before(SyncState),
+    Continue(SyncState),
 }
 
 impl DeltaRequest {
     /// Reads a request and its page.
     ///
     /// # Errors
-    /// Those of [`DeltaRequest::read`] and of the store; [`Error::OutOfSync`] names where to start over.
+    /// Those of [`DeltaRequest::read`] and of the store; [`Error::OutOfSync`] has the link to start over.
     async fn page(
         call: &Call<'_>,
         mailbox: &Mailbox,
         path: &[String],
-        followed: DeltaScope,
+        scope: DeltaScope,
     ) -> Result<(Self, Delta), Error> {
         let query = Query::parse_for_delta(call.query)?;
-        let selected = query.select.as_deref().map_or(Ok(None), |text| shortest(call, &followed, text))?;
+        let selected = query.select.as_deref().map_or(Ok(None), |text| canonical_select(call, &scope, text))?;
         let page = async {
-            let request = Self::read(call, mailbox, followed, query, selected.clone())?;
+            let request = Self::read(call, mailbox, scope, query, selected.clone())?;
             let delta = request.delta(call, mailbox, path).await?;
             Ok((request, delta))
         };
         page.await.map_err(|error| match error {
-            Error::OutOfSync(why, _) => Error::OutOfSync(why, start(call, selected)),
+            Error::OutOfSync(why, _) => Error::OutOfSync(why, restart_link(call, selected)),
             error => error,
         })
     }
 
-    /// Reads the options, or what the token keeps of them.
+    /// Reads the options, or those that the token contains.
     ///
     /// # Errors
-    /// 400 for an option that delta does not have and for a token that is invalid or of another list; [`Error::OutOfSync`].
+    /// 400 for an option that delta does not have and for a token that is invalid or of another list;
+    /// [`Error::OutOfSync`].
     fn read(
         call: &Call<'_>,
         mailbox: &Mailbox,
-        followed: DeltaScope,
+        scope: DeltaScope,
         query: Query,
         selected: Option<String>,
     ) -> Result<Self, Error> {
@@ -121,18 +122,21 @@ impl DeltaRequest {
             return Err(Error::invalid(Kind::Query, "$top", message));
         }
         let history = call.api.unguarded.history();
-        let (kind, folder): (&[u8], _) = match &followed {
+        let (kind, folder): (&[u8], _) = match &scope {
             DeltaScope::Contacts(folder) => (b"contacts", folder.as_deref().unwrap_or_default()),
             DeltaScope::Folders(_) => (b"folders", ""),
         };
         let shape: &[u8] = if call.shape() == Shape::V1 { b"v1" } else { b"beta" };
-        // The number of a mailbox depends on the order of users, so it must not be visible if answers must repeat.
+        // The number of a mailbox depends on the order of users, so it must not be visible if answers must be
+        // reproducible.
         let number = mailbox.user.mailbox.to_be_bytes();
         let owner = if clock::seeded().is_some() { mailbox.user.id.as_bytes() } else { &number };
-        let of = DeltaToken::bound(&[kind, shape, owner, folder.as_bytes()]);
-        let epoch = DeltaToken::bound(&[history.epoch.as_bytes()]);
-        let asked = call.prefer.max_page_size.or(query.top);
-        let size = |begun: u16| u16::try_from(asked.unwrap_or(begun.into())).unwrap_or(MAX_SIZE).clamp(1, MAX_SIZE);
+        let scope_hash = DeltaToken::hash(&[kind, shape, owner, folder.as_bytes()]);
+        let epoch = DeltaToken::hash(&[history.epoch.as_bytes()]);
+        let requested_size = call.prefer.max_page_size.or(query.top);
+        let size = |default: u16| {
+            u16::try_from(requested_size.unwrap_or(default.into())).unwrap_or(MAX_SIZE).clamp(1, MAX_SIZE)
+        };
         let (option, token) = match (query.delta_token, query.skip_token) {
             (Some(_), Some(_)) => {
                 let message = "'$deltatoken' and '$skiptoken' cannot be used together. Use links unchanged.";
@@ -144,10 +148,10 @@ impl DeltaRequest {
         if token.is_empty() || token.eq_ignore_ascii_case("latest") {
             let since = if token.is_empty() { DeltaStart::Start } else { DeltaStart::Latest };
             let size = size(DEFAULT_SIZE);
-            return Ok(Self { followed, of, epoch, size, select: selected, since, issued: clock::now() });
+            return Ok(Self { scope, scope_hash, epoch, size, select: selected, since, issued: clock::now() });
         }
         let token = DeltaToken::parse(option, &token, history.key.as_bytes())?;
-        if token.of != of {
+        if token.scope != scope_hash {
             let message = "The token belongs to another list. Use links unchanged.";
             return Err(Error::invalid(Kind::Query, option, message));
         }
@@ -157,40 +161,40 @@ impl DeltaRequest {
         if token.issued < call.api.settings.kept_since() {
             return Err(Error::OutOfSync("The token is too old.", String::new()));
         }
-        let held = token.select.as_deref().map_or(Ok(None), |text| shortest(call, &followed, text))?;
-        if query.select.is_some() && selected != held {
+        let token_select = token.select.as_deref().map_or(Ok(None), |text| canonical_select(call, &scope, text))?;
+        if query.select.is_some() && selected != token_select {
             let message = "The token already has a '$select'. To change it, start over.";
             return Err(Error::invalid(Kind::Query, "$select", message));
         }
-        let since = DeltaStart::Before(token.progress);
+        let since = DeltaStart::Continue(token.progress);
         let (size, issued) = (size(token.size), token.issued);
-        Ok(Self { followed, of, epoch, size, select: held, since, issued })
+        Ok(Self { scope, scope_hash, epoch, size, select: token_select, since, issued })
     }
 
     async fn delta(&self, call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Delta, Error> {
         let (store, mailbox) = (&mailbox.store, mailbox.user.mailbox);
         let since = match &self.since {
             DeltaStart::Start => None,
-            DeltaStart::Before(progress) => Some(progress),
+            DeltaStart::Continue(progress) => Some(progress),
             DeltaStart::Latest => {
                 let progress = SyncState::Knows(store.watermark(mailbox, path).await?);
                 return Ok(Delta { changes: Vec::new(), progress, more: false });
             }
         };
-        store.delta(mailbox, path, &self.followed, since, self.size, call.api.settings.kept_since()).await
+        store.delta(mailbox, path, &self.scope, since, self.size, call.api.settings.kept_since()).await
     }
 
     /// Each page has exactly one link: a nextLink, or on the last page a deltaLink.
     fn answer(self, call: &Call<'_>, delta: &Delta, kind: &str, value: Vec<impl Serialize>) -> Result<Answer, Error> {
         let key = call.api.unguarded.history().key.as_bytes();
-        let Self { of, epoch, size, select, since, issued, .. } = self;
+        let Self { scope_hash, epoch, size, select, since, issued, .. } = self;
         // Only a complete round brings the client to a new state.
-        let is_new = matches!(since, DeltaStart::Before(SyncState::Knows(_))) && !delta.more;
+        let is_new = matches!(since, DeltaStart::Continue(SyncState::Knows(_))) && !delta.more;
         let issued = if is_new { clock::now() } else { issued };
         let progress = delta.progress.clone();
-        let token = DeltaToken { of, epoch, issued, size, select, progress }.print(key);
-        let kept = kept_options(call);
-        let link = |option: &str| format!("{}?{kept}{option}={token}", call.own_link());
+        let token = DeltaToken { scope: scope_hash, epoch, issued, size, select, progress }.print(key);
+        let format = format_option(call);
+        let link = |option: &str| format!("{}?{format}{option}={token}", call.own_link());
         Answer::json(
             200,
             &DeltaPage {
@@ -204,8 +208,8 @@ impl DeltaRequest {
 }
 
 /// A `$select` in its shortest form, to fit into a token; `None` if it selects everything.
-fn shortest(call: &Call<'_>, followed: &DeltaScope, text: &str) -> Result<Option<String>, Error> {
-    Ok(match followed {
+fn canonical_select(call: &Call<'_>, scope: &DeltaScope, text: &str) -> Result<Option<String>, Error> {
+    Ok(match scope {
         DeltaScope::Contacts(_) => Selection::parse(text, call.shape())?.map(|selection| selection.names()),
         DeltaScope::Folders(_) => {
             entity::select(text, "contactFolder", folder::properties(call.shape()))?.map(|names| names.join(","))
@@ -213,13 +217,13 @@ fn shortest(call: &Call<'_>, followed: &DeltaScope, text: &str) -> Result<Option
     })
 }
 
-fn start(call: &Call<'_>, selected: Option<String>) -> String {
+fn restart_link(call: &Call<'_>, selected: Option<String>) -> String {
     let select = selected.map_or(String::new(), |select| format!("&$select={}", percent_encode(&select)));
-    format!("{}?{}$deltatoken={select}", call.own_link(), kept_options(call))
+    format!("{}?{}$deltatoken={select}", call.own_link(), format_option(call))
 }
 
-/// The option that no token holds (`$format`), for a link.
-fn kept_options(call: &Call<'_>) -> String {
+/// The option that no token contains (`$format`), for a link.
+fn format_option(call: &Call<'_>) -> String {
     let format = Query::parse_for_delta(call.query).ok().and_then(|query| query.format);
     format.map_or(String::new(), |format| format!("$format={}&", percent_encode(&format)))
 }
@@ -238,11 +242,11 @@ struct DeltaPage<T> {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum DeltaEntry<'a, T> {
-    There {
+    Present {
         #[serde(rename = "@odata.type", skip_serializing_if = "Option::is_none")]
         kind: Option<&'static str>,
         #[serde(flatten)]
-        shown: T,
+        json: T,
     },
     Gone {
         #[serde(rename = "@odata.type", skip_serializing_if = "Option::is_none")]

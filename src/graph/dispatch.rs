@@ -19,7 +19,7 @@ pub(crate) async fn perform(call: &Call<'_>, route: &Route, caller: &Caller, bod
         return Err(Error::NotImplemented("A subscription".to_owned()));
     }
     if matches!(route.options, RouteOptions::Plain | RouteOptions::Return) {
-        Query::none(call.query)?;
+        Query::check_format_only(call.query)?;
     }
     let (path, id, name) = call.address.resource.keys();
     let request = RouteRequest { call, caller, path, id, name, body };
@@ -28,8 +28,8 @@ pub(crate) async fn perform(call: &Call<'_>, route: &Route, caller: &Caller, bod
             let mailbox = call.mailbox(caller, owner, route.need).await?;
             let answer = handler(&request, &mailbox).await;
             match (&answer, owner) {
-                (Err(Error::UnknownUser(_)), Owner::User(asked)) => {
-                    match recreated_mailbox(&request, route, asked, &mailbox).await? {
+                (Err(Error::UnknownUser(_)), Owner::User(requested_owner)) => {
+                    match recreated_mailbox(&request, route, requested_owner, &mailbox).await? {
                         Some(mailbox) => handler(&request, &mailbox).await?,
                         None => answer?,
                     }
@@ -51,16 +51,16 @@ pub(crate) async fn perform(call: &Call<'_>, route: &Route, caller: &Caller, bod
 async fn recreated_mailbox(
     request: &RouteRequest<'_>,
     route: &Route,
-    asked: &str,
+    requested_owner: &str,
     known: &Mailbox,
 ) -> Result<Option<Mailbox>, Error> {
-    request.call.api.unguarded.forget_user(asked);
-    let owner = Owner::User(asked.to_owned());
+    request.call.api.unguarded.forget_user(requested_owner);
+    let owner = Owner::User(requested_owner.to_owned());
     let current = request.call.mailbox(request.caller, &owner, route.need).await?;
     Ok((current.user.mailbox != known.user.mailbox).then_some(current))
 }
 
-/// Names in `Preference-Applied` (RFC 7240, section 3) what of `Prefer` was honoured.
+/// Lists the preferences that were followed in `Preference-Applied` (RFC 7240, section 3).
 pub(crate) fn preferences_applied(call: &Call<'_>, route: &Route, answer: Answer) -> Result<Answer, Error> {
     let (prefer, mut applied) = (&call.prefer, Vec::new());
     match prefer.handling {

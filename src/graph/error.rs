@@ -1,5 +1,5 @@
-//! Errors in Graph's format (docs/graph.md, "Errors"): the only place that chooses status and code. Causes go to the log,
-//! under the request id that the client has too.
+//! Errors in Graph's format (docs/graph.md, "Errors"): the only place that chooses status and code. Causes go to the
+//! log, under the request id that the client has too.
 
 use std::time::Duration;
 
@@ -46,7 +46,7 @@ struct InnerError<'a> {
     client_request_id: &'a str,
 }
 
-/// The answer an error becomes.
+/// The answer for an error.
 pub(crate) fn answer(error: &Error, ids: &RequestIds) -> Answer {
     ids.log(error);
     let (status, code, message) = describe(error);
@@ -85,8 +85,8 @@ pub(crate) fn answer(error: &Error, ids: &RequestIds) -> Answer {
     Answer { status, headers, body: serde_json::to_vec(&body).ok().map(Into::into) }
 }
 
-/// An error that a test asks for.
-pub(crate) fn of_test(status: StatusCode, code: &str, message: &str, ids: &RequestIds) -> Answer {
+/// The answer of a fault that a test injects.
+pub(crate) fn for_test(status: StatusCode, code: &str, message: &str, ids: &RequestIds) -> Answer {
     let inner_error = InnerError {
         date: date::print(clock::now()).trim_end_matches('Z').to_owned(),
         request_id: &ids.request,
@@ -107,7 +107,8 @@ fn describe(error: &Error) -> (StatusCode, &'static str, String) {
     (status, code, message(error))
 }
 
-/// There is no catch-all, here and in [`message`]: a new error does not compile until it has a status, a code and a sentence.
+/// There is no catch-all, here and in [`message`]: a new error does not compile until it has a status, a code and a
+/// sentence.
 fn status_and_code(error: &Error) -> (StatusCode, &'static str) {
     use StatusCode as S;
     match error {
@@ -137,7 +138,7 @@ fn status_and_code(error: &Error) -> (StatusCode, &'static str) {
         Error::TooSlow => (S::REQUEST_TIMEOUT, "RequestTimeout"),
         Error::KeyReused => (S::UNPROCESSABLE_ENTITY, "ErrorIdempotencyKeyReused"),
         Error::Throttled(limit, _) => {
-            let (status, code, _) = of_limit(*limit);
+            let (status, code, _) = limit_answer(*limit);
             (status, code)
         }
         Error::Busy => (BUSY.0, BUSY.1),
@@ -188,7 +189,7 @@ pub(crate) fn message(error: &Error) -> String {
         Error::KeyReused => {
             "The Idempotency-Key was sent with another request within 24 hours. Nothing was written; use a new one."
         }
-        Error::Throttled(limit, _) => of_limit(*limit).2,
+        Error::Throttled(limit, _) => limit_answer(*limit).2,
         Error::Busy => BUSY.2,
         Error::Inefficient => INEFFICIENT.2,
         Error::Unavailable(_) => "The service is unavailable. Nothing was written; try again.",
@@ -229,27 +230,29 @@ const INEFFICIENT: ErrorAnswer = (
      on, $search), in one folder, or without $orderby or $count.",
 );
 
-fn of_limit(limit: Limit) -> ErrorAnswer {
-    let own = |message| (StatusCode::TOO_MANY_REQUESTS, "TooManyRequests", message);
-    let of_mailbox = |message| (StatusCode::TOO_MANY_REQUESTS, "ApplicationThrottled", message);
+fn limit_answer(limit: Limit) -> ErrorAnswer {
+    let server_limit = |message| (StatusCode::TOO_MANY_REQUESTS, "TooManyRequests", message);
+    let mailbox_limit = |message| (StatusCode::TOO_MANY_REQUESTS, "ApplicationThrottled", message);
     match limit {
-        Limit::Token => own("Too many requests of this token. Nothing was done; see Retry-After."),
-        Limit::Address => own("Too many requests of this address. Nothing was done; see Retry-After."),
-        Limit::AtOnce => own("Too many concurrent requests of this token or address. Nothing was done; try again."),
-        Limit::Buffered => own(
+        Limit::Token => server_limit("Too many requests of this token. Nothing was done; see Retry-After."),
+        Limit::Address => server_limit("Too many requests of this address. Nothing was done; see Retry-After."),
+        Limit::AtOnce => {
+            server_limit("Too many concurrent requests of this token or address. Nothing was done; try again.")
+        }
+        Limit::Buffered => server_limit(
             "The bodies and responses of this token use too much memory. Nothing was done; read the responses, and try again.",
         ),
         Limit::Guesses => {
-            own("The token is unknown, and the address has sent too many unknown tokens. See Retry-After.")
+            server_limit("The token is unknown, and the address has sent too many unknown tokens. See Retry-After.")
         }
         Limit::Confirmations => {
-            own("Too many subscriptions of this creator wait for confirmation. Nothing was done; try again.")
+            server_limit("Too many subscriptions of this creator wait for confirmation. Nothing was done; try again.")
         }
-        Limit::App => own("Too many requests. Application is over its limit of requests a second."),
+        Limit::App => server_limit("Too many requests. Application is over its limit of requests a second."),
         // The first text is Graph's, the others follow it.
-        Limit::MailboxConcurrency => of_mailbox("Application is over its MailboxConcurrency limit."),
-        Limit::MailboxRequests => of_mailbox("Application is over its MailboxRequests limit."),
-        Limit::MailboxUpload => of_mailbox("Application is over its MailboxUpload limit."),
+        Limit::MailboxConcurrency => mailbox_limit("Application is over its MailboxConcurrency limit."),
+        Limit::MailboxRequests => mailbox_limit("Application is over its MailboxRequests limit."),
+        Limit::MailboxUpload => mailbox_limit("Application is over its MailboxUpload limit."),
     }
 }
 

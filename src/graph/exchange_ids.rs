@@ -13,9 +13,9 @@ use crate::odata::entity;
 
 /// The members of `exchangeIdFormat`.
 pub(crate) const FORMATS: [&str; 5] = ["entryId", "ewsId", "immutableEntryId", "restId", "restImmutableEntryId"];
-/// Ids of one call, at most.
+/// Maximum number of ids in one call.
 pub(crate) const MAX_IDS: usize = 1_000;
-/// Longest id, in characters: twice the longest of contactd.
+/// Maximum length of an id in characters: twice the longest id of contactd.
 pub(crate) const MAX_ID: usize = 512;
 
 /// The parameters, as documented.

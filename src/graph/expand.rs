@@ -1,4 +1,5 @@
-//! `$expand` on folders: the first page of the contacts or folders inside each. Its nextLink is that of the list itself.
+//! `$expand` on folders: the first page of the contacts or folders inside each. Its nextLink is that of the list
+//! itself.
 
 use crate::domain::contact::expand::ExpandSelection;
 use crate::domain::error::Error;
@@ -20,7 +21,7 @@ use crate::store::{FolderListing, Listing, Sorting, Store};
 pub(crate) struct Expansion {
     navigation: Navigation,
     options: Query,
-    of: ExpansionKind,
+    kind: ExpansionKind,
 }
 
 enum ExpansionKind {
@@ -39,9 +40,9 @@ impl Expansion {
         let mut expansions = Vec::new();
         let Some(text) = &query.expand else { return Ok(expansions) };
         for ExpandItem { navigation, options } in expand::parse(text, &query.aliases, ExpandSource::Folder)? {
-            let of = ExpansionKind::read(call, navigation, &options)
+            let kind = ExpansionKind::read(call, navigation, &options)
                 .map_err(|error| expand::within(navigation.name(), error))?;
-            expansions.push(Self { navigation, options, of });
+            expansions.push(Self { navigation, options, kind });
         }
         Ok(expansions)
     }
@@ -50,7 +51,7 @@ impl Expansion {
     ///
     /// # Errors
     /// Those of the store.
-    pub(crate) async fn inside(
+    pub(crate) async fn first_page(
         &self,
         call: &Call<'_>,
         mailbox: &Mailbox,
@@ -59,7 +60,7 @@ impl Expansion {
     ) -> Result<FolderExpansion<'_>, Error> {
         let number = mailbox.user.mailbox;
         let (owner, id, name) = (quoted(&mailbox.requested_owner), quoted(&folder.id), self.navigation.name());
-        let (entries, count, next) = match &self.of {
+        let (entries, count, next) = match &self.kind {
             ExpansionKind::Contacts(listing, select) => {
                 let listing = Listing { folder: Some(folder.id.clone()), ..listing.clone() };
                 let page = store.contacts(number, &listing, call.position).await?;
@@ -92,7 +93,7 @@ impl Expansion {
     }
 
     fn selected(&self) -> String {
-        let select = match &self.of {
+        let select = match &self.kind {
             ExpansionKind::Contacts(_, select) => contacts::printed(select.as_ref(), &[]),
             ExpansionKind::Folders(_, select) => entity::printed(select.as_deref()),
             ExpansionKind::SingleValues(_) | ExpansionKind::MultiValues(_) => String::new(),

@@ -1,5 +1,5 @@
-//! `GET …/contacts/$export`: contacts as a file, from one snapshot, while the client reads it; and a single contact as a file
-//! (docs/import-export.md, "Over HTTP").
+//! `GET …/contacts/$export`: contacts as a file, from one snapshot, while the client reads it; and a single contact as
+//! a file (docs/import-export.md, "Over HTTP").
 
 use std::time::{Duration, Instant};
 
@@ -22,12 +22,12 @@ use crate::store::Listing;
 use crate::transfer::encode::ExportFormat;
 use crate::transfer::export::{self, Export, ExportOutput, Photos};
 
-/// Pieces that wait for the client.
-const WAITING: usize = 4;
+/// Maximum number of pieces that wait for the client.
+const QUEUE_LENGTH: usize = 4;
 /// How long a client may keep the snapshot waiting: this time, plus the time that the bytes it has read take at the
-/// least rate, in bytes per second.
+/// minimum rate, in bytes per second.
 const SEND_TIMEOUT: Duration = Duration::from_secs(30);
-const LEAST_RATE: u64 = 128 << 10;
+const MIN_RATE: u64 = 128 << 10;
 
 /// `GET …/contacts/$export`, also of a folder.
 pub(crate) async fn export(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Answer, Error> {
@@ -53,22 +53,28 @@ pub(crate) async fn export(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) 
     };
     let listing = contacts::listing(call, path, &query)?;
     let export = export_options(call, mailbox, format, listing)?;
-    let (pieces, answer) = mpsc::channel(WAITING);
-    let (begun, begins) = oneshot::channel();
+    let (pieces, answer) = mpsc::channel(QUEUE_LENGTH);
+    let (begin_sender, begin_result) = oneshot::channel();
     let store = mailbox.store.clone();
     actix_web::rt::spawn(async move {
-        let mut sending = Sending { pieces: pieces.clone(), begun: Some(begun), given: 0, waited: Duration::ZERO };
+        let mut sending = ExportSender {
+            pieces: pieces.clone(),
+            begin_sender: Some(begin_sender),
+            sent_bytes: 0,
+            waited: Duration::ZERO,
+        };
         let done = export::run(&store, &export, &mut sending).await;
         let Err(error) = done.and_then(|_| sending.begin()) else { return };
-        match sending.begun.take() {
-            Some(begun) => drop(begun.send(Err(error))),
+        match sending.begin_sender.take() {
+            Some(begin_sender) => drop(begin_sender.send(Err(error))),
             // The connection is broken, because the answer is incomplete.
             None => drop(pieces.send(Err(error)).await),
         }
     });
-    begins.await.unwrap_or_else(|_| Err(Error::internal("the export ended without an answer")))?;
+    begin_result.await.unwrap_or_else(|_| Err(Error::internal("the export ended without an answer")))?;
     let pieces = stream::unfold(answer, |mut answer| async { answer.recv().await.map(|piece| (piece, answer)) });
-    let answer = headed(Answer { body: Some(Body::Stream(pieces.boxed_local())), ..Answer::empty(200)? }, format)?;
+    let answer =
+        with_file_headers(Answer { body: Some(Body::Stream(pieces.boxed_local())), ..Answer::empty(200)? }, format)?;
     compression::compress_stream(call.headers, answer)
 }
 
@@ -82,7 +88,7 @@ pub(crate) async fn contact_as_file(
     let export = export_options(call, mailbox, format, Listing::default())?;
     let body = export::export_one(&mailbox.store, &export, contact.clone()).await?;
     let answer = Answer { body: Some(Body::Bytes(body)), ..Answer::empty(200)? };
-    headed(answer.header("ETag", &contact.etag())?, format).map(Some)
+    with_file_headers(answer.header("ETag", &contact.etag())?, format).map(Some)
 }
 
 /// The options of the file in the query string.
@@ -94,19 +100,19 @@ fn export_options(call: &Call<'_>, mailbox: &Mailbox, format: ExportFormat, list
         Some("none") => Photos::None,
         Some(_) => return Err(refused("photos", "'photos' must be none, small or all.")),
     };
-    let truth = |name: &str, otherwise| match query::value_of(call.query, name).as_deref() {
-        None => Ok(otherwise),
+    let flag = |name: &str, default| match query::value_of(call.query, name).as_deref() {
+        None => Ok(default),
         Some("true") => Ok(true),
         Some("false") => Ok(false),
         Some(_) => Err(refused(name, &format!("'{name}' must be true or false."))),
     };
-    let (guard, aside) = (truth("guard", true)?, truth("aside", false)?);
+    let (guard, aside) = (flag("guard", true)?, flag("aside", false)?);
     let mailbox = mailbox.user.mailbox;
     let (latin, split) = (false, None);
     Ok(Export { mailbox, listing, format, photos, guard, aside, latin, split, graph: &GraphFile })
 }
 
-fn headed(answer: Answer, format: ExportFormat) -> Result<Answer, Error> {
+fn with_file_headers(answer: Answer, format: ExportFormat) -> Result<Answer, Error> {
     let today = date::print(clock::now());
     let name =
         format!("attachment; filename=\"contacts-{}.{}\"", today.get(..10).unwrap_or_default(), format.extension());
@@ -114,18 +120,18 @@ fn headed(answer: Answer, format: ExportFormat) -> Result<Answer, Error> {
 }
 
 /// Sends pieces to the client.
-struct Sending {
+struct ExportSender {
     pieces: mpsc::Sender<Result<Vec<u8>, Error>>,
-    /// Until the answer begins.
-    begun: Option<oneshot::Sender<Result<(), Error>>>,
-    given: u64,
+    /// Reports that the answer begins; taken then.
+    begin_sender: Option<oneshot::Sender<Result<(), Error>>>,
+    sent_bytes: u64,
     waited: Duration,
 }
 
-impl Sending {
+impl ExportSender {
     /// Begins the answer, once.
     fn begin(&mut self) -> Result<(), Error> {
-        self.begun.take().map_or(Ok(()), |begun| begun.send(Ok(())).map_err(|_| client_gone()))
+        self.begin_sender.take().map_or(Ok(()), |begin_sender| begin_sender.send(Ok(())).map_err(|_| client_gone()))
     }
 }
 
@@ -133,19 +139,19 @@ fn client_gone() -> Error {
     Error::unavailable("the client has gone")
 }
 
-impl ExportOutput for Sending {
+impl ExportOutput for ExportSender {
     fn has_begun(&self) -> bool {
-        self.begun.is_none()
+        self.begin_sender.is_none()
     }
 
     async fn put(&mut self, bytes: Vec<u8>) -> Result<(), Error> {
         self.begin()?;
         let size = bytes.len() as u64;
-        let allowed = SEND_TIMEOUT + Duration::from_millis(self.given.saturating_mul(1_000) / LEAST_RATE);
+        let allowed = SEND_TIMEOUT + Duration::from_millis(self.sent_bytes.saturating_mul(1_000) / MIN_RATE);
         let started = Instant::now();
         let sent = tokio::time::timeout(allowed.saturating_sub(self.waited), self.pieces.send(Ok(bytes))).await;
         self.waited += started.elapsed();
-        self.given += size;
+        self.sent_bytes += size;
         sent.map_err(|_| Error::unavailable("the client reads too slowly"))?.map_err(|_| client_gone())
     }
 
@@ -154,7 +160,7 @@ impl ExportOutput for Sending {
     }
 }
 
-/// The format that an `Accept` prefers to JSON; none where it does not.
+/// The format that `Accept` prefers to JSON, if there is one.
 fn preferred(call: &Call<'_>) -> Option<ExportFormat> {
     if call.handling() == crate::domain::handling::Handling::Strict {
         return None;
@@ -166,7 +172,7 @@ fn preferred(call: &Call<'_>) -> Option<ExportFormat> {
     best.flatten()
 }
 
-/// The format of an export by its `Accept`; none where any will do.
+/// The format of an export by `Accept`; `None` if any format is accepted.
 ///
 /// # Errors
 /// [`Error::NotAcceptable`]

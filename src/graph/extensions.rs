@@ -60,8 +60,8 @@ pub(crate) async fn update(
     body: &[u8],
 ) -> Result<Answer, Error> {
     let id = parse_id(id)?;
-    let (patch, expected, named) = (read(call, body).await?, call.expected.clone(), (id, name_of(name).to_owned()));
-    let extension = mailbox.store.update_extension(mailbox.user.mailbox, folder_path, named, patch, expected).await?;
+    let (patch, expected, key) = (read(call, body).await?, call.expected.clone(), (id, name_of(name).to_owned()));
+    let extension = mailbox.store.update_extension(mailbox.user.mailbox, folder_path, key, patch, expected).await?;
     write_answers::updated(call, &extension, || to_answer(call, mailbox, id, &extension))
 }
 
@@ -73,9 +73,9 @@ pub(crate) async fn delete(
     id: &str,
     name: &str,
 ) -> Result<Answer, Error> {
-    let named = (parse_id(id)?, name_of(name).to_owned());
+    let key = (parse_id(id)?, name_of(name).to_owned());
     write_answers::deleted(
-        mailbox.store.delete_extension(mailbox.user.mailbox, folder_path, named, call.expected.clone()).await?,
+        mailbox.store.delete_extension(mailbox.user.mailbox, folder_path, key, call.expected.clone()).await?,
     )
 }
 
@@ -105,8 +105,8 @@ pub(crate) async fn list(
     let extensions = mailbox.store.extensions(mailbox.user.mailbox, folder_path, id, &ids).await?;
     let count = query.count.unwrap_or(false).then(|| i64::try_from(extensions.len()).unwrap_or(i64::MAX));
     let context = call.annotated.then(|| context(call, mailbox, id, ""));
-    let shown = |extension| ExtensionJson { extension, context: None, annotated: call.annotated };
-    Answer::json(200, &List { context, count, next: None, value: extensions.iter().map(shown).collect() })
+    let json = |extension| ExtensionJson { extension, context: None, annotated: call.annotated };
+    Answer::json(200, &List { context, count, next: None, value: extensions.iter().map(json).collect() })
 }
 
 /// Reads the body of an extension.
@@ -122,8 +122,8 @@ async fn read(call: &Call<'_>, body: &[u8]) -> Result<ExtensionPatch, Error> {
 
 fn to_answer(call: &Call<'_>, mailbox: &Mailbox, id: Uuid, extension: &Extension) -> Result<Answer, Error> {
     let context = context(call, mailbox, id, "/$entity");
-    let shown = ExtensionJson { extension, context: Some(&context), annotated: call.annotated };
-    Answer::json(200, &shown)?.header("ETag", &extension.etag())
+    let json = ExtensionJson { extension, context: Some(&context), annotated: call.annotated };
+    Answer::json(200, &json)?.header("ETag", &extension.etag())
 }
 
 fn context(call: &Call<'_>, mailbox: &Mailbox, id: Uuid, end: &str) -> String {

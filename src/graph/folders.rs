@@ -25,32 +25,32 @@ const MAX_EXPANDED: u16 = 20;
 /// Approximate size of such a page in bytes of JSON, unless its first folder alone is larger.
 const MAX_EXPANDED_BYTES: usize = 4 << 20;
 
-/// `GET …/contactFolders`, `GET …/childFolders`, by creation unless `$orderby` says otherwise. The first lists the folders
-/// inside the default folder; only the beta shape lists the default folder too.
+/// `GET …/contactFolders`, `GET …/childFolders`, by creation unless `$orderby` says otherwise. The first lists the
+/// folders inside the default folder; only the beta shape lists the default folder too.
 pub(crate) async fn list(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Answer, Error> {
     let query = Query::parse(call.query)?;
     let view = FolderView::read(call, &query)?;
     let mut listing = listing(call, &query)?;
-    let by = call.sorting(&query, mem::take(&mut listing.by.order))?;
-    let size = if view.expansions.is_empty() { by.size } else { by.size.min(MAX_EXPANDED) };
-    listing.by = Sorting { size, ..by };
+    let sorting = call.sorting(&query, mem::take(&mut listing.by.order))?;
+    let size = if view.expansions.is_empty() { sorting.size } else { sorting.size.min(MAX_EXPANDED) };
+    listing.by = Sorting { size, ..sorting };
     let read = async |store: &Store| {
         let page = read_page(call, mailbox, store, path, &listing).await?;
-        let inside = view.inside_all(call, mailbox, store, &page.value).await?;
-        Ok((page, inside))
+        let expanded = view.expand_all(call, mailbox, store, &page.value).await?;
+        Ok((page, expanded))
     };
-    let (page, inside) = match view.expansions.as_slice() {
+    let (page, expanded) = match view.expansions.as_slice() {
         [] => read(&mailbox.store).await?,
         _ => mailbox.store.in_snapshot(mailbox.user.mailbox, read).await?,
     };
-    let next = call.next_link(&query, &page, inside.len(), size);
+    let next = call.next_link(&query, &page, expanded.len(), size);
     let context = call.annotated.then(|| {
         let below = path.last().map_or(String::new(), |id| format!("('{}')/childFolders", quoted(id)));
         let (owner, names) = (quoted(&mailbox.requested_owner), view.print());
         call.link(&format!("/$metadata#users('{owner}')/contactFolders{below}{names}"))
     });
     let value =
-        page.value.iter().zip(&inside).map(|(folder, inside)| view.to_json(call, folder, inside, None)).collect();
+        page.value.iter().zip(&expanded).map(|(folder, expanded)| view.to_json(call, folder, expanded, None)).collect();
     Answer::json(200, &List { context, count: page.count, next, value })
 }
 
@@ -87,7 +87,7 @@ impl FolderView {
     }
 
     /// The expansions of as many folders, from the first on, as fit into a page of reasonable size.
-    async fn inside_all(
+    async fn expand_all(
         &self,
         call: &Call<'_>,
         mailbox: &Mailbox,
@@ -100,39 +100,40 @@ impl FolderView {
             if bytes > MAX_EXPANDED_BYTES {
                 break;
             }
-            let inside = self.inside(call, mailbox, store, folder).await?;
-            if !inside.is_empty() {
-                bytes += serde_json::to_vec(&self.to_json(call, folder, &inside, None)).map_err(Error::internal)?.len();
+            let expanded = self.expand(call, mailbox, store, folder).await?;
+            if !expanded.is_empty() {
+                bytes +=
+                    serde_json::to_vec(&self.to_json(call, folder, &expanded, None)).map_err(Error::internal)?.len();
             }
-            all.push(inside);
+            all.push(expanded);
         }
         Ok(all)
     }
 
     /// The expansions of a folder.
-    async fn inside(
+    async fn expand(
         &self,
         call: &Call<'_>,
         mailbox: &Mailbox,
         store: &Store,
         folder: &Folder,
     ) -> Result<Vec<FolderExpansion<'_>>, Error> {
-        let mut inside = Vec::new();
+        let mut expanded = Vec::new();
         for expansion in &self.expansions {
-            inside.push(expansion.inside(call, mailbox, store, folder).await?);
+            expanded.push(expansion.first_page(call, mailbox, store, folder).await?);
         }
-        Ok(inside)
+        Ok(expanded)
     }
 
     fn to_json<'a>(
         &'a self,
         call: &Call<'_>,
         folder: &'a Folder,
-        inside: &'a [FolderExpansion<'a>],
+        expanded: &'a [FolderExpansion<'a>],
         context: Option<&'a str>,
     ) -> FolderJson<'a> {
         let (shape, annotated) = (call.shape(), call.annotated);
-        FolderJson { folder, shape, select: self.select.as_deref(), inside, context, annotated }
+        FolderJson { folder, shape, select: self.select.as_deref(), expansions: expanded, context, annotated }
     }
 
     /// Its form in a context: `(displayName,contacts(surname))`.
@@ -154,8 +155,8 @@ pub(crate) async fn create(call: &Call<'_>, mailbox: &Mailbox, path: &[String], 
     let default = [DEFAULT_FOLDER.to_owned()];
     let path = if path.is_empty() { &default } else { path };
     let (store, number) = (&mailbox.store, mailbox.user.mailbox);
-    let folder = match idempotency::of(call, body)? {
-        Some(once) => store.create_folder_once(number, path, sent, once).await?,
+    let folder = match idempotency::key(call, body)? {
+        Some(key) => store.create_folder_once(number, path, sent, key).await?,
         None => store.create_folder(number, path, sent).await?,
     };
     let id = quoted(&folder.id);
@@ -170,11 +171,11 @@ pub(crate) async fn get(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> 
     if !view.expansions.is_empty() {
         let read = async |store: &Store| {
             let folder = store.folder(number, path).await?;
-            let inside = view.inside(call, mailbox, store, &folder).await?;
-            Ok((folder, inside))
+            let expanded = view.expand(call, mailbox, store, &folder).await?;
+            Ok((folder, expanded))
         };
-        let (folder, inside) = mailbox.store.in_snapshot(number, read).await?;
-        return to_answer(call, mailbox, &folder, &view, &inside);
+        let (folder, expanded) = mailbox.store.in_snapshot(number, read).await?;
+        return to_answer(call, mailbox, &folder, &view, &expanded);
     }
     let folder = mailbox.store.folder(number, path).await?;
     // The folder's version does not cover its contents.
@@ -203,9 +204,9 @@ fn to_answer(
     mailbox: &Mailbox,
     folder: &Folder,
     view: &FolderView,
-    inside: &[FolderExpansion<'_>],
+    expanded: &[FolderExpansion<'_>],
 ) -> Result<Answer, Error> {
     let (owner, names) = (quoted(&mailbox.requested_owner), view.print());
     let context = call.link(&format!("/$metadata#users('{owner}')/contactFolders{names}/$entity"));
-    Answer::json(200, &view.to_json(call, folder, inside, Some(&context)))?.header("ETag", &folder.etag())
+    Answer::json(200, &view.to_json(call, folder, expanded, Some(&context)))?.header("ETag", &folder.etag())
 }

@@ -31,12 +31,12 @@ pub(crate) fn subject(address: &Address, caller: &Caller) -> CallSubject {
     CallSubject { path: address.canonical(), user: Some(user) }
 }
 
-/// A call and its row in the table, or why it has none.
+/// A call and its row in the table, or the error if it has none.
 pub(crate) struct RoutedCall<'a> {
     call: Call<'a>,
     route: Result<&'static Route, Error>,
-    /// The error of the rest of its head.
-    refused: Option<Error>,
+    /// An error in the rest of its head.
+    head_error: Option<Error>,
 }
 
 impl FrontEnd for Graph {
@@ -50,9 +50,9 @@ impl FrontEnd for Graph {
     }
 
     fn read<'a>(&'a self, api: &'a Api, head: RequestHead<'a>) -> Result<RoutedCall<'a>, Error> {
-        let (call, refused) = Call::read(self, api, head)?;
-        let route = routes::of(&call);
-        Ok(RoutedCall { call, route, refused })
+        let (call, head_error) = Call::read(self, api, head)?;
+        let route = routes::find(&call);
+        Ok(RoutedCall { call, route, head_error })
     }
 
     fn route(routed: &RoutedCall<'_>) -> &'static str {
@@ -77,8 +77,8 @@ impl FrontEnd for Graph {
 
     fn body(routed: &RoutedCall<'_>) -> Result<BodyUse, Error> {
         let route = routed.route.clone()?;
-        match &routed.refused {
-            // Nobody needs to be known.
+        match &routed.head_error {
+            // A call without a caller fails at once.
             Some(error) if route.need == Need::Open => Err(error.clone()),
             _ => Ok(route.body),
         }
@@ -86,14 +86,14 @@ impl FrontEnd for Graph {
 
     fn answer_without_caller(RoutedCall { call, route, .. }: &RoutedCall<'_>) -> Option<Result<Answer, Error>> {
         let Ok(Route { handler: Handler::Public(handler), options, .. }) = route else { return None };
-        let checked = if *options == RouteOptions::Plain { Query::none(call.query) } else { Ok(()) };
+        let checked = if *options == RouteOptions::Plain { Query::check_format_only(call.query) } else { Ok(()) };
         Some(checked.and_then(|()| handler(call)))
     }
 
     fn count_call(&self, routed: &RoutedCall<'_>, caller: &Caller, permit: &Permit) -> Result<Counted, Error> {
-        let RoutedCall { call, refused, .. } = routed;
-        refused.clone().map_or(Ok(()), Err)?;
-        // Each step of a batch counts for itself.
+        let RoutedCall { call, head_error, .. } = routed;
+        head_error.clone().map_or(Ok(()), Err)?;
+        // Each step of a batch is counted separately.
         let is_batch = call.address.resource == Resource::Batch;
         let Some((throttle, app)) = self.throttle.as_ref().zip(permit.limit_key()).filter(|_| !is_batch) else {
             return Ok(None);
@@ -135,7 +135,8 @@ impl FrontEnd for Graph {
         error::code(error)
     }
 
-    /// The seed's is bare, Graph's says more (docs/graph.md, decision 18).
+    /// The older beta shape has a media type without parameters; v1.0 has the parameters of Graph (docs/graph.md,
+    /// decision 18).
     fn media_type(path: &str, query: &str, headers: &HeaderMap) -> &'static str {
         let prefix = path.trim_start_matches('/').get(..4).unwrap_or_default();
         let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -226,7 +227,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn a_front_end_answers_below_its_segment_in_its_own_words_and_graph_everywhere_else() {
+    async fn a_front_end_answers_below_its_segment_and_graph_elsewhere() {
         let o = opened().await;
         let settings = Settings::default();
         let graph = Graph::new(GraphSettings::default());
@@ -239,18 +240,18 @@ mod tests {
             let is_graph = headers.contains_key("OData-Version");
             (status, is_graph, String::from_utf8(test::read_body(response).await.to_vec()).unwrap())
         };
-        let by = |request: test::TestRequest| request.insert_header(("Authorization", "Bearer ann"));
-        let said = |text: &str| text.to_owned();
+        let with_token = |request: test::TestRequest| request.insert_header(("Authorization", "Bearer ann"));
+        let body = |text: &str| text.to_owned();
         for path in ["/hello", "//Hello/you?x=y"] {
-            let (status, is_graph, body) = ask(by(test::TestRequest::get()), path).await;
+            let (status, is_graph, body) = ask(with_token(test::TestRequest::get()), path).await;
             assert!((status, is_graph) == (200, false) && body.starts_with("hello "), "{path}: {status} {body}");
         }
-        let refused = (401, false, said("sorry: no valid token"));
+        let refused = (401, false, body("sorry: no valid token"));
         assert_eq!(ask(test::TestRequest::get(), "/hello").await, refused);
-        let refused = (405, false, said("sorry: method not allowed"));
-        assert_eq!(ask(by(test::TestRequest::post()), "/hello").await, refused);
+        let refused = (405, false, body("sorry: method not allowed"));
+        assert_eq!(ask(with_token(test::TestRequest::post()), "/hello").await, refused);
         for (path, expected) in [("/me", 200), ("/v1.0/hello", 404), ("/hellos", 404), ("/", 200)] {
-            let (status, is_graph, body) = ask(by(test::TestRequest::get()), path).await;
+            let (status, is_graph, body) = ask(with_token(test::TestRequest::get()), path).await;
             assert_eq!((status, is_graph), (expected, true), "{path}: {body}");
         }
     }

@@ -1,5 +1,5 @@
-//! `POST …/contacts/$import`: a file of contacts, read as it arrives. The answer is NDJSON: a line for each record once it is
-//! committed, and at last the counts (docs/import-export.md, "Over HTTP").
+//! `POST …/contacts/$import`: a file of contacts, read as it arrives. The answer is NDJSON: a line for each record once
+//! it is committed, and finally the counts (docs/import-export.md, "Over HTTP").
 
 use std::io::{self, Read};
 use std::pin::pin;
@@ -27,40 +27,40 @@ use crate::odata::query::{self, Query};
 use crate::transfer::import::{self, ImportJob, ImportListener};
 use crate::transfer::reading::{ReadRecord, ReadingSettings};
 
-/// Imports that run at once, because each has a thread, and those into one mailbox; others are refused.
-const AT_ONCE: usize = 8;
-const OF_MAILBOX: usize = 2;
-/// Pieces of a body, and of an answer, that wait.
-const WAITING: usize = 8;
+/// Maximum number of concurrent imports, because each has a thread, and of those into one mailbox. Others are refused.
+const MAX_CONCURRENT: usize = 8;
+const MAX_PER_MAILBOX: usize = 2;
+/// Maximum number of waiting pieces of a body, and of an answer.
+const QUEUE_LENGTH: usize = 8;
 
-/// A place among the imports that run, until it is dropped.
+/// A running import, until this is dropped.
 struct ImportPermit(Arc<Mutex<Vec<i64>>>, i64);
 
 impl ImportPermit {
     /// # Errors
     /// [`Error::Busy`]
-    fn take(all: &Arc<Mutex<Vec<i64>>>, mailbox: i64) -> Result<Self, Error> {
-        let mut running = all.lock().unwrap_or_else(PoisonError::into_inner);
-        let own = running.iter().filter(|other| **other == mailbox).count();
-        if running.len() >= AT_ONCE || own >= OF_MAILBOX {
+    fn acquire(permits: &Arc<Mutex<Vec<i64>>>, mailbox: i64) -> Result<Self, Error> {
+        let mut running = permits.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_mailbox = running.iter().filter(|other| **other == mailbox).count();
+        if running.len() >= MAX_CONCURRENT || of_mailbox >= MAX_PER_MAILBOX {
             return Err(Error::Busy);
         }
         running.push(mailbox);
-        Ok(Self(Arc::clone(all), mailbox))
+        Ok(Self(Arc::clone(permits), mailbox))
     }
 }
 
 impl Drop for ImportPermit {
     fn drop(&mut self) {
         let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(at) = running.iter().position(|mailbox| *mailbox == self.1) {
-            running.swap_remove(at);
+        if let Some(index) = running.iter().position(|mailbox| *mailbox == self.1) {
+            running.swap_remove(index);
         }
     }
 }
 
 /// A piece of the file on its way to the thread that reads it.
-enum Fed {
+enum BodyPiece {
     Bytes(Bytes),
     End,
     Broken(Error),
@@ -68,7 +68,7 @@ enum Fed {
 
 /// `POST …/contacts/$import`, also of a folder.
 pub(crate) async fn import(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) -> Result<Answer, Error> {
-    Query::none(call.query)?;
+    Query::check_format_only(call.query)?;
     let mut job = job(call)?;
     job.mailbox = mailbox.user.mailbox;
     if !path.is_empty() {
@@ -81,36 +81,36 @@ pub(crate) async fn import(call: &Call<'_>, mailbox: &Mailbox, path: &[String]) 
         let message = "A form cannot be compressed; the file in it can.";
         return Err(Error::UnsupportedMediaType(message.to_owned()));
     }
-    let turn = ImportPermit::take(&call.api.importing, job.mailbox)?;
-    let (pieces, file) = mpsc::channel(WAITING);
-    let (lines, answer) = mpsc::channel(WAITING);
-    let (begun, begins) = oneshot::channel();
+    let turn = ImportPermit::acquire(&call.api.importing, job.mailbox)?;
+    let (pieces, file) = mpsc::channel(QUEUE_LENGTH);
+    let (lines, answer) = mpsc::channel(QUEUE_LENGTH);
+    let (begin_sender, begin_result) = oneshot::channel();
     let store = mailbox.store.clone();
     actix_web::rt::spawn(async move {
         let _turn = turn;
-        let mut telling = Telling { lines: lines.clone(), begun: Some(begun) };
+        let mut import_answer = ImportAnswer { lines: lines.clone(), begin_sender: Some(begin_sender) };
         let file = Box::new(File { pieces: file, rest: Bytes::new(), ended: false });
         let done = {
-            let importing = pin!(import::run(&store, job, file, &mut telling));
+            let importing = pin!(import::run(&store, job, file, &mut import_answer));
             match future::select(importing, pin!(feed_all(body, boundary, pieces))).await {
-                // Nobody wants the rest of the body, which may never come.
+                // The rest of the body is not needed, and may never come.
                 Either::Left((done, _)) => done,
                 Either::Right(((), importing)) => importing.await,
             }
         };
-        let last = match (done, telling.begun.take()) {
+        let last = match (done, import_answer.begin_sender.take()) {
             // The answer has not begun, so it can still be an error.
-            (Err(error), Some(begun)) => return drop(begun.send(Err(error))),
+            (Err(error), Some(begin_sender)) => return drop(begin_sender.send(Err(error))),
             (Err(error), None) => {
-                let told = json!({"error": {"code": error::code(&error), "message": error::message(&error)}});
-                let _ = lines.send(line(&told)).await;
+                let json_error = json!({"error": {"code": error::code(&error), "message": error::message(&error)}});
+                let _ = lines.send(line(&json_error)).await;
                 Err(error)
             }
             (Ok(totals), _) => line(&totals.json("")),
         };
         let _ = lines.send(last).await;
     });
-    begins.await.unwrap_or_else(|_| Err(Error::internal("the import ended without an answer")))?;
+    begin_result.await.unwrap_or_else(|_| Err(Error::internal("the import ended without an answer")))?;
     let pieces = stream::unfold(answer, |mut answer| async { answer.recv().await.map(|piece| (piece, answer)) });
     let answer = Answer { body: Some(Body::Stream(pieces.boxed_local())), ..Answer::empty(200)? };
     answer.header("Content-Type", "application/x-ndjson")
@@ -174,15 +174,15 @@ fn line(value: &Value) -> Result<Vec<u8>, Error> {
 }
 
 /// Writes the answer to the client.
-struct Telling {
+struct ImportAnswer {
     lines: mpsc::Sender<Result<Vec<u8>, Error>>,
-    /// Until the answer begins.
-    begun: Option<oneshot::Sender<Result<(), Error>>>,
+    /// Reports that the answer begins; taken then.
+    begin_sender: Option<oneshot::Sender<Result<(), Error>>>,
 }
 
-impl ImportListener for Telling {
+impl ImportListener for ImportAnswer {
     async fn begins(&mut self, _: Option<&Run>, _: Vec<u8>) -> Result<(), Error> {
-        self.begun.take().map_or(Ok(()), |begun| begun.send(Ok(())).map_err(|_| client_gone()))
+        self.begin_sender.take().map_or(Ok(()), |begin_sender| begin_sender.send(Ok(())).map_err(|_| client_gone()))
     }
 
     async fn settled(&mut self, records: &[ReadRecord], _: ImportProgress) -> Result<(), Error> {
@@ -198,28 +198,28 @@ fn client_gone() -> Error {
     Error::unavailable("the client has gone")
 }
 
-/// Passes a body to the thread that reads it. A body without `Fed::End` was aborted.
-async fn feed_all(mut body: Streamed, boundary: Option<String>, to: mpsc::Sender<Fed>) {
-    let fed = match boundary {
+/// Passes a body to the thread that reads it. A body without `BodyPiece::End` was aborted.
+async fn feed_all(mut body: Streamed, boundary: Option<String>, to: mpsc::Sender<BodyPiece>) {
+    let result = match boundary {
         None => feed_body(&mut body, &to).await,
         Some(boundary) => feed_form(&mut body, boundary, &to).await,
     };
-    let _ = to.send(fed.map_or_else(Fed::Broken, |()| Fed::End)).await;
+    let _ = to.send(result.map_or_else(BodyPiece::Broken, |()| BodyPiece::End)).await;
 }
 
-async fn feed_body(body: &mut Streamed, to: &mpsc::Sender<Fed>) -> Result<(), Error> {
+async fn feed_body(body: &mut Streamed, to: &mpsc::Sender<BodyPiece>) -> Result<(), Error> {
     while let Some(piece) = body.next().await? {
-        to.send(Fed::Bytes(piece)).await.map_err(|_| client_gone())?;
+        to.send(BodyPiece::Bytes(piece)).await.map_err(|_| client_gone())?;
     }
     Ok(())
 }
 
-/// The file of a form, as browsers send it. Other fields are passed over; a second file is refused.
-async fn feed_form(body: &mut Streamed, boundary: String, to: &mpsc::Sender<Fed>) -> Result<(), Error> {
+/// The file of a form, as browsers send it. Other fields are skipped; a second file is refused.
+async fn feed_form(body: &mut Streamed, boundary: String, to: &mpsc::Sender<BodyPiece>) -> Result<(), Error> {
     let (pump, pieces) = mpsc::channel::<Result<Bytes, io::Error>>(1);
     let pieces = stream::unfold(pieces, |mut pieces| async { pieces.recv().await.map(|piece| (piece, pieces)) });
     let form = Multipart::new(pieces, boundary);
-    let pumped = async move {
+    let forwarding = async move {
         while let Some(piece) = body.next().await? {
             if pump.send(Ok(piece)).await.is_err() {
                 break;
@@ -227,11 +227,11 @@ async fn feed_form(body: &mut Streamed, boundary: String, to: &mpsc::Sender<Fed>
         }
         Ok::<_, Error>(())
     };
-    // The form ends with what takes it: what follows its last part is not waited for.
-    let taken = async move {
+    // The form is dropped when its last part is read: nothing waits for the data after it.
+    let reading = async move {
         let mut form = form;
         let mut files = 0;
-        while let Some(mut field) = form.next_field().await.map_err(|error| no_form(&error))? {
+        while let Some(mut field) = form.next_field().await.map_err(|error| form_error(&error))? {
             if field.file_name().is_none() {
                 continue;
             }
@@ -239,8 +239,8 @@ async fn feed_form(body: &mut Streamed, boundary: String, to: &mpsc::Sender<Fed>
             if files > 1 {
                 return Err(Error::invalid(Kind::Request, "", "A form can have one file. The first was imported."));
             }
-            while let Some(piece) = field.chunk().await.map_err(|error| no_form(&error))? {
-                to.send(Fed::Bytes(piece)).await.map_err(|_| client_gone())?;
+            while let Some(piece) = field.chunk().await.map_err(|error| form_error(&error))? {
+                to.send(BodyPiece::Bytes(piece)).await.map_err(|_| client_gone())?;
             }
         }
         if files == 0 {
@@ -248,35 +248,35 @@ async fn feed_form(body: &mut Streamed, boundary: String, to: &mpsc::Sender<Fed>
         }
         Ok(())
     };
-    let (pumped, taken) = futures_util::join!(pumped, taken);
+    let (forwarding, reading) = futures_util::join!(forwarding, reading);
     // An aborted body also aborts the form.
-    pumped.and(taken)
+    forwarding.and(reading)
 }
 
-fn no_form(error: &multer::Error) -> Error {
+fn form_error(error: &multer::Error) -> Error {
     Error::invalid(Kind::Request, "", format!("The form cannot be read: {error}."))
 }
 
 /// The file, as the thread reads it.
 struct File {
-    pieces: mpsc::Receiver<Fed>,
+    pieces: mpsc::Receiver<BodyPiece>,
     rest: Bytes,
     ended: bool,
 }
 
 impl Read for File {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.rest.is_empty() && !self.ended {
             match self.pieces.blocking_recv() {
-                Some(Fed::Bytes(piece)) => self.rest = piece,
-                Some(Fed::End) => self.ended = true,
-                Some(Fed::Broken(error)) => return Err(io::Error::other(error)),
+                Some(BodyPiece::Bytes(piece)) => self.rest = piece,
+                Some(BodyPiece::End) => self.ended = true,
+                Some(BodyPiece::Broken(error)) => return Err(io::Error::other(error)),
                 None => return Err(io::Error::other(client_gone())),
             }
         }
-        let read = self.rest.len().min(into.len());
+        let read = self.rest.len().min(buffer.len());
         let piece = self.rest.split_to(read);
-        into[..read].copy_from_slice(&piece);
+        buffer[..read].copy_from_slice(&piece);
         Ok(read)
     }
 }

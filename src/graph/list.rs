@@ -1,4 +1,4 @@
-//! Collections as OData shows them.
+//! Collections in the JSON of OData.
 
 use serde::Serialize;
 

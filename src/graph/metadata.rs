@@ -1,4 +1,4 @@
-//! `$metadata`: the model of each shape as CSDL (OData 4.0), made of the description in `model`.
+//! `$metadata`: the model of each shape as CSDL (OData 4.0), generated from the description in `model`.
 
 use std::sync::OnceLock;
 
@@ -14,8 +14,8 @@ const TAIL: &str = "    </Schema>\n  </edmx:DataServices>\n</edmx:Edmx>\n";
 
 /// The document of a shape.
 pub(crate) fn csdl(shape: Shape) -> &'static str {
-    static MADE: [OnceLock<String>; 2] = [const { OnceLock::new() }; 2];
-    let [beta, v1] = &MADE;
+    static DOCUMENTS: [OnceLock<String>; 2] = [const { OnceLock::new() }; 2];
+    let [beta, v1] = &DOCUMENTS;
     let document = if shape == Shape::V1 { v1 } else { beta };
     document.get_or_init(|| print(shape))
 }
@@ -24,23 +24,23 @@ fn print(shape: Shape) -> String {
     let mut lines = Lines(HEAD.to_owned());
     for element in model::elements(shape) {
         match element {
-            EdmElement::Enumeration(of) => lines.enumeration(&of),
-            EdmElement::Type(of) => lines.structure(&of),
-            EdmElement::Bound(of) => lines.bound(&of),
+            EdmElement::Enumeration(enumeration) => lines.enumeration(&enumeration),
+            EdmElement::Type(edm_type) => lines.structure(&edm_type),
+            EdmElement::Bound(bound) => lines.bound(&bound),
         }
     }
     lines.add(3, "<EntityContainer Name=\"GraphService\">");
-    for (name, of, is_set) in CONTAINER {
+    for (name, type_name, is_set) in CONTAINER {
         let (tag, kind) = if is_set { ("EntitySet", "EntityType") } else { ("Singleton", "Type") };
-        lines.add(4, &format!("<{tag} Name=\"{name}\" {kind}=\"graph.{of}\"/>"));
+        lines.add(4, &format!("<{tag} Name=\"{name}\" {kind}=\"graph.{type_name}\"/>"));
     }
     lines.add(3, "</EntityContainer>");
     lines.0.push_str(TAIL);
     lines.0
 }
 
-fn of(of: EdmType, is_list: bool) -> String {
-    let name = match of {
+fn type_text(edm_type: EdmType, is_list: bool) -> String {
+    let name = match edm_type {
         EdmType::Text => "Edm.String".to_owned(),
         EdmType::Boolean => "Edm.Boolean".to_owned(),
         EdmType::Int32 => "Edm.Int32".to_owned(),
@@ -72,8 +72,8 @@ impl Lines {
 
     fn property(&mut self, tag: &str, property: &EdmProperty) {
         let nullable = if property.is_nullable { "" } else { " Nullable=\"false\"" };
-        let of = of(property.of, property.is_list);
-        self.add(4, &format!("<{tag} Name=\"{}\" Type=\"{of}\"{nullable}/>", property.name));
+        let type_text = type_text(property.edm_type, property.is_list);
+        self.add(4, &format!("<{tag} Name=\"{}\" Type=\"{type_text}\"{nullable}/>", property.name));
     }
 
     fn structure(&mut self, Type { name, base, class, has_key, properties, links, .. }: &Type) {
@@ -99,8 +99,11 @@ impl Lines {
             self.property("Property", property);
         }
         for link in links {
-            let of = of(EdmType::Named(link.of), link.is_list);
-            self.add(4, &format!("<NavigationProperty Name=\"{}\" Type=\"{of}\" ContainsTarget=\"true\"/>", link.name));
+            let type_text = type_text(EdmType::Named(link.target), link.is_list);
+            self.add(
+                4,
+                &format!("<NavigationProperty Name=\"{}\" Type=\"{type_text}\" ContainsTarget=\"true\"/>", link.name),
+            );
         }
         self.add(3, &format!("</{tag}>"));
     }
@@ -108,14 +111,14 @@ impl Lines {
     fn bound(&mut self, Bound { name, is_action, on: (on, on_list), parameters, returns }: &Bound) {
         let tag = if *is_action { "Action" } else { "Function" };
         self.add(3, &format!("<{tag} Name=\"{name}\" IsBound=\"true\">"));
-        let on = of(EdmType::Named(on), *on_list);
+        let on = type_text(EdmType::Named(on), *on_list);
         self.add(4, &format!("<Parameter Name=\"bindingParameter\" Type=\"{on}\" Nullable=\"false\"/>"));
         for parameter in parameters {
             self.property("Parameter", parameter);
         }
         if let Some((name, is_list)) = returns {
-            let of = of(EdmType::Named(name), *is_list);
-            self.add(4, &format!("<ReturnType Type=\"{of}\" Nullable=\"false\"/>"));
+            let type_text = type_text(EdmType::Named(name), *is_list);
+            self.add(4, &format!("<ReturnType Type=\"{type_text}\" Nullable=\"false\"/>"));
         }
         self.add(3, &format!("</{tag}>"));
     }
@@ -130,21 +133,21 @@ mod tests {
     use crate::domain::extended;
     use crate::graph::json::{category, folder, user};
 
-    /// The names in a type's element, behind this tag.
-    fn named(document: &str, of: &str, tag: &str) -> Vec<String> {
-        let start = document.find(&format!("Type Name=\"{of}\"")).unwrap();
+    /// The names in a type's element with this tag.
+    fn names(document: &str, type_name: &str, tag: &str) -> Vec<String> {
+        let start = document.find(&format!("Type Name=\"{type_name}\"")).unwrap();
         let element = &document[start..];
         let element = &element[..element.find("Type>").unwrap()];
         let tag = format!("<{tag} Name=\"");
         element.split(&tag).skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()).collect()
     }
 
-    fn properties(document: &str, of: &str) -> BTreeSet<String> {
-        named(document, of, "Property").into_iter().collect()
+    fn properties(document: &str, type_name: &str) -> BTreeSet<String> {
+        names(document, type_name, "Property").into_iter().collect()
     }
 
     #[test]
-    fn the_document_names_every_property_of_its_shape() {
+    fn the_document_has_every_property_of_the_shape() {
         for shape in [Shape::Beta, Shape::V1] {
             let document = csdl(shape);
             let mut described = properties(document, "contact");
@@ -152,7 +155,7 @@ mod tests {
                 described.extend(properties(document, parent));
             }
             let mut served: BTreeSet<_> = shape.properties().map(|(name, _)| name.to_owned()).collect();
-            // Of those that are deleted.
+            // Only deleted contacts have it.
             served.insert("deletedDateTime".to_owned());
             assert_eq!(described, served);
             for (entity, served) in [
@@ -164,21 +167,21 @@ mod tests {
                 described.insert("id".to_owned());
                 assert_eq!(described, served.iter().map(|name| (*name).to_owned()).collect());
             }
-            assert_eq!(named(document, "categoryColor", "Member"), COLORS);
+            assert_eq!(names(document, "categoryColor", "Member"), COLORS);
             let properties = [extended::SINGLE, extended::MULTI].map(str::to_owned);
-            for (of, more) in
+            for (type_name, links) in
                 [("contact", vec!["photo", "extensions"]), ("contactFolder", vec!["childFolders", "contacts"])]
             {
-                let all: Vec<_> = more.into_iter().map(str::to_owned).chain(properties.clone()).collect();
-                assert_eq!(named(document, of, "NavigationProperty"), all);
+                let all: Vec<_> = links.into_iter().map(str::to_owned).chain(properties.clone()).collect();
+                assert_eq!(names(document, type_name, "NavigationProperty"), all);
             }
         }
     }
 
     #[test]
-    fn the_document_names_what_can_be_called() {
+    fn the_document_has_all_functions_and_actions() {
         for shape in [Shape::Beta, Shape::V1] {
-            let of = |kind: &str| {
+            let bound_calls = |kind: &str| {
                 let tag = format!("<{kind} Name=\"");
                 let until_quote = |text: &str| text.split('"').next().unwrap().to_owned();
                 let calls = csdl(shape).split(&tag).skip(1);
@@ -190,7 +193,7 @@ mod tests {
                 "delta of Collection(graph.contactFolder)",
                 "deliveries of graph.subscription",
             ];
-            assert_eq!(of("Function"), functions);
+            assert_eq!(bound_calls("Function"), functions);
             let actions = [
                 "permanentDelete of graph.contact",
                 "restore of graph.contact",
@@ -198,7 +201,7 @@ mod tests {
                 "translateExchangeIds of graph.user",
                 "reauthorize of graph.subscription",
             ];
-            assert_eq!(of("Action"), actions);
+            assert_eq!(bound_calls("Action"), actions);
         }
     }
 }

@@ -1,5 +1,5 @@
-//! `…/contactPermissions`: the users with whom a mailbox is shared. Graph has this for calendars and not for contacts; the
-//! format is the same (docs/graph.md, "Shared mailboxes").
+//! `…/contactPermissions`: the users with whom a mailbox is shared. Graph has this for calendars and not for contacts;
+//! the format is the same (docs/graph.md, "Shared mailboxes").
 
 use serde::Serialize;
 
@@ -18,7 +18,7 @@ use crate::store::Share;
 
 /// The members of `role`.
 pub(crate) const ROLES: [&str; 2] = ["read", "write"];
-/// Longest address that is read, in characters.
+/// Maximum length of an address in characters.
 const MAX_ADDRESS: usize = 255;
 
 #[derive(Serialize)]
@@ -38,7 +38,7 @@ struct EmailAddress<'a> {
 }
 
 impl<'a> PermissionJson<'a> {
-    fn of(share: &'a Share, context: Option<String>) -> Self {
+    fn new(share: &'a Share, context: Option<String>) -> Self {
         let email_address = EmailAddress { name: &share.user.display_name, address: &share.user.mail };
         Self { context, id: &share.user.id, role: ROLES[usize::from(share.can_write)], email_address }
     }
@@ -55,7 +55,7 @@ struct PermissionPatch {
 pub(crate) async fn list(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, Error> {
     let shares = mailbox.store.shares(mailbox.user.mailbox).await?;
     let context = call.annotated.then(|| context(call, mailbox, ""));
-    let value = shares.iter().map(|share| PermissionJson::of(share, None)).collect();
+    let value = shares.iter().map(|share| PermissionJson::new(share, None)).collect();
     Answer::json(200, &List { context, count: None, next: None, value })
 }
 
@@ -67,12 +67,12 @@ pub(crate) async fn create(call: &Call<'_>, mailbox: &Mailbox, body: &[u8]) -> R
     let sent = body::json(body, read).await?;
     let address = sent.address.ok_or_else(|| missing("emailAddress/address", "a user's principal name"))?;
     let can_write = sent.can_write.ok_or_else(|| missing("role", "read or write"))?;
-    let with = user(call, &address).await?;
-    if with.mailbox == mailbox.user.mailbox {
+    let guest = user(call, &address).await?;
+    if guest.mailbox == mailbox.user.mailbox {
         let message = "A mailbox cannot be shared with its owner.";
         return Err(Error::invalid(Kind::Request, "emailAddress/address", message));
     }
-    let share = mailbox.store.share(mailbox.user.mailbox, with, can_write).await?;
+    let share = mailbox.store.share(mailbox.user.mailbox, guest, can_write).await?;
     let location =
         format!("/users('{}')/contactPermissions('{}')", quoted(&mailbox.requested_owner), quoted(&share.user.id));
     write_answers::created(call, &share, &location, || to_answer(call, mailbox, &share))
@@ -115,7 +115,7 @@ pub(crate) async fn delete(_: &Call<'_>, mailbox: &Mailbox, id: &str) -> Result<
 }
 
 fn to_answer(call: &Call<'_>, mailbox: &Mailbox, share: &Share) -> Result<Answer, Error> {
-    Answer::json(200, &PermissionJson::of(share, call.annotated.then(|| context(call, mailbox, "/$entity"))))
+    Answer::json(200, &PermissionJson::new(share, call.annotated.then(|| context(call, mailbox, "/$entity"))))
 }
 
 fn context(call: &Call<'_>, mailbox: &Mailbox, end: &str) -> String {

@@ -11,7 +11,7 @@ use crate::http::answer::{Answer, Body};
 use crate::http::blocking::{SHORT, run_blocking};
 
 /// Headers that make a browser only download the bytes, because a client uploaded them.
-const INERT: [(&str, &str); 4] = [
+const DOWNLOAD_HEADERS: [(&str, &str); 4] = [
     ("X-Content-Type-Options", "nosniff"),
     ("Content-Disposition", "attachment"),
     ("Content-Security-Policy", "default-src 'none'; sandbox"),
@@ -42,7 +42,7 @@ pub(crate) async fn value(call: &Call<'_>, mailbox: &Mailbox, path: &[String], i
     if status == 200 {
         answer = answer.header("Content-Type", photo.picture.format.content_type())?;
     }
-    INERT.into_iter().try_fold(answer, |answer, (name, value)| answer.header(name, value))
+    DOWNLOAD_HEADERS.into_iter().try_fold(answer, |answer, (name, value)| answer.header(name, value))
 }
 
 /// `PUT …/photo/$value`, and `PATCH`, which does the same, as in Graph. An empty body deletes the photo.
@@ -69,8 +69,8 @@ async fn recognized(bytes: Vec<u8>) -> Result<(Picture, Vec<u8>), Error> {
     if is_short { recognize() } else { run_blocking(recognize).await? }
 }
 
-/// `DELETE …/photo` and `DELETE …/photo/$value`, which Graph does not have. A missing photo is not an error: clients delete the
-/// photo of every contact that has none on their side.
+/// `DELETE …/photo` and `DELETE …/photo/$value`, which Graph does not have. A missing photo is not an error: clients
+/// delete the photo of every contact that has none on their side.
 pub(crate) async fn delete(call: &Call<'_>, mailbox: &Mailbox, path: &[String], id: &str) -> Result<Answer, Error> {
     let expected = call.expected.clone();
     match mailbox.store.delete_photo(mailbox.user.mailbox, path, parse_id(id)?, expected).await? {
@@ -81,6 +81,6 @@ pub(crate) async fn delete(call: &Call<'_>, mailbox: &Mailbox, path: &[String], 
 
 fn to_answer(call: &Call<'_>, mailbox: &Mailbox, id: &str, photo: &Photo) -> Result<Answer, Error> {
     let context = format!("/$metadata#users('{}')/contacts('{id}')/photo/$entity", quoted(&mailbox.requested_owner));
-    let shown = PhotoJson { photo, context: &call.link(&context), annotated: call.annotated };
-    Answer::json(200, &shown)?.header("ETag", &photo.etag())
+    let json = PhotoJson { photo, context: &call.link(&context), annotated: call.annotated };
+    Answer::json(200, &json)?.header("ETag", &photo.etag())
 }

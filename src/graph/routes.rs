@@ -51,7 +51,7 @@ pub(crate) enum Offered {
     Always,
     /// Not in strict handling, because Graph does not have it.
     Lenient,
-    /// Only where somebody delivers notifications.
+    /// Only where the server delivers notifications.
     Notified,
 }
 
@@ -86,14 +86,14 @@ pub(crate) struct RouteRequest<'r> {
     pub(crate) body: &'r [u8],
 }
 
-/// A handler that is given the mailbox, and these of the request.
+/// A handler that receives the mailbox and these parts of the request.
 macro_rules! mailbox {
     ($handler:path $(, $part:ident)*) => {
         Handler::Mailbox(|r, mailbox| Box::pin($handler(r.call, mailbox $(, r.$part)*)))
     };
 }
 
-/// A handler that is given the caller, and these of the request.
+/// A handler that receives the caller and these parts of the request.
 macro_rules! caller {
     ($handler:path $(, $part:ident)*) => {
         Handler::Caller(|r| Box::pin($handler(r.call, r.caller $(, r.$part)*)))
@@ -123,7 +123,7 @@ impl Route {
     }
 }
 
-/// A line a call: method, address, need, body, options, handler. `Allow` lists methods in this order.
+/// One line for each call: method, address, need, body, options, handler. `Allow` lists methods in this order.
 #[rustfmt::skip]
 static CALLS: &[Route] = &[
     call(GET,    "/healthz",                                       Open,      NoBody, Plain,  Handler::Edge),
@@ -216,7 +216,7 @@ pub(crate) fn names() -> impl Iterator<Item = (&'static str, &'static str)> {
 ///
 /// # Errors
 /// [`Error::MethodNotAllowed`], with the methods that are offered at its address.
-pub(crate) fn of(call: &Call<'_>) -> Result<&'static Route, Error> {
+pub(crate) fn find(call: &Call<'_>) -> Result<&'static Route, Error> {
     let (address, is_strict) = (call.address.pattern(), call.handling() == Handling::Strict);
     let at_address = || CALLS.iter().filter(|row| row.address == address && !(is_strict && row.offered == Lenient));
     let found = at_address().find(|row| row.method == call.method().as_str());
@@ -247,14 +247,14 @@ mod tests {
     }
 
     #[test]
-    fn the_table_and_the_checklist_have_the_same_calls_each_once() {
+    fn the_table_and_the_documentation_have_the_same_calls() {
         let table: BTreeSet<_> = CALLS.iter().map(|row| (row.method.to_owned(), row.address)).collect();
         assert_eq!(table.len(), CALLS.len());
         assert_eq!(table, documented());
     }
 
     #[test]
-    fn a_call_of_a_mailbox_has_its_owner_in_its_address_and_no_other_has() {
+    fn only_mailbox_calls_have_an_owner_in_the_address() {
         for row in CALLS {
             let is_of_mailbox = matches!(row.handler, Handler::Mailbox(_));
             assert_eq!(is_of_mailbox, row.address.starts_with("/{user}"), "{} {}", row.method, row.address);

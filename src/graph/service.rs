@@ -32,10 +32,10 @@ pub(crate) fn document(call: &Call<'_>) -> Result<Answer, Error> {
 
 /// `GET /$metadata`: the model of the request's shape as CSDL.
 pub(crate) fn metadata(call: &Call<'_>) -> Result<Answer, Error> {
-    static PACKED: [OnceLock<Vec<u8>>; 2] = [const { OnceLock::new() }; 2];
-    let [beta, v1] = &PACKED;
-    let packed = if call.shape() == Shape::V1 { v1 } else { beta };
-    compression::constant_answer(call.headers, metadata::csdl(call.shape()), packed)?
+    static COMPRESSED: [OnceLock<Vec<u8>>; 2] = [const { OnceLock::new() }; 2];
+    let [beta, v1] = &COMPRESSED;
+    let compressed = if call.shape() == Shape::V1 { v1 } else { beta };
+    compression::constant_answer(call.headers, metadata::csdl(call.shape()), compressed)?
         .header("Content-Type", "application/xml")?
         // The same for all callers until the program is updated.
         .header("Cache-Control", "public, max-age=3600")
@@ -43,22 +43,21 @@ pub(crate) fn metadata(call: &Call<'_>) -> Result<Answer, Error> {
 
 /// `GET /openapi.json`, which describes v1.0, and `GET /beta/openapi.json`.
 pub(crate) fn openapi(call: &Call<'_>) -> Result<Answer, Error> {
-    static PACKED: [OnceLock<Vec<u8>>; 2] = [const { OnceLock::new() }; 2];
+    static COMPRESSED: [OnceLock<Vec<u8>>; 2] = [const { OnceLock::new() }; 2];
     static VERSIONS: [OnceLock<String>; 2] = [const { OnceLock::new() }; 2];
-    let (shape, at) = if call.address.version == Version::Beta { (Shape::Beta, 0) } else { (Shape::V1, 1) };
+    let (shape, index) = if call.address.version == Version::Beta { (Shape::Beta, 0) } else { (Shape::V1, 1) };
     let text = openapi::document(shape);
-    let version = VERSIONS[at].get_or_init(|| STANDARD.encode(&Sha256::digest(text)[..12]));
-    // The document is at the root, and a server that is not says where it is.
+    let version = VERSIONS[index].get_or_init(|| STANDARD.encode(&Sha256::digest(text)[..12]));
+    // The document assumes that the API is at the root. Below a mount, the server address is replaced.
     let mount = call.root().split_once("://").and_then(|(_, host)| host.split_once('/')).map(|(_, mount)| mount);
     let answer = match mount {
         _ if call.expected.unchanged(version) => Answer::empty(304)?,
-        None => {
-            compression::constant_answer(call.headers, text, &PACKED[at])?.header("Content-Type", "application/json")?
-        }
+        None => compression::constant_answer(call.headers, text, &COMPRESSED[index])?
+            .header("Content-Type", "application/json")?,
         Some(mount) => {
             let server = |mount: &str| json!([{"url": format!("{mount}{}", openapi::prefix(shape))}]).to_string();
-            let moved = text.replacen(&server(""), &server(&format!("/{mount}")), 1);
-            Answer { body: Some(moved.into_bytes().into()), ..Answer::empty(200)? }
+            let with_mount = text.replacen(&server(""), &server(&format!("/{mount}")), 1);
+            Answer { body: Some(with_mount.into_bytes().into()), ..Answer::empty(200)? }
                 .header("Content-Type", "application/json")?
         }
     };

@@ -37,7 +37,7 @@ fn marked(name: &str, mark: usize) -> Value {
     json!({ name: mark.to_string(), "singleValueExtendedProperties": [{"id": NAME, "value": mark.to_string()}] })
 }
 
-/// Where a write is to come from, and which.
+/// Writes to a mailbox.
 #[derive(Clone)]
 struct Writes {
     store: Store,
@@ -66,8 +66,8 @@ impl Writes {
     }
 }
 
-/// Asks the application.
-macro_rules! asking {
+/// A function that sends GET requests to the application.
+macro_rules! getter {
     ($o:expr) => {{
         let api = Api::new($o.store.clone(), Access::development(), Settings::default());
         let app = test::init_service(App::new().service(api.service(""))).await;
@@ -95,20 +95,20 @@ async fn with_write_before<T>(
     reading: impl Future<Output = T>,
 ) -> (T, bool) {
     let (counted, write) = (AtomicUsize::new(0), Arc::new(Mutex::new(Some(write))));
-    let doing = Arc::clone(&write);
+    let pending = Arc::clone(&write);
     let hook: Hook = Arc::new(move || {
         let is_next = counted.fetch_add(1, Ordering::Relaxed) == number;
-        if is_next { doing.lock().unwrap().take() } else { None }
+        if is_next { pending.lock().unwrap().take() } else { None }
     });
     between::set(Some(hook));
     let read = reading.await;
     between::set(None);
-    let left = write.lock().unwrap().take();
-    (read, left.is_none())
+    let remaining = write.lock().unwrap().take();
+    (read, remaining.is_none())
 }
 
 /// Performs the write of `prepare` before each of the statements of a read.
-async fn is_whole<T: PartialEq + std::fmt::Debug>(
+async fn assert_one_snapshot<T: PartialEq + std::fmt::Debug>(
     read: impl AsyncFn() -> T,
     mut prepare: impl AsyncFnMut(usize) -> BoxFuture<'static, ()>,
 ) {
@@ -130,9 +130,9 @@ async fn is_whole<T: PartialEq + std::fmt::Debug>(
 }
 
 #[actix_web::test]
-async fn a_contact_and_what_is_shown_with_it_are_of_one_moment() {
+async fn a_contact_and_its_expansions_are_from_one_snapshot() {
     let o = opened().await;
-    let (w, get) = (writes(&o), asking!(o));
+    let (w, get) = (writes(&o), getter!(o));
     let contact = w.create(marked("givenName", 1_000)).await;
     let expand = format!("$expand=singleValueExtendedProperties($filter=id eq '{NAME}')");
     for path in [
@@ -148,15 +148,15 @@ async fn a_contact_and_what_is_shown_with_it_are_of_one_moment() {
         if path.contains("search") {
             w.change(&contact, json!({"surname": "example"})).await;
         }
-        is_whole(async || get("ann", &path).await, prepare).await;
+        assert_one_snapshot(async || get("ann", &path).await, prepare).await;
         w.change(&contact, marked("givenName", 1_000)).await;
     }
 }
 
 #[actix_web::test]
-async fn a_page_and_its_count_are_of_one_moment() {
+async fn a_page_and_its_count_are_from_one_snapshot() {
     let o = opened().await;
-    let (w, get) = (writes(&o), asking!(o));
+    let (w, get) = (writes(&o), getter!(o));
     let folder = w.folder("x").await;
     for path in [
         "/me/contacts?$count=true&$select=id".to_owned(),
@@ -167,30 +167,30 @@ async fn a_page_and_its_count_are_of_one_moment() {
             let (w, body) = (w.clone(), json!({"givenName": "example", "parentFolderId": folder}));
             Box::pin(async move { drop(w.create(body).await) }) as BoxFuture<'static, ()>
         };
-        is_whole(async || get("ann", &path).await, prepare).await;
+        assert_one_snapshot(async || get("ann", &path).await, prepare).await;
     }
     let store = o.store.clone();
     let prepare = async |number| {
         let (store, name) = (store.clone(), UserName::parse(&format!("user{number}")).unwrap());
         Box::pin(async move { drop(store.add_user(&name, None).await.unwrap()) }) as BoxFuture<'static, ()>
     };
-    is_whole(async || get("app:sync", "/users?$count=true").await, prepare).await;
+    assert_one_snapshot(async || get("app:sync", "/users?$count=true").await, prepare).await;
 }
 
 #[actix_web::test]
-async fn folders_and_what_is_inside_each_are_of_one_moment() {
+async fn folders_and_their_expansions_are_from_one_snapshot() {
     let o = opened().await;
-    let (w, get) = (writes(&o), asking!(o));
+    let (w, get) = (writes(&o), getter!(o));
     let (a, b) = (w.folder("a").await, w.folder("b").await);
     let contact = w.create(json!({"parentFolderId": a})).await;
-    // It moves, and must be in one of them.
+    // The contact moves, and must be in exactly one of the folders.
     let prepare = async |number: usize| {
         let (w, contact) = (w.clone(), contact.clone());
         let to = if number.is_multiple_of(2) { b.clone() } else { a.clone() };
         Box::pin(async move { w.change(&contact, json!({"parentFolderId": to})).await }) as BoxFuture<'static, ()>
     };
     let path = "/v1.0/me/contactFolders?$expand=contacts($select=id;$count=true)";
-    is_whole(async || get("ann", path).await, prepare).await;
+    assert_one_snapshot(async || get("ann", path).await, prepare).await;
 
     let prepare = async |number: usize| {
         let (w, path) = (w.clone(), vec![a.clone()]);
@@ -200,13 +200,13 @@ async fn folders_and_what_is_inside_each_are_of_one_moment() {
         }) as BoxFuture<'static, ()>
     };
     let path = format!("/v1.0/me/contactFolders/{a}?$expand=singleValueExtendedProperties($filter=id eq '{NAME}')");
-    is_whole(async || get("ann", &path).await, prepare).await;
+    assert_one_snapshot(async || get("ann", &path).await, prepare).await;
 }
 
 #[actix_web::test]
-async fn what_is_taken_away_for_good_is_there_whole_or_not_at_all() {
+async fn a_permanent_delete_is_visible_in_full_or_not_at_all() {
     let o = opened().await;
-    let (w, get) = (writes(&o), asking!(o));
+    let (w, get) = (writes(&o), getter!(o));
     let current: Mutex<String> = Mutex::default();
     let expand = format!("$expand=singleValueExtendedProperties($filter=id eq '{NAME}'),extensions");
     let (list, one) = (format!("/v1.0/me/deletedContacts?{expand}"), format!("/v1.0/me/deletedContacts/ID?{expand}"));
@@ -229,17 +229,17 @@ async fn what_is_taken_away_for_good_is_there_whole_or_not_at_all() {
         let read = async || {
             let path = path.replace("ID", &current.lock().unwrap());
             let (status, body) = get("ann", &path).await;
-            // An error has ids of the request.
+            // An error contains the ids of the request.
             if status == 200 { (status, body) } else { (status, body["error"]["code"].clone()) }
         };
-        is_whole(read, prepare).await;
+        assert_one_snapshot(read, prepare).await;
     }
 }
 
 #[actix_web::test]
-async fn a_page_of_delta_tells_what_was_so_when_its_link_begins() {
+async fn a_delta_page_and_its_link_are_from_one_snapshot() {
     let o = opened().await;
-    let (w, get) = (writes(&o), asking!(o));
+    let (w, get) = (writes(&o), getter!(o));
     let contact = w.create(marked("givenName", 1_000)).await;
     let mut link = "/v1.0/me/contacts/delta".to_owned();
     for number in 0.. {
@@ -256,11 +256,14 @@ async fn a_page_of_delta_tells_what_was_so_when_its_link_begins() {
         }
         let next = page["@odata.deltaLink"].as_str().unwrap().split_once("/v1.0").unwrap().1;
         let (_, rest) = get("ann", &format!("/v1.0{next}")).await;
-        let told =
+        let names =
             |page: &Value| page["value"].as_array().unwrap().iter().map(|c| c["givenName"].clone()).collect::<Vec<_>>();
         let (old, new) = (json!((1_000 + number).to_string()), json!(number.to_string()));
-        let told = (told(&page), told(&rest));
-        assert!(told == (vec![old], vec![new.clone()]) || told == (vec![new], vec![]), "statement {number}: {told:?}");
+        let names = (names(&page), names(&rest));
+        assert!(
+            names == (vec![old], vec![new.clone()]) || names == (vec![new], vec![]),
+            "statement {number}: {names:?}"
+        );
         link = format!("/v1.0{}", rest["@odata.deltaLink"].as_str().unwrap().split_once("/v1.0").unwrap().1);
     }
 }

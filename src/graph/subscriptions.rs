@@ -10,7 +10,7 @@ use crate::domain::subscription::{Subject, Subscription};
 use crate::graph::authorize::Need;
 use crate::graph::body;
 use crate::graph::call::Call;
-use crate::graph::json::subscription::{self, About, SubscriptionJson, no_resource};
+use crate::graph::json::subscription::{self, SubscribedResource, SubscriptionJson, unsupported_resource};
 use crate::graph::list::List;
 use crate::graph::write_answers;
 use crate::http::answer::Answer;
@@ -19,7 +19,7 @@ use crate::notify::Notifier;
 use crate::odata::query::Query;
 use crate::store::Store;
 
-/// Subscriptions on a page.
+/// Page size.
 const PAGE: usize = 100;
 
 /// The store with the rights of the caller.
@@ -31,7 +31,7 @@ fn parse_id(id: &str) -> Result<Uuid, Error> {
     contact::parse_id(id).ok_or(Error::NotFound)
 }
 
-/// Delivers notifications; without one no call of this file is offered.
+/// The notifier. Without one, no call of this file is offered.
 fn notifier<'a>(call: &Call<'a>) -> Result<&'a Notifier, Error> {
     call.api.settings.notifier.as_ref().ok_or_else(|| Error::internal("subscriptions need a notifier"))
 }
@@ -64,7 +64,8 @@ pub(crate) async fn delete(call: &Call<'_>, caller: &Caller, id: &str) -> Result
     Answer::empty(204)
 }
 
-/// `POST /subscriptions/{id}/reauthorize`: it now ends with this token, and no longer with the one it was created with.
+/// `POST /subscriptions/{id}/reauthorize`: from now on it ends with this token, and not with the one with which it was
+/// created.
 pub(crate) async fn reauthorize(call: &Call<'_>, caller: &Caller, id: &str) -> Result<Answer, Error> {
     store(call, caller).reauthorize_subscription(&caller.name(), parse_id(id)?, caller.token).await?;
     Answer::empty(204)
@@ -116,19 +117,19 @@ pub(crate) async fn list(call: &Call<'_>, caller: &Caller) -> Result<Answer, Err
 pub(crate) async fn create(call: &Call<'_>, caller: &Caller, body: &[u8]) -> Result<Answer, Error> {
     let (notifier, creator) = (notifier(call)?, caller.name());
     let terms = body::json(body, |body| subscription::read_terms(body, clock::now())).await?;
-    let (owner, about) = subscription::about(&terms)?;
-    if about == About::Folders && call.handling() == Handling::Strict {
-        return Err(no_resource());
+    let (owner, resource) = subscription::parse_resource(&terms)?;
+    if resource == SubscribedResource::Folders && call.handling() == Handling::Strict {
+        return Err(unsupported_resource());
     }
     let found = call.mailbox(caller, &owner, Need::Read).await?;
     let (store, mailbox) = (&found.store, found.user.mailbox);
     if call.handling() == Handling::Strict && matches!(&caller.who, Who::User(own) if own.mailbox != mailbox) {
         return Err(Error::Denied("Graph does not support subscriptions to mailboxes that others share."));
     }
-    let subject = match about {
-        About::Contacts(path) if path.is_empty() => Subject::Contacts,
-        About::Contacts(path) => Subject::ContactsOf(store.folder(mailbox, &path).await?.id),
-        About::Folders => Subject::Folders,
+    let subject = match resource {
+        SubscribedResource::Contacts(path) if path.is_empty() => Subject::Contacts,
+        SubscribedResource::Contacts(path) => Subject::ContactsOf(store.folder(mailbox, &path).await?.id),
+        SubscribedResource::Folders => Subject::Folders,
     };
     let mut urls = vec![("notificationUrl", &terms.notification_url)];
     urls.extend(terms.lifecycle_notification_url.as_ref().map(|url| ("lifecycleNotificationUrl", url)));

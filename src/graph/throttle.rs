@@ -1,5 +1,6 @@
-//! Graph's own limits, to test clients against (`--throttle graph`). Exactly the first request beyond a limit is refused.
-//! Windows are fixed, begin with a first request, and follow the clock, which a test may stop. docs/graph.md, "Throttling".
+//! Graph's own limits, to test clients against (`--throttle graph`). Exactly the first request beyond a limit is
+//! refused. Windows are fixed, begin with a first request, and follow the clock, which a test may stop. docs/graph.md,
+//! "Throttling".
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -16,13 +17,13 @@ use crate::odata::address::{Owner, Resource};
 pub struct MailboxLimits {
     /// Requests of one app to one mailbox in a window.
     pub requests: u64,
-    /// Length of that window.
+    /// Length of the window.
     pub window: Duration,
     /// Concurrent requests of one app to one mailbox.
     pub at_once: u32,
     /// Bytes that one app sends to one mailbox in a window.
     pub upload: u64,
-    /// Length of that window.
+    /// Length of the window.
     pub upload_window: Duration,
     /// Requests of one app in a second.
     pub app_requests: u64,
@@ -42,7 +43,7 @@ impl MailboxLimits {
     }
 }
 
-/// Apps, and mailboxes of apps, that are remembered at most.
+/// Maximum number of apps, and of mailboxes of apps, that are remembered.
 const MAX_REMEMBERED: usize = 20_000;
 
 /// An app: the bearer of a token.
@@ -64,11 +65,12 @@ struct FixedWindow {
 }
 
 impl FixedWindow {
-    /// `now` is in UTC microseconds, here and below. A clock that was set back begins a new window.
+    /// Counts `amount` in the window. `now` is in UTC microseconds, here and below. A clock that was set back begins a
+    /// new window.
     ///
     /// # Errors
     /// How long until the next window begins, if this one is exhausted.
-    fn take(&mut self, now: i64, length: Duration, max: u64, wanted: u64) -> Result<(), Duration> {
+    fn take(&mut self, now: i64, length: Duration, max: u64, amount: u64) -> Result<(), Duration> {
         let micros = clock::micros(length);
         let began = match self.began {
             Some(began) if (0..micros).contains(&now.saturating_sub(began)) => began,
@@ -77,11 +79,11 @@ impl FixedWindow {
                 now
             }
         };
-        if self.used + wanted > max {
+        if self.used + amount > max {
             let passed = u64::try_from(now.saturating_sub(began)).unwrap_or_default();
             return Err(length.saturating_sub(Duration::from_micros(passed)));
         }
-        self.used += wanted;
+        self.used += amount;
         Ok(())
     }
 }
@@ -110,12 +112,12 @@ impl Drop for MailboxPermit {
 
 /// The key of a call's mailbox, the same for all its names.
 pub(crate) fn mailbox(caller: &Caller, resource: &Resource) -> Option<String> {
-    let asked = match (resource, &caller.who) {
+    let requested = match (resource, &caller.who) {
         (Resource::Owned(Owner::Me, _), Who::User(user)) => &user.id,
-        (Resource::Owned(Owner::User(asked), _), _) => asked,
+        (Resource::Owned(Owner::User(requested), _), _) => requested,
         _ => return None,
     };
-    Some(UserName::of_address(asked).map_or_else(|| asked.clone(), |name| name.key()))
+    Some(UserName::of_address(requested).map_or_else(|| requested.clone(), |name| name.key()))
 }
 
 impl Throttle {
@@ -196,16 +198,16 @@ mod tests {
     }
 
     #[test]
-    fn the_request_after_the_ten_thousandth_is_refused_until_ten_minutes_are_over() {
+    fn requests_to_a_mailbox_are_limited_in_a_window() {
         let (throttle, start) = (Throttle::new(MailboxLimits::of_graph()), START);
-        // Ten a second, so that nothing else is in the way.
+        // Twenty requests a second, so that no other limit is reached.
         let at = |i: i64| start + i * 50 * MILLI;
         for i in 0..10_000 {
             assert_eq!(limit(throttle.request(at(i), APP, Some("ann"))), None, "{i}");
         }
         let refused = limit(throttle.request(at(10_000), APP, Some("ann")));
         assert_eq!(refused, Some((Limit::MailboxRequests, Duration::from_secs(100))));
-        // Another mailbox of the app, and another app, have their own.
+        // Another mailbox of the app, and another app, have their own windows.
         assert_eq!(limit(throttle.request(at(10_000), APP, Some("bob"))), None);
         assert_eq!(limit(throttle.request(at(10_000), [2; 32], Some("ann"))), None);
         let end = start + 600_000 * MILLI;
@@ -216,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn an_app_has_two_thousand_requests_a_second_over_all_mailboxes() {
+    fn requests_of_an_app_are_limited_over_all_mailboxes() {
         let (throttle, start) = (Throttle::new(MailboxLimits::of_graph()), START);
         for i in 0..2_000 {
             assert_eq!(limit(throttle.request(start, APP, Some(&i.to_string()))), None);
@@ -227,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn the_fifth_request_at_once_is_refused_and_a_place_that_is_free_is_taken() {
+    fn concurrent_requests_to_a_mailbox_are_limited() {
         let throttle = Arc::new(Throttle::new(MailboxLimits::of_graph()));
         let mut slots: Vec<_> = (0..4).map(|_| throttle.begin(APP, "ann").unwrap()).collect();
         for _ in 0..2 {
@@ -241,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn fifteen_megabytes_go_in_thirty_seconds_and_no_byte_more() {
+    fn uploads_to_a_mailbox_are_limited_in_a_window() {
         let (throttle, start) = (Throttle::new(MailboxLimits::of_graph()), START);
         for bytes in [4 << 20, 4 << 20, 4 << 20, 3 << 20] {
             assert_eq!(limit(throttle.upload(start, APP, "ann", bytes)), None);

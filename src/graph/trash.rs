@@ -40,7 +40,7 @@ pub(crate) async fn list(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, E
         let latest = "lastModifiedDateTime desc";
         listing.order = filter::order(latest, &Aliases::default(), Model::Beta, Handling::Lenient)?;
     }
-    let (page, next) = contacts::page_of(call, mailbox, &query, listing).await?;
+    let (page, next) = contacts::page_of_listing(call, mailbox, &query, listing).await?;
     let context_prefix = context(call, mailbox, "", "");
     let context = call.annotated.then(|| context(call, mailbox, &options, ""));
     let value =
@@ -115,8 +115,8 @@ fn to_json<'a>(
     context_prefix: &'a str,
 ) -> DeletedContact<'a> {
     let (shape, context_prefix, annotated) = (call.shape(), Some(context_prefix), call.annotated);
-    let contact_shown = ContactJson { contact, shape, select, context, context_prefix, annotated };
-    DeletedContact { contact: contact_shown, time: date::print(contact.last_modified_date_time) }
+    let json = ContactJson { contact, shape, select, context, context_prefix, annotated };
+    DeletedContact { contact: json, time: date::print(contact.last_modified_date_time) }
 }
 
 fn context(call: &Call<'_>, mailbox: &Mailbox, select: &str, end: &str) -> String {

@@ -17,32 +17,32 @@ use crate::odata::query::Query;
 pub(crate) async fn get(call: &Call<'_>, mailbox: &Mailbox) -> Result<Answer, Error> {
     let query = Query::parse_for_entity(call.query)?;
     let select = selection(&query)?;
-    expand::none(&query, ExpandSource::User)?;
+    expand::refuse(&query, ExpandSource::User)?;
     mailbox.store.check_access().await?;
     let select = select.as_deref();
     let context = call.annotated.then(|| call.link(&format!("/$metadata#users{}/$entity", entity::printed(select))));
-    Answer::json(200, &UserJson::of(&mailbox.user, select, context))
+    Answer::json(200, &UserJson::new(&mailbox.user, select, context))
 }
 
 /// `GET /users`, by creation unless `$orderby` says otherwise.
 pub(crate) async fn list(call: &Call<'_>, caller: &Caller) -> Result<Answer, Error> {
     let query = Query::parse(call.query)?;
     let select = selection(&query)?;
-    expand::none(&query, ExpandSource::User)?;
+    expand::refuse(&query, ExpandSource::User)?;
     let (condition, order) = options(call, &query)?;
     let store = call.api.unguarded.with_actor(call.actor(caller));
-    let by = call.sorting(&query, order)?;
-    let page = store.users(condition.as_ref(), &by).await?;
-    let next = call.next_link(&query, &page, page.value.len(), by.size);
+    let sorting = call.sorting(&query, order)?;
+    let page = store.users(condition.as_ref(), &sorting).await?;
+    let next = call.next_link(&query, &page, page.value.len(), sorting.size);
     let select = select.as_deref();
     let context = call.annotated.then(|| call.link(&format!("/$metadata#users{}", entity::printed(select))));
-    let value = page.value.iter().map(|user| UserJson::of(user, select, None)).collect();
+    let value = page.value.iter().map(|user| UserJson::new(user, select, None)).collect();
     Answer::json(200, &List { context, count: page.count, next, value })
 }
 
 /// Filter and order of a list.
 fn options(call: &Call<'_>, query: &Query) -> Result<(Option<Condition>, Vec<Order>), Error> {
-    Call::no_search(query, "users")?;
+    Call::refuse_search(query, "users")?;
     Ok((call.condition(query, Model::User)?, call.order(query, Model::User)?.unwrap_or_default()))
 }
 

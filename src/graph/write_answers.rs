@@ -1,5 +1,5 @@
-//! The answers of writes: `Location`, `OData-EntityId`, `ETag`, `Contactd-Position` and `Prefer: return=`, for every kind of
-//! resource. `Preference-Applied` is added to them, as to all answers, in [`crate::graph::dispatch`].
+//! The answers of writes: `Location`, `OData-EntityId`, `ETag`, `Contactd-Position` and `Prefer: return=`, for every
+//! kind of resource. `Preference-Applied` is added to them, as to all answers, in [`crate::graph::dispatch`].
 
 use crate::domain::category::Category;
 use crate::domain::contact::Contact;

@@ -27,7 +27,8 @@ pub(crate) enum Body {
     Static(&'static [u8]),
     /// A size in bytes, and chunks that are read as the client takes them.
     Chunks(u64, Chunks),
-    /// Chunks whose size together is not known before. If one fails, the connection ends without the last of HTTP's chunks.
+    /// Chunks whose size together is not known before. If one fails, the connection ends without the last of HTTP's
+    /// chunks.
     Stream(Chunks),
 }
 

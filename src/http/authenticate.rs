@@ -23,7 +23,7 @@ use crate::store::{Bearer, Store, TokenFacts};
 /// Maximum number of tokens whose facts are cached.
 const MAX_REMEMBERED: usize = 10_000;
 /// Interval at which the use of a token is recorded, in microseconds.
-const USED_EVERY: i64 = 10 * 60 * 1_000_000;
+const RECORD_INTERVAL: i64 = 10 * 60 * 1_000_000;
 
 /// A scheme of the `Authorization` header (RFC 9110, section 11.1). A front end names those that it accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,8 +81,8 @@ fn basic(sent: &str) -> Option<(String, String)> {
 /// Whether a caller is the user of this name, as Basic sends it: iOS sends it percent-encoded, once.
 fn is_called(caller: &Caller, name: &str) -> bool {
     let Who::User(user) = &caller.who else { return false };
-    let fits = |name: &str| user.is_called(name) || user.mail.eq_ignore_ascii_case(name);
-    fits(name) || percent_decode(name).is_some_and(|name| fits(&name))
+    let has_name = |name: &str| user.is_called(name) || user.mail.eq_ignore_ascii_case(name);
+    has_name(name) || percent_decode(name).is_some_and(|name| has_name(&name))
 }
 
 /// A caller and the scopes of their token. The store checks whether both are still valid when it does something
@@ -93,8 +93,8 @@ pub(crate) struct Caller {
     pub(crate) scopes: Scopes,
     /// The id of a stored token.
     pub(crate) token: Option<Uuid>,
-    /// The key by which limits count the caller, if it is not the token: an identity provider issues new tokens to the same
-    /// caller all the time.
+    /// The key by which limits count the caller, if it is not the token: an identity provider issues new tokens to the
+    /// same caller all the time.
     pub(crate) limit_key: Option<Digest>,
 }
 
@@ -167,10 +167,11 @@ impl Access {
         Self(Arc::new(KnownTokens::Tokens { named, stored: Mutex::default() }), None)
     }
 
-    /// Takes the tokens of a text instead of those that were named before, also in clones.
+    /// Replaces the operator's tokens by those of a text, also in clones.
     ///
     /// # Errors
-    /// As [`Access::tokens`]. Nothing is changed then, nor if no token is left: the file may be written just now.
+    /// As [`Access::tokens`]. Nothing is changed then, nor if no token is left: the file may be in the middle of being
+    /// written.
     pub(crate) fn reload_tokens(&self, text: &str) -> Result<(), String> {
         let KnownTokens::Tokens { named, .. } = &*self.0 else { return Ok(()) };
         let mut named = named.write().unwrap_or_else(PoisonError::into_inner);
@@ -185,8 +186,8 @@ impl Access {
         Ok(())
     }
 
-    /// Reads `name=secret` entries, separated by commas or line ends; `app:name=secret` is an application. Blank entries and
-    /// lines that begin with `#` are skipped. A name may have several secrets.
+    /// Reads `name=secret` entries, separated by commas or line ends; `app:name=secret` is an application. Blank
+    /// entries and lines that begin with `#` are skipped. A name may have several secrets.
     ///
     /// # Errors
     /// One line that names the entry (never the secret): no `=`, an invalid name, a secret that is empty or has
@@ -239,8 +240,8 @@ impl Access {
         self.1.as_ref().and_then(Provider::trusted)
     }
 
-    /// The caller of a credential. A token that is not known here is looked up in the store; with a `turn`, once that is
-    /// acquired.
+    /// The caller of a credential. A token that is not known here is looked up in the store. With a `turn`, it is
+    /// looked up once that is acquired.
     ///
     /// # Errors
     /// [`Error::Unauthorized`] without a known credential, [`Error::Denied`] for one that permits nothing here,
@@ -251,15 +252,15 @@ impl Access {
         credential: Option<Credential<'_>>,
         turn: Option<&Semaphore>,
     ) -> Result<Caller, Error> {
-        let (mut kind, mut end) = (Kind::Stored, Auth::Unknown);
-        let found = self.find_caller(store, credential, turn, &mut kind, &mut end).await;
+        let (mut kind, mut result) = (Kind::Stored, Auth::Unknown);
+        let found = self.find_caller(store, credential, turn, &mut kind, &mut result).await;
         // Without a credential nothing was checked.
         if credential.is_some() {
             AUTH.increment(
                 kind,
                 match &found {
                     Ok(_) => Auth::Ok,
-                    Err(Error::Unauthorized) => end,
+                    Err(Error::Unauthorized) => result,
                     Err(Error::Denied(_)) => Auth::Denied,
                     Err(_) => Auth::Failed,
                 },
@@ -268,20 +269,20 @@ impl Access {
         found
     }
 
-    /// The same. It also says what kind of credential that is, and why it is not good.
+    /// The same. It also sets the kind of the credential, and the reason if it is refused.
     async fn find_caller(
         &self,
         store: &Store,
         credential: Option<Credential<'_>>,
         turn: Option<&Semaphore>,
         kind: &mut Kind,
-        end: &mut Auth,
+        result: &mut Auth,
     ) -> Result<Caller, Error> {
         match credential.ok_or(Error::Unauthorized)? {
-            Credential::Bearer(token) => self.bearer(store, token, turn, kind, end).await,
+            Credential::Bearer(token) => self.bearer(store, token, turn, kind, result).await,
             Credential::Basic(sent) => {
                 let (name, token) = basic(sent).ok_or(Error::Unauthorized)?;
-                let caller = self.bearer(store, &token, turn, kind, end).await?;
+                let caller = self.bearer(store, &token, turn, kind, result).await?;
                 if is_called(&caller, &name) { Ok(caller) } else { Err(Error::Unauthorized) }
             }
         }
@@ -294,7 +295,7 @@ impl Access {
         token: &str,
         turn: Option<&Semaphore>,
         kind: &mut Kind,
-        end: &mut Auth,
+        result: &mut Auth,
     ) -> Result<Caller, Error> {
         let (named_tokens, stored) = match &*self.0 {
             KnownTokens::Names => {
@@ -314,7 +315,7 @@ impl Access {
         }
         if let Some(provider) = self.1.as_ref().filter(|_| oidc::is_token(token)) {
             *kind = Kind::Provider;
-            return self.of_provider(store, &verified(provider, token, end).await?).await;
+            return self.of_provider(store, &verified(provider, token, result).await?).await;
         }
         let remembered = cached_facts(stored, &digest);
         let facts = if let Some(facts) = remembered {
@@ -325,12 +326,12 @@ impl Access {
                 None => None,
             };
             store.token_by_digest(&secret::hex(&digest)).await?.map_err(|why| {
-                *end = why;
+                *result = why;
                 Error::Unauthorized
             })?
         };
         if facts.expires.is_some_and(|end| end <= clock::now()) {
-            *end = Auth::Expired;
+            *result = Auth::Expired;
             return Err(Error::Unauthorized);
         }
         if is_use_due(stored, digest, &facts) {
@@ -361,12 +362,12 @@ impl Access {
         }
         let is_reserved = |name: &str| UserName::of_address(name).is_some_and(|name| self.named_user(&name).is_some());
         // A name that the operator has given, and an id, take precedence.
-        let fits = |trusted: &&Trusted| user::is_assignable(&trusted.name) && !is_reserved(&trusted.name);
+        let is_usable = |trusted: &&Trusted| user::is_assignable(&trusted.name) && !is_reserved(&trusted.name);
         let identity = Identity {
             issuer: verified.issuer.clone(),
             subject: verified.subject.clone(),
             claimed_name: verified.claimed_name.clone(),
-            trusted: verified.trusted.as_ref().filter(fits).cloned(),
+            trusted: verified.trusted.as_ref().filter(is_usable).cloned(),
             display_name: verified.display_name.clone(),
             issued: verified.issued.saturating_mul(1_000_000),
         };
@@ -398,11 +399,11 @@ fn developer(token: &str) -> Option<Principal> {
     is_name.then(|| Principal::parse(token)).flatten()
 }
 
-async fn verified(provider: &Provider, token: &str, end: &mut Auth) -> Result<Verified, Error> {
+async fn verified(provider: &Provider, token: &str, result: &mut Auth) -> Result<Verified, Error> {
     provider.verify(token).await.map_err(|unverified| match unverified {
         Unverified::Refused(reason) => {
             if reason == oidc::EXPIRED {
-                *end = Auth::Expired;
+                *result = Auth::Expired;
             }
             tracing::debug!(reason, "a token of the identity provider was rejected");
             Error::Unauthorized
@@ -438,7 +439,7 @@ fn is_use_due(stored: &Mutex<HashMap<Digest, CachedFacts>>, digest: Digest, fact
     }
     let now = clock::now();
     let entry = stored.entry(digest).or_insert_with(|| CachedFacts { facts: facts.clone(), used: 0 });
-    let due = now - entry.used >= USED_EVERY;
+    let due = now - entry.used >= RECORD_INTERVAL;
     if due {
         entry.used = now;
     }
@@ -482,7 +483,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_that_cannot_be_read_is_named_without_its_secret() {
+    fn errors_name_the_entry_without_its_secret() {
         for (text, why) in [
             ("", "no token is given"),
             ("ann=s1,hunter2", "token 2: no '='"),

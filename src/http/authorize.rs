@@ -30,7 +30,8 @@ pub(crate) enum Need {
 }
 
 impl Caller {
-    /// The caller of a request as an actor, for the store and the audit log. `action` is the method and the pattern of the path.
+    /// The caller of a request as an actor, for the store and the audit log. `action` is the method and the pattern of
+    /// the path.
     pub(crate) fn actor(&self, source: &RequestSource, action: String) -> Actor {
         let user = match &self.who {
             Who::User(user) => Some(user.mailbox),
@@ -99,11 +100,11 @@ impl Api {
     }
 
     /// The user of this name or id. Creates it if the operator has named it and its mailbox is created at first use.
-    pub(crate) async fn user(&self, called: &str) -> Result<Option<User>, Error> {
-        if let Some(user) = self.unguarded.find_user_called(called).await? {
+    pub(crate) async fn user(&self, name_or_id: &str) -> Result<Option<User>, Error> {
+        if let Some(user) = self.unguarded.find_user_called(name_or_id).await? {
             return Ok(Some(user));
         }
-        match UserName::of_address(called).and_then(|name| self.access.named_user(&name)) {
+        match UserName::of_address(name_or_id).and_then(|name| self.access.named_user(&name)) {
             Some(named) => self.unguarded.user(&named).await.map(Some),
             None => Ok(None),
         }

@@ -14,14 +14,14 @@ use crate::http::blocking::{SHORT, run_blocking};
 use crate::http::limits::Permit;
 use crate::metrics::list::REQUEST_BYTES;
 
-/// Largest rest of a body that is read and discarded, in bytes, and how long that may take.
-const MAX_LEFT: usize = 64 << 10;
-const LEFT_TIMEOUT: Duration = Duration::from_secs(1);
+/// Maximum size of the rest of a body that is read and discarded, in bytes, and how long that may take.
+const MAX_DISCARDED: usize = 64 << 10;
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Maximum number of members of a gzip body. Clients send one; each costs tens of kilobytes of memory, however short it
 /// is.
 const MAX_MEMBERS: usize = 16;
-/// Some programs write it in front of UTF-8.
+/// Some programs write this mark before UTF-8 text.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// How a call uses a body.
@@ -33,7 +33,7 @@ pub(crate) enum BodyUse {
     Json,
     /// It is read with any type.
     Bytes,
-    /// The same, up to this many bytes in place of [`MAX_BODY`].
+    /// It is read with any type, up to this many bytes instead of [`MAX_BODY`].
     UpTo(usize),
     /// The handler reads it as it arrives, however long it is (`streamed`).
     Streamed,
@@ -125,13 +125,13 @@ async fn receive(payload: &mut Payload, max: usize, permit: &Permit) -> Result<V
     Ok(body)
 }
 
-/// Reads the rest of a small body that a refused call left, so that the connection can be kept: clients take a close for a
-/// failure.
+/// Reads the rest of a small body that a refused call left, so that the connection can be kept: clients take a close
+/// for a failure.
 pub(crate) async fn finish(headers: &HeaderMap, payload: &mut Payload) {
     let declared = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-    if declared.and_then(|length| length.parse::<usize>().ok()).is_some_and(|length| length <= MAX_LEFT) {
+    if declared.and_then(|length| length.parse::<usize>().ok()).is_some_and(|length| length <= MAX_DISCARDED) {
         let rest = async { while let Some(Ok(_)) = payload.next().await {} };
-        let _ = tokio::time::timeout(LEFT_TIMEOUT, rest).await;
+        let _ = tokio::time::timeout(DISCARD_TIMEOUT, rest).await;
     }
 }
 
@@ -147,11 +147,11 @@ async fn unpacked(packed: Vec<u8>, max: usize) -> Result<Vec<u8>, Error> {
 
 /// `None` if the body is longer than `max` bytes; it never holds more than that.
 fn unpack(packed: &[u8], max: usize) -> Result<Option<Vec<u8>>, Error> {
-    let refused = |message: &str| Error::invalid(Kind::Json, "", message);
+    let invalid = |message: &str| Error::invalid(Kind::Json, "", message);
     let (mut body, mut rest, mut members) = (Vec::new(), packed, 0);
     while members == 0 || !rest.is_empty() {
         if members == MAX_MEMBERS {
-            return Err(refused(&format!("The gzip body has more than {MAX_MEMBERS} members.")));
+            return Err(invalid(&format!("The gzip body has more than {MAX_MEMBERS} members.")));
         }
         members += 1;
         let mut member = GzDecoder::new(rest);
@@ -159,7 +159,7 @@ fn unpack(packed: &[u8], max: usize) -> Result<Option<Vec<u8>>, Error> {
         if body.len() > max {
             return Ok(None);
         }
-        read.map_err(|_| refused("The body is not valid gzip."))?;
+        read.map_err(|_| invalid("The body is not valid gzip."))?;
         rest = member.into_inner();
     }
     Ok(Some(body))
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gzip_body_of_many_members_is_refused_after_the_first_of_them() {
+    fn a_gzip_body_with_too_many_members_is_refused() {
         let members = |count: usize| packed(b"x").repeat(count);
         assert_eq!(unpack(&members(MAX_MEMBERS), MAX_BODY).unwrap().unwrap(), b"x".repeat(MAX_MEMBERS));
         for count in [MAX_MEMBERS + 1, 100_000] {

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
-/// Values by key, in two generations. When the young one has half of the capacity, the old one is dropped and the young one
-/// becomes the old one. A lookup moves an entry to the young one. So making room never searches.
+/// Values by key, in two generations. When the young one has half of the capacity, the old one is dropped and the young
+/// one becomes the old one. A lookup moves an entry to the young one. So removing entries needs no search.
 pub(crate) struct BoundedMap<K, V> {
     young: HashMap<K, V>,
     old: HashMap<K, V>,
@@ -12,7 +12,7 @@ pub(crate) struct BoundedMap<K, V> {
 }
 
 impl<K: Eq + Hash, V: Default> BoundedMap<K, V> {
-    /// A capacity; entries that must be kept do not count.
+    /// An empty map of this capacity. Entries that must be kept do not count towards it.
     pub(crate) fn new(max: usize) -> Self {
         Self { young: HashMap::new(), old: HashMap::new(), max }
     }
@@ -50,20 +50,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn those_who_come_back_are_known_and_strangers_without_end_are_forgotten() {
-        let mut seen: BoundedMap<u32, u32> = BoundedMap::new(100);
-        *seen.entry(0, |value| *value == 7) = 7;
-        *seen.entry(1, |value| *value == 7) = 1;
-        for stranger in 2..10_000 {
-            *seen.entry(stranger, |value| *value == 7) += 2;
-            // Used again and again.
-            if stranger % 40 == 0 {
-                assert_eq!(*seen.entry(1, |value| *value == 7), 1);
+    fn used_and_kept_entries_stay_and_others_are_dropped() {
+        let mut map: BoundedMap<u32, u32> = BoundedMap::new(100);
+        *map.entry(0, |value| *value == 7) = 7;
+        *map.entry(1, |value| *value == 7) = 1;
+        for number in 2..10_000 {
+            *map.entry(number, |value| *value == 7) += 2;
+            // This entry is used regularly.
+            if number % 40 == 0 {
+                assert_eq!(*map.entry(1, |value| *value == 7), 1);
             }
-            assert!(seen.len() <= 101);
+            assert!(map.len() <= 101);
         }
-        // Must be kept, and was not used since.
-        assert_eq!(seen.get_mut(&0), Some(&mut 7));
-        assert_eq!(seen.get_mut(&2), None);
+        // This entry must be kept, although it was not used since.
+        assert_eq!(map.get_mut(&0), Some(&mut 7));
+        assert_eq!(map.get_mut(&2), None);
     }
 }

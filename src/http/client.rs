@@ -10,27 +10,27 @@ use actix_web::http::header::HeaderMap;
 pub(crate) struct Client(IpAddr);
 
 /// Marks a connection through a Unix socket.
-pub(crate) struct AtFile;
+pub(crate) struct UnixPeer;
 
 impl Client {
-    /// All clients of a Unix socket, usually a proxy. They have no addresses and count as one, under an address that nobody
-    /// connects from.
+    /// All clients of a Unix socket, usually a proxy. They have no addresses and count as one, under an address that
+    /// nobody connects from.
     pub(crate) const LOCAL: Self = Self(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
 
     /// The client that connected, or with `forwarded` the one that the proxy names.
     pub(crate) fn of(request: &HttpRequest, forwarded: bool) -> Option<Self> {
-        let at_file = || request.conn_data::<AtFile>().map(|_| Self::LOCAL);
-        address_of(request, forwarded).map(Self::from).or_else(at_file)
+        let unix_peer = || request.conn_data::<UnixPeer>().map(|_| Self::LOCAL);
+        address_of(request, forwarded).map(Self::from).or_else(unix_peer)
     }
 }
 
 /// How the log shows a Unix socket.
-pub(crate) const AT_FILE: &str = "unix";
+pub(crate) const UNIX_ADDRESS: &str = "unix";
 
-/// The client as the log shows it: an address, or [`AT_FILE`].
+/// The client as the log shows it: an address, or [`UNIX_ADDRESS`].
 pub(crate) fn log_address(request: &HttpRequest, forwarded: bool) -> Option<String> {
-    let at_file = || request.conn_data::<AtFile>().map(|_| AT_FILE.to_owned());
-    address_of(request, forwarded).map(|address| address.to_string()).or_else(at_file)
+    let unix_peer = || request.conn_data::<UnixPeer>().map(|_| UNIX_ADDRESS.to_owned());
+    address_of(request, forwarded).map(|address| address.to_string()).or_else(unix_peer)
 }
 
 /// The address of [`Client::of`].
@@ -55,16 +55,16 @@ fn forwarded_address(headers: &HeaderMap) -> Option<IpAddr> {
         let line = headers.get_all(name).last()?.to_str().unwrap_or_default();
         Some(line.rsplit(',').next().unwrap_or_default())
     };
-    let of_pairs = |hop: &str| {
+    let for_parameter = |hop: &str| {
         hop.split(';').find_map(|pair| {
             let (name, value) = pair.split_once('=')?;
             if name.trim().eq_ignore_ascii_case("for") { address(value) } else { None }
         })
     };
-    match (last("x-forwarded-for").map(address), last("forwarded").map(of_pairs)) {
-        (Some(one), Some(other)) if one == other => one,
+    match (last("x-forwarded-for").map(address), last("forwarded").map(for_parameter)) {
+        (Some(first), Some(second)) if first == second => first,
         (Some(_), Some(_)) => None,
-        (one, other) => one.or(other).flatten(),
+        (first, second) => first.or(second).flatten(),
     }
 }
 
@@ -73,7 +73,7 @@ pub(crate) fn names_client(headers: &HeaderMap) -> bool {
     headers.contains_key("x-forwarded-for") || headers.contains_key("forwarded")
 }
 
-/// Whether both headers do, and differ.
+/// Whether both headers name a client, and the two differ.
 pub(crate) fn headers_disagree(headers: &HeaderMap) -> bool {
     headers.contains_key("x-forwarded-for") && headers.contains_key("forwarded") && forwarded_address(headers).is_none()
 }
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_hop_counts_and_what_is_no_address_does_not() {
+    fn the_last_hop_is_used_and_invalid_addresses_are_ignored() {
         for (lines, expected) in [
             (vec![("x-forwarded-for", "203.0.113.9")], Some("203.0.113.9")),
             (vec![("x-forwarded-for", "10.0.0.1, 203.0.113.9:4711")], Some("203.0.113.9")),
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_of_ipv6_is_one_client_and_a_mapped_address_is_the_ipv4_one() {
+    fn an_ipv6_network_is_one_client_and_mapped_addresses_count_as_ipv4() {
         let client = |text: &str| Client::from(text.parse::<IpAddr>().unwrap());
         assert_eq!(client("2001:db8:1:2::1"), client("2001:db8:1:2:ffff::9"));
         assert_ne!(client("2001:db8:1:2::1"), client("2001:db8:1:3::1"));
@@ -137,7 +137,7 @@ mod tests {
         #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
 
         #[test]
-        fn whatever_a_proxy_is_told_is_read_or_left(text in "[ -~]{0,60}|([0-9a-f:.,\\[\\]\"]|for=){0,12}") {
+        fn any_forwarded_header_is_read_or_ignored(text in "[ -~]{0,60}|([0-9a-f:.,\\[\\]\"]|for=){0,12}") {
             read(&[("x-forwarded-for", &text)]);
             read(&[("forwarded", &text)]);
         }

@@ -1,5 +1,6 @@
-//! Compresses answers with gzip for clients that accept it (RFC 9110, section 12.5.3), except photos, which are compressed
-//! already, and short answers. `$metadata`, which needs no token, is compressed once; exports are compressed as they are read.
+//! Compresses answers with gzip for clients that accept it (RFC 9110, section 12.5.3), except photos, which are
+//! compressed already, and short answers. `$metadata`, which needs no token, is compressed once; exports are compressed
+//! as they are read.
 
 use std::io::{Read as _, Write as _};
 use std::sync::OnceLock;
@@ -16,24 +17,24 @@ use crate::http::blocking::{BlockingPermit, SHORT, run_blocking};
 use crate::store::Chunks;
 
 /// Minimum size of a body that is compressed, in bytes: a smaller one fits into one or two packets.
-const LEAST: usize = 2 << 10;
+const MIN_SIZE: usize = 2 << 10;
 
 /// Compresses an answer if the client accepts that, and adds `Vary`.
 ///
 /// # Errors
 /// [`Error::Internal`] if compression fails.
 pub(crate) async fn compress(request_headers: &HeaderMap, mut answer: Answer) -> Result<Answer, Error> {
-    let typed = answer.headers.iter().find(|(name, _)| *name == header::CONTENT_TYPE);
-    let is_json = typed.is_none_or(|(_, value)| value == "application/json");
+    let content_type = answer.headers.iter().find(|(name, _)| *name == header::CONTENT_TYPE);
+    let is_json = content_type.is_none_or(|(_, value)| value == "application/json");
     let body = match answer.body.take() {
-        Some(Body::Bytes(body)) if is_json && body.len() >= LEAST => body,
+        Some(Body::Bytes(body)) if is_json && body.len() >= MIN_SIZE => body,
         other => return Ok(Answer { body: other, ..answer }),
     };
     answer.headers.push((header::VARY, HeaderValue::from_static("Accept-Encoding")));
     let is_short = body.len() <= SHORT;
     let body = match BlockingPermit::try_acquire().filter(|_| !is_short) {
         _ if !wants_gzip(request_headers) => body,
-        // Compression is optional, so it is not waited for.
+        // Compression is optional, so the request does not wait for a free thread.
         None if !is_short => body,
         turn => {
             answer.headers.push((header::CONTENT_ENCODING, HeaderValue::from_static("gzip")));
@@ -50,25 +51,26 @@ pub(crate) async fn compress(request_headers: &HeaderMap, mut answer: Answer) ->
 pub(crate) fn constant_answer(
     request_headers: &HeaderMap,
     plain: &'static str,
-    packed: &'static OnceLock<Vec<u8>>,
+    compressed: &'static OnceLock<Vec<u8>>,
 ) -> Result<Answer, Error> {
     let answer = Answer::empty(200)?.header("Vary", "Accept-Encoding")?;
     if !wants_gzip(request_headers) {
         return Ok(Answer { body: Some(Body::Static(plain.as_bytes())), ..answer });
     }
-    let bytes = if let Some(bytes) = packed.get() {
+    let bytes = if let Some(bytes) = compressed.get() {
         bytes
     } else {
         let bytes = self::gzip(plain.as_bytes())?;
-        packed.get_or_init(|| bytes)
+        compressed.get_or_init(|| bytes)
     };
     Answer { body: Some(Body::Static(bytes)), ..answer }.header("Content-Encoding", "gzip")
 }
 
-/// Compresses a streamed answer if the client accepts that, piece by piece, and adds `Vary`. A piece that fails ends it unfinished.
+/// Compresses a streamed answer if the client accepts that, piece by piece, and adds `Vary`. If a piece fails, the
+/// answer ends incomplete.
 ///
 /// # Errors
-/// None but those of the answer's pieces.
+/// Only those of the answer's pieces.
 pub(crate) fn compress_stream(request_headers: &HeaderMap, mut answer: Answer) -> Result<Answer, Error> {
     answer = answer.header("Vary", "Accept-Encoding")?;
     match answer.body.take() {
@@ -105,24 +107,24 @@ fn compress_chunk(mut encoder: GzEncoder<Vec<u8>>, piece: &[u8]) -> Result<GzEnc
     Ok(encoder)
 }
 
-/// An answer that is in the program compressed, unpacked once for clients that do not accept that.
+/// An answer that is compiled in compressed. It is decompressed once for clients that do not accept gzip.
 ///
 /// # Errors
 /// [`Error::Internal`] if it is not gzip.
 pub(crate) fn precompressed_answer(
     request_headers: &HeaderMap,
-    packed: &'static [u8],
+    compressed: &'static [u8],
     plain: &'static OnceLock<Vec<u8>>,
 ) -> Result<Answer, Error> {
     let answer = Answer::empty(200)?.header("Vary", "Accept-Encoding")?;
     if wants_gzip(request_headers) {
-        return Answer { body: Some(Body::Static(packed)), ..answer }.header("Content-Encoding", "gzip");
+        return Answer { body: Some(Body::Static(compressed)), ..answer }.header("Content-Encoding", "gzip");
     }
     let bytes = if let Some(bytes) = plain.get() {
         bytes
     } else {
         let mut bytes = Vec::new();
-        GzDecoder::new(packed).read_to_end(&mut bytes).map_err(Error::internal)?;
+        GzDecoder::new(compressed).read_to_end(&mut bytes).map_err(Error::internal)?;
         plain.get_or_init(|| bytes)
     };
     Ok(Answer { body: Some(Body::Static(bytes)), ..answer })
@@ -159,8 +161,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn gzip_is_sent_to_those_who_ask_for_it() {
-        for (lines, wanted) in [
+    fn gzip_is_chosen_by_accept_encoding() {
+        for (lines, expected) in [
             (&["gzip"][..], true),
             (&["gzip, deflate, br"], true),
             (&["br", "X-GZIP ; q=0.5"], true),
@@ -179,7 +181,7 @@ mod tests {
             for line in lines {
                 headers.append(header::ACCEPT_ENCODING, HeaderValue::from_str(line).unwrap());
             }
-            assert_eq!(wants_gzip(&headers), wanted, "{lines:?}");
+            assert_eq!(wants_gzip(&headers), expected, "{lines:?}");
         }
     }
 }

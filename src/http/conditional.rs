@@ -23,7 +23,7 @@ fn tags(header: &'static str, value: &str) -> Result<EntityTags, Error> {
         return Ok(EntityTags::Any);
     }
     let mut tags = Vec::new();
-    // Elements may be empty (RFC 9110, section 5.6.1.2), and commas may stand inside a tag.
+    // Elements may be empty (RFC 9110, section 5.6.1.2), and a tag may contain commas.
     let mut rest = value.trim_start_matches([' ', '\t', ',']);
     while !rest.is_empty() {
         let quoted = rest.strip_prefix("W/").or_else(|| rest.strip_prefix("w/")).unwrap_or(rest);
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_refused() {
+    fn malformed_headers_are_refused() {
         for value in ["", ",", "a+b/==", "W/", "\"a", "\"a\" \"b\"", "\"a\"x", "*, \"a\""] {
             assert!(if_match(value).is_err(), "{value}");
         }

@@ -1,7 +1,7 @@
 //! Web pages that may call from a browser (CORS, Fetch standard); none by default.
 //!
-//! A page is identified by its exact origin. It sends a token itself, so no answer allows the browser's own credentials, and
-//! a page of another origin can do nothing on behalf of a user.
+//! A page is identified by its exact origin. It sends a token itself, so no answer allows the browser's own
+//! credentials, and a page of another origin can do nothing on behalf of a user.
 
 use std::str::FromStr;
 
@@ -25,7 +25,7 @@ const EXPOSED: [&str; 9] = [
     POSITION,
 ];
 /// Seconds for which a browser may cache a preflight.
-const REMEMBERED: &str = "600";
+const PREFLIGHT_MAX_AGE: &str = "600";
 /// Headers that a preflight may ask for, at most.
 const MAX_HEADERS: usize = 64;
 
@@ -84,10 +84,10 @@ pub(crate) fn preflight(
         Err(Error::MethodNotAllowed(offered)) if is_preflight && allowed(headers, origins).is_some() => {
             let answer = Answer::empty(204)?
                 .header("Access-Control-Allow-Methods", &offered.join(", "))?
-                .header("Access-Control-Max-Age", REMEMBERED)?;
+                .header("Access-Control-Max-Age", PREFLIGHT_MAX_AGE)?;
             match requested_headers(headers) {
-                wanted if wanted.is_empty() => Ok(answer),
-                wanted => answer.header("Access-Control-Allow-Headers", &wanted.join(", ")),
+                requested if requested.is_empty() => Ok(answer),
+                requested => answer.header("Access-Control-Allow-Headers", &requested.join(", ")),
             }
         }
         answer => answer,
@@ -112,9 +112,9 @@ pub(crate) fn headers(request: &HttpRequest, origins: &[WebOrigin]) -> Vec<(Head
     // A cache must not reuse the answer for another page.
     let mut headers = vec![(header::VARY, HeaderValue::from_static("Origin"))];
     if let Some(origin) = allowed(request.headers(), origins) {
-        let of = |name, value: &str| HeaderValue::from_str(value).map(|value| (name, value));
-        headers.extend(of(header::ACCESS_CONTROL_ALLOW_ORIGIN, &origin.0));
-        headers.extend(of(header::ACCESS_CONTROL_EXPOSE_HEADERS, &EXPOSED.join(", ")));
+        let pair = |name, value: &str| HeaderValue::from_str(value).map(|value| (name, value));
+        headers.extend(pair(header::ACCESS_CONTROL_ALLOW_ORIGIN, &origin.0));
+        headers.extend(pair(header::ACCESS_CONTROL_EXPOSE_HEADERS, &EXPOSED.join(", ")));
     }
     headers
 }
@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_origin_is_what_browsers_send() {
+    fn origins_are_accepted_in_the_form_that_browsers_send() {
         for (text, origin) in [
             ("https://app.example.org", "https://app.example.org"),
             ("HTTPS://App.Example.Org:443", "https://app.example.org"),

@@ -36,17 +36,17 @@ use crate::trace::spans::{self, Since};
 use crate::trace::{self, Current};
 
 /// Time for the system to send what was written before the connection is ended in the middle of an answer.
-const SENT: Duration = Duration::from_millis(50);
+const FLUSH_TIME: Duration = Duration::from_millis(50);
 
 /// Facts about a request, collected while it is answered.
 #[derive(Default)]
-struct Found {
+struct RequestFacts {
     log: LogEntry,
-    /// Set if a kit for tests inspects requests and the caller is known.
+    /// Set if a test kit inspects requests and the caller is known.
     facts: InspectedFacts,
 }
 
-/// The facts of a request for the kit for tests.
+/// The facts of a request for the test kit.
 #[derive(Default)]
 struct InspectedFacts {
     subject: Option<CallSubject>,
@@ -79,22 +79,22 @@ pub(crate) async fn serve<F: FrontEnd>(
     let started = Instant::now();
     let ids = RequestIds::of(request.headers());
     let address = client::log_address(&request, api.settings.limits.forwarded);
-    let mut found = Found { log: LogEntry { address, ..LogEntry::default() }, ..Found::default() };
+    let mut collected = RequestFacts { log: LogEntry { address, ..LogEntry::default() }, ..RequestFacts::default() };
     let since = Since::now();
     let current = Current::new(ids.id, spans::begin(ids.id, trace_of(request.headers())));
     let mut measured = calls::CountedExchange::begin();
     let mut held = Held { exchange: ConnectionExchange::begin(&request), ..Held::default() };
     let watched = api.inspector.as_deref().map(|inspector| Watched { inspector, request: ids.id });
-    let answer = answer(&*front_end, &request, &mut payload, &api, &ids, &mut found, &mut held);
+    let answer = answer(&*front_end, &request, &mut payload, &api, &ids, &mut collected, &mut held);
     let answer = trace::within(Some(Arc::clone(&current)), answer).await;
     let answer = cors::preflight(&request, &api.settings.cors, answer);
     if let Err(error) = &answer {
         count_refusal(error);
     }
-    found.log.code = answer.as_ref().err().map(F::code);
+    collected.log.code = answer.as_ref().err().map(F::code);
     let answer = answer.unwrap_or_else(|error| F::error(&error, &ids));
     if let Some(watched) = watched {
-        record(&watched, &request, &api, &found, &answer, started.elapsed());
+        record(&watched, &request, &api, &collected, &answer, started.elapsed());
     }
     let answer = compression::compress(request.headers(), answer).await;
     let answer = answer.unwrap_or_else(|error| F::error(&error, &ids));
@@ -109,33 +109,40 @@ pub(crate) async fn serve<F: FrontEnd>(
             rest.await;
         }
     }
-    measured.set_status(method_of(&request), found.log.route, answer.status.as_u16());
-    log(&request, &api.settings, &found.log, &answer, (&ids, &current), started.elapsed());
-    spans::export_request(&current, since, &request_outcome(&request, &found.log, &answer));
-    if let Some(cut) = found.facts.cut {
+    measured.set_status(method_of(&request), collected.log.route, answer.status.as_u16());
+    log(&request, &api.settings, &collected.log, &answer, (&ids, &current), started.elapsed());
+    spans::export_request(&current, since, &request_outcome(&request, &collected.log, &answer));
+    if let Some(cut) = collected.facts.cut {
         return faulty_answer(cut, answer, held);
     }
     respond::<F>(answer, ids, &request, &api, held.with_metrics(measured))
 }
 
 /// Writes a request to the journal.
-fn record(watched: &Watched<'_>, request: &HttpRequest, api: &Api, found: &Found, answer: &Answer, took: Duration) {
+fn record(
+    watched: &Watched<'_>,
+    request: &HttpRequest,
+    api: &Api,
+    collected: &RequestFacts,
+    answer: &Answer,
+    took: Duration,
+) {
     let path = mount_and_path(request, api).map_or_else(|_| request.uri().path(), |(_, path)| path);
     let url = request.uri().query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
     let unknown = CallSubject { path: path.to_owned(), user: None };
     let inspected_request = InspectedRequest {
         method: request.method().as_str(),
         url: &url,
-        route: found.log.route,
-        subject: found.facts.subject.as_ref().unwrap_or(&unknown),
+        route: collected.log.route,
+        subject: collected.facts.subject.as_ref().unwrap_or(&unknown),
         headers: request.headers(),
-        body: &found.facts.body,
-        token: found.facts.token.as_deref(),
+        body: &collected.facts.body,
+        token: collected.facts.token.as_deref(),
         root: "",
         request: watched.request,
         step: None,
     };
-    watched.inspector.record(&inspected_request, took, answer, found.facts.fault.as_deref());
+    watched.inspector.record(&inspected_request, took, answer, collected.facts.fault.as_deref());
 }
 
 /// The answer on a connection that fails as a test asks.
@@ -163,7 +170,7 @@ fn faulty_answer(cut: Cut, answer: Answer, held: Held) -> HttpResponse {
         if cut == Cut::Stall {
             std::future::pending::<()>().await;
         }
-        tokio::time::sleep(SENT).await;
+        tokio::time::sleep(FLUSH_TIME).await;
         exchange.abort(false);
         Err(Error::internal("an error ended the response"))
     };
@@ -177,7 +184,7 @@ fn warn_of_proxy(request: &HttpRequest, api: &Api) {
     let trusted = api.settings.limits.forwarded;
     let is_proxied = match (trusted, &api.settings.origin) {
         (true, _) => client::headers_disagree(request.headers()),
-        // That there is a proxy was known and logged at the start.
+        // The proxy is configured, and was logged at the start.
         (false, Origin::Public(_)) => false,
         (false, _) => client::names_client(request.headers()),
     };
@@ -203,7 +210,7 @@ async fn answer<F: FrontEnd>(
     payload: &mut Payload,
     api: &Api,
     ids: &RequestIds,
-    found: &mut Found,
+    collected: &mut RequestFacts,
     held: &mut Held,
 ) -> Result<Answer, Error> {
     let (mount, path) = mount_and_path(request, api)?;
@@ -212,15 +219,15 @@ async fn answer<F: FrontEnd>(
     let (method, headers) = (request.method(), request.headers());
     let source = RequestSource {
         root: origin::root(request, &api.settings.origin, mount),
-        address: found.log.address.clone(),
+        address: collected.log.address.clone(),
         request: ids.id,
     };
     let query = request.uri().query().unwrap_or_default();
     let root = api.inspector.as_ref().map(|_| source.root.clone());
     let call = front_end.read(api, RequestHead { method, path, query, headers, source })?;
-    found.log.route = F::route(&call);
+    collected.log.route = F::route(&call);
     if let Some(current) = trace::current() {
-        current.set_route(found.log.route);
+        current.set_route(collected.log.route);
     }
     let class = F::class(&call);
     let credential = Credential::read(headers, F::SCHEMES);
@@ -239,7 +246,7 @@ async fn answer<F: FrontEnd>(
         None => None,
     };
     let caller = identify_caller(api, permit, credential).await?;
-    found.log.token = caller.token;
+    collected.log.token = caller.token;
     permit.count_caller(caller.limit_key, class)?;
     held.counted = front_end.count_call(&call, &caller, permit)?;
     let body = read_body(body_use, headers, payload, api, permit).await?;
@@ -263,7 +270,7 @@ async fn answer<F: FrontEnd>(
             let inspected_request = InspectedRequest {
                 method: method.as_str(),
                 url: &url,
-                route: found.log.route,
+                route: collected.log.route,
                 subject: &subject,
                 headers,
                 body: &body,
@@ -274,7 +281,8 @@ async fn answer<F: FrontEnd>(
             };
             let (answer, fault_effect) = inspect::perform(&**inspector, &inspected_request, work).await;
             let (fault, cut) = fault_effect.unzip();
-            found.facts = InspectedFacts { subject: Some(subject), token: Some(name), body, fault, cut: cut.flatten() };
+            collected.facts =
+                InspectedFacts { subject: Some(subject), token: Some(name), body, fault, cut: cut.flatten() };
             answer
         }
     };
@@ -378,8 +386,8 @@ async fn health(api: &Api) -> Result<Answer, Error> {
 /// The path of the mount, and the path below it.
 pub(crate) fn mount_and_path<'a>(request: &'a HttpRequest, api: &Api) -> Result<(&'a str, &'a str), Error> {
     let (mount, path) = split_mount(request)?;
-    let knows = |path: &str| api.front_ends.of(request, path).has_path(path);
-    Ok((mount, if mount.is_empty() { origin::below(&api.settings.origin, path, knows) } else { path }))
+    let is_known_path = |path: &str| api.front_ends.of(request, path).has_path(path);
+    Ok((mount, if mount.is_empty() { origin::below(&api.settings.origin, path, is_known_path) } else { path }))
 }
 
 /// The path up to where the API is mounted, and the rest, both as sent.
@@ -409,7 +417,7 @@ fn respond<F: FrontEnd>(answer: Answer, ids: RequestIds, request: &HttpRequest, 
             response.insert_header((name, value));
         }
     }
-    let typed = answer.headers.iter().any(|(name, _)| *name == header::CONTENT_TYPE);
+    let has_content_type = answer.headers.iter().any(|(name, _)| *name == header::CONTENT_TYPE);
     for (name, value) in answer.headers {
         // An answer may have several of these headers.
         if name == header::VARY || name == header::WWW_AUTHENTICATE {
@@ -420,7 +428,7 @@ fn respond<F: FrontEnd>(answer: Answer, ids: RequestIds, request: &HttpRequest, 
     }
     match answer.body {
         Some(Body::Bytes(body)) => {
-            if !typed {
+            if !has_content_type {
                 let path = mount_and_path(request, api).map_or("", |(_, path)| path);
                 let query = request.uri().query().unwrap_or_default();
                 response.content_type(F::media_type(path, query, request.headers()));
@@ -428,7 +436,7 @@ fn respond<F: FrontEnd>(answer: Answer, ids: RequestIds, request: &HttpRequest, 
             response.body(Paced::bytes(body, held))
         }
         Some(Body::Static(body)) => response.body(Paced::bytes(body, held)),
-        // The connection would read all chunks and send none.
+        // The framework would read all chunks and send none of them.
         Some(Body::Chunks(size, _)) if request.method() == Method::HEAD => {
             response.body(SizedStream::new(size, stream::empty::<Result<_, Error>>()))
         }
@@ -441,15 +449,15 @@ fn respond<F: FrontEnd>(answer: Answer, ids: RequestIds, request: &HttpRequest, 
     }
 }
 
-/// The pieces of an answer. An error ends them, breaks the connection, and is logged. The pieces before it are sent first:
-/// the last of them may tell the client what is wrong.
+/// The pieces of an answer. An error ends them, breaks the connection, and is logged. The pieces before it are sent
+/// first: the last of them may tell the client what is wrong.
 fn logged_chunks(pieces: Chunks, request_id: String) -> LocalBoxStream<'static, Result<web::Bytes, Error>> {
-    let broke_off = move |error: &Error| tracing::warn!(request_id, %error, "a response was interrupted");
+    let log_error = move |error: &Error| tracing::warn!(request_id, %error, "a response was interrupted");
     let delay_error = |piece: Result<web::Bytes, Error>| async {
         if piece.is_err() {
-            tokio::time::sleep(SENT).await;
+            tokio::time::sleep(FLUSH_TIME).await;
         }
         piece
     };
-    Box::pin(pieces.map_ok(web::Bytes::from).inspect_err(broke_off).then(delay_error))
+    Box::pin(pieces.map_ok(web::Bytes::from).inspect_err(log_error).then(delay_error))
 }

@@ -1,5 +1,5 @@
-//! The framework's log lines about invalid requests. It logs them as errors, which an operator would have to look at; here
-//! they become one line at info that says who sent it.
+//! The framework's log lines about invalid requests. It logs them as errors, which an operator would have to look at;
+//! here they become one line at info that names the sender.
 
 use std::cell::Cell;
 use std::fmt;
@@ -11,10 +11,10 @@ use tracing_subscriber::layer::Context;
 
 /// The log target of the framework's HTTP reader.
 const TARGET: &str = "actix_http::h1::";
-/// Logged right before it drops a connection.
-const GIVEN_UP: [&str; 2] = ["stream error: ", "write zero; closing"];
-/// Logged before the reason.
-const BEFORE: &str = "MAX_BUFFER_SIZE unprocessed data reached";
+/// Beginnings of the messages that the framework logs right before it drops a connection.
+const DROP_MESSAGES: [&str; 2] = ["stream error: ", "write zero; closing"];
+/// The message that the framework logs before the reason.
+const PRECEDING_MESSAGE: &str = "MAX_BUFFER_SIZE unprocessed data reached";
 
 thread_local! {
     /// Why the next connection that ends on this thread was dropped.
@@ -26,7 +26,8 @@ pub(crate) fn take_drop_reason() -> Option<String> {
     DROP_REASON.take()
 }
 
-/// Removes the framework's lines about invalid requests from the log. [`super::connections::Connections`] writes its own.
+/// Removes the framework's lines about invalid requests from the log. [`super::connections::Connections`] writes its
+/// own.
 pub struct Strangers;
 
 impl<S: Subscriber> Layer<S> for Strangers {
@@ -37,11 +38,11 @@ impl<S: Subscriber> Layer<S> for Strangers {
         let mut message = Message::default();
         event.record(&mut message);
         let Message(message) = message;
-        if GIVEN_UP.iter().any(|start| message.starts_with(start)) {
-            DROP_REASON.set(Some(message.trim_start_matches(GIVEN_UP[0]).to_owned()));
+        if DROP_MESSAGES.iter().any(|start| message.starts_with(start)) {
+            DROP_REASON.set(Some(message.trim_start_matches(DROP_MESSAGES[0]).to_owned()));
             return false;
         }
-        !message.starts_with(BEFORE)
+        !message.starts_with(PRECEDING_MESSAGE)
     }
 }
 

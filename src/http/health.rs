@@ -9,13 +9,13 @@ use crate::domain::error::Error;
 /// The last check, and the requests that it answers.
 pub(crate) struct Health {
     requests: AtomicU64,
-    /// The number of the last request that it answers, and its outcome.
-    found: Mutex<(u64, Result<(), Error>)>,
+    /// The number of the last request that the check answers, and the outcome of the check.
+    last: Mutex<(u64, Result<(), Error>)>,
 }
 
 impl Default for Health {
     fn default() -> Self {
-        Self { requests: AtomicU64::new(0), found: Mutex::new((0, Ok(()))) }
+        Self { requests: AtomicU64::new(0), last: Mutex::new((0, Ok(()))) }
     }
 }
 
@@ -26,12 +26,12 @@ impl Health {
     /// Those of `read`.
     pub(crate) async fn check(&self, read: impl AsyncFnOnce() -> Result<(), Error>) -> Result<(), Error> {
         let number = self.requests.fetch_add(1, Ordering::Relaxed) + 1;
-        let mut found = self.found.lock().await;
-        if found.0 < number {
+        let mut last = self.last.lock().await;
+        if last.0 < number {
             let requests = self.requests.load(Ordering::Relaxed);
-            *found = (requests, read().await);
+            *last = (requests, read().await);
         }
-        found.1.clone()
+        last.1.clone()
     }
 }
 
@@ -44,19 +44,19 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn who_comes_during_a_look_shares_the_next_and_is_told_what_that_finds() {
-        let (health, looks) = (Health::default(), Cell::new(0));
+    async fn requests_during_a_check_share_the_next_one() {
+        let (health, checks) = (Health::default(), Cell::new(0));
         let read = async || {
-            looks.set(looks.get() + 1);
-            let number = looks.get();
+            checks.set(checks.get() + 1);
+            let number = checks.get();
             tokio::task::yield_now().await;
-            if number == 2 { Err(Error::unavailable("it is not well")) } else { Ok(()) }
+            if number == 2 { Err(Error::unavailable("the check failed")) } else { Ok(()) }
         };
         let answers = join_all((0..100).map(|_| health.check(read))).await;
         // The first check began before the other requests.
-        assert_eq!(looks.get(), 2);
+        assert_eq!(checks.get(), 2);
         assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1);
         assert!(health.check(read).await.is_ok());
-        assert_eq!(looks.get(), 3);
+        assert_eq!(checks.get(), 3);
     }
 }

@@ -1,27 +1,27 @@
-//! Allowed hosts, against DNS rebinding: a server that accepts every caller can be called by any web page whose owner points
-//! the page's own name at it. Such a request has that name in `Host`.
+//! Allowed hosts, against DNS rebinding: a server that accepts every caller can be called by any web page whose owner
+//! points the page's own name at it. Such a request has that name in `Host`.
 
 use std::net::IpAddr;
 
 use actix_web::HttpRequest;
 use actix_web::http::header;
 
-use crate::http::client::AtFile;
+use crate::http::client::UnixPeer;
 use crate::http::origin::split_port;
 use crate::http::serving;
 
 /// The host name with which Graph clients reach this machine, with the certificate of `contactd dev-cert`.
 const GRAPH: &str = "graph.microsoft.com";
 
-/// Whether a request names this machine or one of these hosts. A request without a host is not from a browser, and a browser
-/// cannot reach a Unix socket.
+/// Whether a request names this machine or one of these hosts. A request without a host is not from a browser, and a
+/// browser cannot reach a Unix socket.
 pub(crate) fn is_accepted(request: &HttpRequest, hosts: &[String]) -> bool {
     let named = match request.headers().get(header::HOST) {
         Some(host) => host.to_str().ok(),
         None => request.uri().authority().map(actix_web::http::uri::Authority::as_str),
     };
     let Some(named) = named else { return !request.headers().contains_key(header::HOST) };
-    if request.conn_data::<AtFile>().is_some() {
+    if request.conn_data::<UnixPeer>().is_some() {
         return true;
     }
     let host = split_port(named).0.trim_end_matches('.').to_ascii_lowercase();

@@ -1,4 +1,4 @@
-//! The interface for a kit for tests that sees requests and answers in place of the server. Without a kit, a request
+//! The interface of a test kit, which inspects requests and can answer in place of the server. Without a kit, a request
 //! costs one check.
 
 use std::time::Duration;
@@ -66,7 +66,7 @@ pub(crate) enum Cut {
     Stall,
 }
 
-/// A kit for tests.
+/// A test kit.
 pub(crate) trait Inspector: Send + Sync {
     /// Saves the initial state, to which a reset returns.
     fn begin<'a>(&'a self, store: &'a Store) -> LocalBoxFuture<'a, Result<(), Error>>;

@@ -1,5 +1,5 @@
-//! Listeners: TCP addresses and Unix sockets. An address is bound before the database is opened, and accepts connections
-//! only once the server can answer them.
+//! Listeners: TCP addresses and Unix sockets. An address is bound before the database is opened, and accepts
+//! connections only once the server can answer them.
 
 use std::ffi::c_int;
 use std::fmt;
@@ -17,7 +17,7 @@ use socket2::{Domain, SockAddr, Socket, Type};
 /// Connections that may wait to be accepted, if the system allows it. The standard library uses 128.
 const BACKLOG: c_int = 1_024;
 /// Attempts to find a port that is free on several addresses.
-const TRIES: usize = 32;
+const MAX_TRIES: usize = 32;
 /// Mode of a Unix socket: only its owner and group can connect.
 const MODE: u32 = 0o660;
 
@@ -95,16 +95,16 @@ pub(crate) enum Listener {
     Unix(UnixListener),
 }
 
-/// The file of a Unix socket. Dropping this removes the file, if it is still the same one.
+/// The file of a Unix socket, and its device and inode. Dropping this removes the file, if it is still the same one.
 #[derive(Debug)]
 pub(crate) struct SocketFile {
     pub(crate) path: PathBuf,
-    is: (u64, u64),
+    identity: (u64, u64),
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        if fs::symlink_metadata(&self.path).is_ok_and(|found| (found.dev(), found.ino()) == self.is) {
+        if fs::symlink_metadata(&self.path).is_ok_and(|found| (found.dev(), found.ino()) == self.identity) {
             let _ = fs::remove_file(&self.path);
         }
     }
@@ -122,7 +122,7 @@ impl BoundAddress {
     /// Starts to accept connections. The file of a Unix socket is in the second value.
     ///
     /// # Errors
-    /// Those of the system, for instance that another process listens there by now.
+    /// Those of the system, for instance if another process listens there by now.
     pub(crate) fn listen(self) -> Result<(Listener, ListenAddress), Error> {
         match &self.at {
             ListenAddress::Address(_) => {
@@ -137,7 +137,7 @@ impl BoundAddress {
 /// Binds all of these addresses, or none.
 ///
 /// # Errors
-/// One line that names the first that cannot be bound.
+/// One line that names the first address that cannot be bound.
 pub(crate) fn bind(places: &[Listen]) -> Result<Vec<BoundAddress>, String> {
     let mut bound: Vec<BoundAddress> = Vec::new();
     for place in places {
@@ -147,7 +147,7 @@ pub(crate) fn bind(places: &[Listen]) -> Result<Vec<BoundAddress>, String> {
             Listen::Port(_, port) => {
                 let addresses = place.addresses().map_err(reason)?;
                 let mut more = bind_addresses(&addresses, &bound);
-                for _ in 0..TRIES {
+                for _ in 0..MAX_TRIES {
                     match &more {
                         // The port is free on one address and used on another.
                         Err(error) if *port == 0 && error.kind() == ErrorKind::AddrInUse => {}
@@ -162,9 +162,9 @@ pub(crate) fn bind(places: &[Listen]) -> Result<Vec<BoundAddress>, String> {
     if bound.is_empty() { Err("--listen names no address".to_owned()) } else { Ok(bound) }
 }
 
-/// Binds the addresses of one host on one port. Addresses that this machine does not have, such as IPv6, are skipped if it
-/// has another one.
-fn bind_addresses(addresses: &[SocketAddr], before: &[BoundAddress]) -> Result<Vec<BoundAddress>, Error> {
+/// Binds the addresses of one host on one port. Addresses that this machine does not have, such as IPv6, are skipped if
+/// it has another one.
+fn bind_addresses(addresses: &[SocketAddr], already_bound: &[BoundAddress]) -> Result<Vec<BoundAddress>, Error> {
     let mut bound: Vec<BoundAddress> = Vec::new();
     let mut missing = Some(Error::new(ErrorKind::AddrNotAvailable, "the name has no address"));
     for address in addresses {
@@ -172,32 +172,35 @@ fn bind_addresses(addresses: &[SocketAddr], before: &[BoundAddress]) -> Result<V
         if let Some(BoundAddress { at: ListenAddress::Address(first), .. }) = bound.first() {
             address.set_port(first.port());
         }
-        let has = |is: &dyn Fn(&SocketAddr) -> bool| {
-            before.iter().chain(&bound).any(|bound| matches!(&bound.at, ListenAddress::Address(address) if is(address)))
+        let is_bound = |matches_address: &dyn Fn(&SocketAddr) -> bool| {
+            already_bound
+                .iter()
+                .chain(&bound)
+                .any(|bound| matches!(&bound.at, ListenAddress::Address(address) if matches_address(address)))
         };
-        if has(&|other| *other == address) {
+        if is_bound(&|other| *other == address) {
             missing = None;
             continue;
         }
-        let beside_v4 = has(&|other| other.is_ipv4() && other.port() == address.port());
-        match bind_address(address, beside_v4) {
-            Ok(one) => bound.push(one),
-            Err(error) if is_not_here(&error) => missing = missing.map(|_| error),
+        let has_ipv4_listener = is_bound(&|other| other.is_ipv4() && other.port() == address.port());
+        match bind_address(address, has_ipv4_listener) {
+            Ok(socket) => bound.push(socket),
+            Err(error) if is_unavailable(&error) => missing = missing.map(|_| error),
             Err(error) => return Err(error),
         }
     }
     missing.filter(|_| bound.is_empty()).map_or(Ok(bound), Err)
 }
 
-fn is_not_here(error: &Error) -> bool {
+fn is_unavailable(error: &Error) -> bool {
     error.kind() == ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(Errno::AFNOSUPPORT.raw_os_error())
 }
 
-fn bind_address(address: SocketAddr, beside_v4: bool) -> Result<BoundAddress, Error> {
+fn bind_address(address: SocketAddr, has_ipv4_listener: bool) -> Result<BoundAddress, Error> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     // Otherwise connections of a server that has just ended would block the address.
     socket.set_reuse_address(true)?;
-    if address.is_ipv6() && beside_v4 {
+    if address.is_ipv6() && has_ipv4_listener {
         socket.set_only_v6(true)?;
     }
     socket.bind(&address.into())?;
@@ -205,8 +208,8 @@ fn bind_address(address: SocketAddr, beside_v4: bool) -> Result<BoundAddress, Er
     Ok(BoundAddress { socket, at: ListenAddress::Address(address) })
 }
 
-/// Creates a Unix socket, and replaces one on which no process listens. It listens at once: other processes would take a
-/// socket that does not listen for a stale one.
+/// Creates a Unix socket, and replaces one on which no process listens. It listens at once: other processes would take
+/// a socket that does not listen for a stale one.
 fn bind_file(path: &Path) -> Result<BoundAddress, Error> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // If several processes start at once, one creates the socket and the others find it.
@@ -222,8 +225,8 @@ fn bind_file(path: &Path) -> Result<BoundAddress, Error> {
     }
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.bind(&SockAddr::unix(path)?)?;
-    let made = fs::symlink_metadata(path)?;
-    let file = SocketFile { path: path.to_owned(), is: (made.dev(), made.ino()) };
+    let metadata = fs::symlink_metadata(path)?;
+    let file = SocketFile { path: path.to_owned(), identity: (metadata.dev(), metadata.ino()) };
     // Before it listens: until then no client can connect, so the first mode does not matter.
     fs::set_permissions(path, Permissions::from_mode(MODE))?;
     socket.listen(BACKLOG)?;
@@ -247,7 +250,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_is_an_address_a_port_or_a_path() {
+    fn listen_values_are_parsed() {
         let port = |host: Option<&str>, port| Ok(Listen::Port(host.map(str::to_owned), port));
         for (text, expected) in [
             ("127.0.0.1:8080", port(Some("127.0.0.1"), 8080)),
@@ -267,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_taken_once_and_takes_nobody_before_it_listens() {
+    fn an_address_is_bound_once_and_accepts_connections_only_after_listen() {
         let bound = bind(&["localhost:0".parse().unwrap()]).unwrap();
         let addresses: Vec<_> = bound
             .iter()
@@ -277,7 +280,8 @@ mod tests {
             })
             .collect();
         assert!(
-            bound.iter().all(BoundAddress::is_local) && addresses.iter().all(|one| one.port() == addresses[0].port())
+            bound.iter().all(BoundAddress::is_local)
+                && addresses.iter().all(|address| address.port() == addresses[0].port())
         );
         assert_eq!(addresses[0].ip(), Ipv4Addr::LOCALHOST);
         assert!(std::net::TcpStream::connect(addresses[0]).is_err());
@@ -290,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_takes_the_place_of_one_that_was_left_behind_and_of_nothing_else() {
+    fn only_a_stale_socket_is_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.sock");
         let place = [Listen::Unix(path.clone())];
@@ -306,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_of_somebody_elses_is_left_where_it_is() {
+    fn a_socket_of_another_process_is_not_removed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.sock");
         let bound = bind(&[Listen::Unix(path.clone())]).unwrap();

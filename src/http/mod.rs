@@ -71,7 +71,8 @@ pub const MAX_SNAPSHOTS: u64 = 4 << 30;
 /// The API over a store. Cheap to clone.
 #[derive(Clone)]
 pub struct Api {
-    /// For work of the program itself. A call uses [`Store::with_actor`], which checks the rights of its caller.
+    /// The store without checks of rights, for work of the program itself. A call uses [`Store::with_actor`], which
+    /// checks the rights of its caller.
     pub(crate) unguarded: Store,
     pub(crate) access: Access,
     pub(crate) settings: Settings,
@@ -81,7 +82,7 @@ pub struct Api {
     /// The mailboxes with a running import.
     pub(crate) importing: Arc<Mutex<Vec<i64>>>,
     pub(crate) health: Arc<Health>,
-    /// The kit for tests.
+    /// The test kit.
     pub(crate) inspector: Option<Arc<dyn Inspector>>,
 }
 
@@ -102,8 +103,8 @@ pub struct Settings {
     pub limits: Limits,
     /// The origin of links.
     pub origin: Origin,
-    /// The hosts, as `HOST` or `HOST:PORT`, that requests may name besides this machine (`localhost`, `127.0.0.1`, `[::1]`);
-    /// any if `None`. Set it with [`Access::development`], or any web page can call.
+    /// The hosts, as `HOST` or `HOST:PORT`, that requests may name besides this machine (`localhost`, `127.0.0.1`,
+    /// `[::1]`); any if `None`. Set it with [`Access::development`], or any web page can call.
     pub hosts: Option<Vec<String>>,
     /// Origins whose web pages may call from a browser (CORS); none if empty.
     pub cors: Vec<WebOrigin>,
@@ -111,8 +112,8 @@ pub struct Settings {
     pub log_addresses: bool,
     /// The requests that are logged.
     pub log_requests: LogRequests,
-    /// Confirms subscriptions and delivers notifications; without it no subscription is offered. Its owner must also run
-    /// [`Notifier::deliver`].
+    /// Confirms subscriptions and delivers notifications; without it no subscription is offered. Its owner must also
+    /// run [`Notifier::deliver`].
     pub notifier: Option<Notifier>,
     /// The state that `/readyz` reports.
     pub readiness: Readiness,
@@ -138,8 +139,8 @@ pub enum Origin {
     /// `X-Forwarded-Prefix`, or `Forwarded` (RFC 7239). Only for a server that only the proxy can reach, since a client
     /// could send these headers too.
     Forwarded,
-    /// Always this: scheme, host and optionally a prefix, without a slash at the end. Requests may come with the prefix or
-    /// without.
+    /// Always this: scheme, host and optionally a prefix, without a slash at the end. Requests may come with the prefix
+    /// or without.
     Public(String),
 }
 

@@ -27,13 +27,13 @@ pub(crate) fn root(request: &HttpRequest, origin: &Origin, mount: &str) -> Strin
 }
 
 /// The path below the public address: removes the prefix of that address if the proxy has not. A path that a front end
-/// `knows` as it is stays unchanged.
-pub(crate) fn below<'a>(origin: &Origin, path: &'a str, knows: impl Fn(&str) -> bool) -> &'a str {
+/// has stays unchanged.
+pub(crate) fn below<'a>(origin: &Origin, path: &'a str, is_known_path: impl Fn(&str) -> bool) -> &'a str {
     let Origin::Public(root) = origin else { return path };
     let host = root.split_once("://").map_or("", |(_, host)| host);
     let prefix = host.find('/').and_then(|slash| host.get(slash..)).unwrap_or_default();
     match path.strip_prefix(prefix) {
-        _ if prefix.is_empty() || knows(path) => path,
+        _ if prefix.is_empty() || is_known_path(path) => path,
         Some("") => "/",
         Some(rest) if rest.starts_with('/') => rest,
         _ => path,
@@ -51,9 +51,9 @@ struct Forwarded<'a> {
 
 impl<'a> Forwarded<'a> {
     fn read(headers: &'a HeaderMap) -> Self {
-        let first = |name| text(headers, name).and_then(|value| value.split(',').next()).map(str::trim);
+        let first_value = |name| text(headers, name).and_then(|value| value.split(',').next()).map(str::trim);
         let mut standard = (None, None);
-        for pair in first("forwarded").unwrap_or_default().split(';') {
+        for pair in first_value("forwarded").unwrap_or_default().split(';') {
             let Some((name, value)) = pair.split_once('=') else { continue };
             let value = value.trim().trim_matches('"');
             match name.trim().to_ascii_lowercase().as_str() {
@@ -66,19 +66,19 @@ impl<'a> Forwarded<'a> {
             !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&b))
         };
         let scheme = |text: &str| ["http", "https"].into_iter().find(|known| known.eq_ignore_ascii_case(text));
-        let prefix = first("x-forwarded-prefix").map(|prefix| prefix.trim_end_matches('/')).filter(plain);
+        let prefix = first_value("x-forwarded-prefix").map(|prefix| prefix.trim_end_matches('/')).filter(plain);
         Self {
-            scheme: agreed(first("x-forwarded-proto"), standard.0).and_then(scheme),
-            host: agreed(first("x-forwarded-host"), standard.1)
+            scheme: agreed(first_value("x-forwarded-proto"), standard.0).and_then(scheme),
+            host: agreed(first_value("x-forwarded-host"), standard.1)
                 .filter(plain)
                 .filter(|host| !host.contains(['/', '?', '#', '@'])),
-            port: first("x-forwarded-port").and_then(|port| port.parse().ok()).filter(|port| *port > 0),
+            port: first_value("x-forwarded-port").and_then(|port| port.parse().ok()).filter(|port| *port > 0),
             prefix: prefix.filter(|prefix| prefix.starts_with('/') && !prefix.contains(['?', '#'])),
         }
     }
 
-    /// The host that the client used, with its port unless it is the default of the scheme. A port in the host itself is the
-    /// client's; a port that the proxy names takes precedence over that of its own request.
+    /// The host that the client used, with its port unless it is the default of the scheme. A port in the host itself
+    /// is the client's; a port that the proxy names takes precedence over that of its own request.
     fn host_with_port(&self, scheme: &str, own: &str) -> String {
         let (host, port) = match (self.host.map(split_port), self.port) {
             (Some((host, Some(port))), _) => return format!("{host}:{port}"),
@@ -93,8 +93,8 @@ impl<'a> Forwarded<'a> {
     }
 }
 
-/// The value of the one header that is present, or of both if they agree. A proxy writes one of them and may pass the other
-/// one from the client.
+/// The value of the one header that is present, or of both if they agree. A proxy writes one of them and may pass the
+/// other one from the client.
 fn agreed<'a>(one: Option<&'a str>, other: Option<&'a str>) -> Option<&'a str> {
     match (one, other) {
         (Some(one), Some(other)) => Some(one).filter(|one| one.eq_ignore_ascii_case(other)),
@@ -120,7 +120,7 @@ mod tests {
 
     use super::*;
 
-    fn knows(path: &str) -> bool {
+    fn is_known_path(path: &str) -> bool {
         Address::parse(path).is_ok()
     }
 
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_nearest_to_the_client_counts() {
+    fn the_first_forwarded_value_is_used() {
         let some = |text: &str| Some(text.to_owned());
         let all = [
             ("x-forwarded-proto", "https, http"),
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn where_two_headers_contradict_each_other_neither_counts() {
+    fn contradicting_headers_are_ignored() {
         let some = |text: &str| Some(text.to_owned());
         let both = |host, forwarded| read(&[("x-forwarded-host", host), ("forwarded", forwarded)]);
         assert_eq!(both("a.example", "host=A.example;proto=https"), [some("https"), some("a.example"), None]);
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_that_the_proxy_tells_stands_behind_the_host_unless_it_is_the_schemes_own() {
+    fn the_forwarded_port_is_appended_unless_it_is_the_default() {
         for (host, port, scheme, own, expected) in [
             ("a.example", "8443", "https", "inner:80", "a.example:8443"),
             ("a.example", "443", "https", "inner:80", "a.example"),
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn the_prefix_of_the_public_address_is_taken_away_where_a_proxy_has_not() {
+    fn the_public_prefix_is_removed_unless_the_proxy_removed_it() {
         let origin = Origin::Public("https://a.example/graph".to_owned());
         for (path, expected) in [
             ("/graph/v1.0/me", "/v1.0/me"),
@@ -194,18 +194,21 @@ mod tests {
             ("/graphics/v1.0/me", "/graphics/v1.0/me"),
             ("/graph/graph/me", "/graph/me"),
         ] {
-            assert_eq!(below(&origin, path, knows), expected, "{path}");
+            assert_eq!(below(&origin, path, is_known_path), expected, "{path}");
         }
         // A prefix that is also a path: the path without the prefix is tried first.
         let origin = Origin::Public("https://a.example/me".to_owned());
-        assert_eq!(["/me/contacts", "/me/me/contacts"].map(|path| below(&origin, path, knows)), ["/me/contacts"; 2]);
+        assert_eq!(
+            ["/me/contacts", "/me/me/contacts"].map(|path| below(&origin, path, is_known_path)),
+            ["/me/contacts"; 2]
+        );
         for origin in [Origin::Host, Origin::Public("https://a.example".to_owned())] {
-            assert_eq!(below(&origin, "/graph/me", knows), "/graph/me");
+            assert_eq!(below(&origin, "/graph/me", is_known_path), "/graph/me");
         }
     }
 
     #[test]
-    fn what_is_no_part_of_an_address_is_left_out() {
+    fn invalid_forwarded_values_are_ignored() {
         for (name, value) in [
             ("x-forwarded-proto", "javascript"),
             ("x-forwarded-host", "a/b"),

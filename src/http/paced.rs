@@ -1,5 +1,5 @@
-//! Bodies of answers, passed on in pieces as the client reads them: a stalled client is noticed, and the request counts as
-//! running until the last piece.
+//! Bodies of answers, passed on in pieces as the client reads them: a stalled client is noticed, and the request counts
+//! as running until the last piece.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -17,7 +17,7 @@ use crate::http::held::Held;
 pub(crate) struct Paced {
     size: Option<u64>,
     /// Number of bytes that were passed on.
-    given: u64,
+    passed_on: u64,
     rest: Bytes,
     chunks: Option<LocalBoxStream<'static, Result<Bytes, Error>>>,
     held: Held,
@@ -27,12 +27,12 @@ impl Paced {
     /// A body in memory.
     pub(crate) fn bytes(bytes: impl Into<Bytes>, held: Held) -> Self {
         let rest = bytes.into();
-        Self { size: Some(rest.len() as u64), given: 0, rest, chunks: None, held }
+        Self { size: Some(rest.len() as u64), passed_on: 0, rest, chunks: None, held }
     }
 
     /// A body that is read as the client takes it.
     pub(crate) fn chunks(size: Option<u64>, chunks: LocalBoxStream<'static, Result<Bytes, Error>>, held: Held) -> Self {
-        Self { size, given: 0, rest: Bytes::new(), chunks: Some(chunks), held }
+        Self { size, passed_on: 0, rest: Bytes::new(), chunks: Some(chunks), held }
     }
 }
 
@@ -44,7 +44,7 @@ impl MessageBody for Paced {
     }
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
-        self.held.exchange.note_progress(self.given);
+        self.held.exchange.note_progress(self.passed_on);
         while self.rest.is_empty() {
             let next = self.chunks.as_mut().map_or(Poll::Ready(None), |chunks| chunks.poll_next_unpin(context));
             match next {
@@ -56,7 +56,7 @@ impl MessageBody for Paced {
                 }
                 Poll::Pending => {
                     if self.size.is_none() {
-                        // The client is not the slow one now.
+                        // Now the client waits for the server.
                         self.held.exchange.set_working();
                     }
                     return Poll::Pending;
@@ -64,7 +64,7 @@ impl MessageBody for Paced {
             }
         }
         let piece = self.rest.len().min(PIECE as usize);
-        self.given += piece as u64;
+        self.passed_on += piece as u64;
         if let Some(measured) = &mut self.held.measured {
             measured.count_bytes(piece);
         }

@@ -1,5 +1,5 @@
 //! `GET /livez` and `GET /readyz` for Kubernetes: whether the process answers, and whether it should get requests. They
-//! need no token, count against no limit, and wait for no connection that clients' requests use.
+//! need no token, count against no limit, and do not wait for the database connections of clients' requests.
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +17,7 @@ use crate::http::mount::Mounted;
 use crate::store::{Finding, Store};
 
 /// Time for which a result is reused, so that probes cost nothing.
-const FRESH: Duration = Duration::from_secs(1);
+const MAX_AGE: Duration = Duration::from_secs(1);
 /// Time limit for a check.
 const TIMEOUT: Duration = Duration::from_secs(8);
 
@@ -54,7 +54,7 @@ impl Readiness {
     pub(crate) async fn findings(&self) -> Vec<Finding> {
         let mut last = self.0.last.lock().await;
         let found = match &*last {
-            Some((when, found)) if when.elapsed() < FRESH => found.clone(),
+            Some((when, found)) if when.elapsed() < MAX_AGE => found.clone(),
             _ => {
                 let found = self.check().await;
                 last.insert((Instant::now(), found)).1.clone()
@@ -106,12 +106,12 @@ impl Probe {
             Self::Livez => vec![finding("process", Ok("ok"))],
             Self::Readyz => readiness.findings().await,
         };
-        let is_well = findings.iter().all(|finding| finding.found.is_ok());
-        let body = if is_well && !verbose { "ok".to_owned() } else { verbose_text(self.name(), &findings, is_well) };
-        if !is_well {
+        let passed = findings.iter().all(|finding| finding.found.is_ok());
+        let body = if passed && !verbose { "ok".to_owned() } else { verbose_text(self.name(), &findings, passed) };
+        if !passed {
             tracing::debug!(probe = self.name(), "not ready");
         }
-        let mut response = if is_well { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
+        let mut response = if passed { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
         response
             .insert_header((header::CONTENT_TYPE, "text/plain; charset=utf-8"))
             .insert_header((header::CACHE_CONTROL, "no-store"))
@@ -121,7 +121,7 @@ impl Probe {
 }
 
 /// A line for each check, in the format of Kubernetes.
-fn verbose_text(name: &str, findings: &[Finding], is_well: bool) -> String {
+fn verbose_text(name: &str, findings: &[Finding], passed: bool) -> String {
     let mut text = String::new();
     for Finding { what, found } in findings {
         let (sign, words) = match found {
@@ -131,7 +131,7 @@ fn verbose_text(name: &str, findings: &[Finding], is_well: bool) -> String {
         // Writing to a string does not fail.
         let _ = writeln!(text, "[{sign}]{what} {words}");
     }
-    let _ = writeln!(text, "{name} check {}", if is_well { "passed" } else { "failed" });
+    let _ = writeln!(text, "{name} check {}", if passed { "passed" } else { "failed" });
     text
 }
 

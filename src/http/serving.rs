@@ -1,5 +1,5 @@
-//! The HTTP server. It is assembled from the same parts as actix-web's `HttpServer`, which accepts only plain streams: here
-//! a `Wire` wraps each stream.
+//! The HTTP server. It is assembled from the same parts as actix-web's `HttpServer`, which accepts only plain streams:
+//! here a `Wire` wraps each stream.
 
 use std::any::Any;
 use std::convert::Infallible;

@@ -12,8 +12,8 @@ use crate::domain::error::{Error, Kind};
 use crate::http::Settings;
 use crate::http::body;
 
-/// Minimum average of bytes per second after the time limit of a body.
-const LEAST_RATE: u64 = 1 << 10;
+/// Minimum average rate in bytes per second, after the time limit of a body.
+const MIN_RATE: u64 = 1 << 10;
 
 /// A body that its handler reads.
 pub(crate) struct Streamed {
@@ -23,7 +23,7 @@ pub(crate) struct Streamed {
     /// As sent.
     pub(crate) content_type: Option<String>,
     timeout: Duration,
-    /// The time spent waiting, and the number of bytes that came.
+    /// The time spent waiting, and the number of received bytes.
     waited: Duration,
     received: u64,
     /// Number of bytes that may still come.
@@ -61,8 +61,8 @@ impl Streamed {
     /// [`Error::TooSlow`] if nothing comes for too long, or too little on average, [`Error::TooLarge`], 400 if it
     /// breaks off.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Error> {
-        let earned = Duration::from_millis(self.received.saturating_mul(1_000) / LEAST_RATE);
-        let allowed = (self.timeout + earned).saturating_sub(self.waited).min(self.timeout);
+        let time_for_received = Duration::from_millis(self.received.saturating_mul(1_000) / MIN_RATE);
+        let allowed = (self.timeout + time_for_received).saturating_sub(self.waited).min(self.timeout);
         let started = Instant::now();
         let next = tokio::time::timeout(allowed, self.payload.next()).await;
         self.waited += started.elapsed();

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use crate::metrics::kinds::{Buckets, head, micros};
 use crate::metrics::list::{IN_FLIGHT, RESPONSE_BYTES, TIMES};
 
-/// Statuses for which each call has a series from the start. Other series appear with the first answer.
+/// Statuses for which each call has a series from the start.
 const STATUSES: [u16; 14] = [200, 201, 204, 304, 400, 401, 403, 404, 409, 412, 429, 500, 501, 503];
-/// All other statuses. The last series is for statuses that are not listed.
-const FURTHER: [u16; 13] = [202, 206, 207, 405, 406, 408, 410, 413, 415, 422, 424, 507, 0];
+/// Statuses whose series appear with their first answer. 0 stands for all statuses that are not listed.
+const OTHER_STATUSES: [u16; 13] = [202, 206, 207, 405, 406, 408, 410, 413, 415, 422, 424, 507, 0];
 
 /// The origin of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,24 +23,24 @@ pub(crate) enum CallOrigin {
     Batch,
 }
 
-/// The figures of a call.
+/// The counters of a call.
 struct Figures {
-    http: [AtomicU64; STATUSES.len() + FURTHER.len()],
-    batch: [AtomicU64; STATUSES.len() + FURTHER.len()],
-    took: Buckets,
+    http: [AtomicU64; STATUSES.len() + OTHER_STATUSES.len()],
+    batch: [AtomicU64; STATUSES.len() + OTHER_STATUSES.len()],
+    durations: Buckets,
 }
 
 impl Default for Figures {
     fn default() -> Self {
-        let zeros = || [const { AtomicU64::new(0) }; STATUSES.len() + FURTHER.len()];
-        Self { http: zeros(), batch: zeros(), took: Buckets::new(TIMES, 1_000_000) }
+        let zeros = || [const { AtomicU64::new(0) }; STATUSES.len() + OTHER_STATUSES.len()];
+        Self { http: zeros(), batch: zeros(), durations: Buckets::new(TIMES, 1_000_000) }
     }
 }
 
-/// A method and a pattern, both texts of the program.
+/// A method and a route pattern.
 type CallKey = (&'static str, &'static str);
 
-/// Calls are added and never removed; their number is that of the program's tables.
+/// Calls are added and never removed. The tables of calls bound their number.
 static CALLS: LazyLock<RwLock<HashMap<CallKey, &'static Figures>>> = LazyLock::new(RwLock::default);
 
 /// Makes the series of calls, so that they exist before the first request.
@@ -59,16 +59,16 @@ fn figures(call: CallKey) -> &'static Figures {
 }
 
 /// Counts an answer.
-pub(crate) fn answered(method: &'static str, route: &'static str, from: CallOrigin, status: u16) {
-    figures((method, route)).count(from, status);
+pub(crate) fn answered(method: &'static str, route: &'static str, origin: CallOrigin, status: u16) {
+    figures((method, route)).count(origin, status);
 }
 
 impl Figures {
-    fn count(&self, from: CallOrigin, status: u16) {
-        let mut statuses = STATUSES.iter().chain(&FURTHER);
-        let at = statuses.position(|known| *known == status).unwrap_or(STATUSES.len() + FURTHER.len() - 1);
-        let counters = if from == CallOrigin::Http { &self.http } else { &self.batch };
-        if let Some(counter) = counters.get(at) {
+    fn count(&self, origin: CallOrigin, status: u16) {
+        let mut statuses = STATUSES.iter().chain(&OTHER_STATUSES);
+        let index = statuses.position(|known| *known == status).unwrap_or(STATUSES.len() + OTHER_STATUSES.len() - 1);
+        let counters = if origin == CallOrigin::Http { &self.http } else { &self.batch };
+        if let Some(counter) = counters.get(index) {
             counter.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -111,7 +111,7 @@ impl Drop for CountedExchange {
         IN_FLIGHT.add(-1);
         RESPONSE_BYTES.add(self.bytes);
         if let Some(figures) = self.figures {
-            figures.took.observe(micros(self.elapsed()));
+            figures.durations.observe(micros(self.elapsed()));
         }
     }
 }
@@ -125,9 +125,9 @@ pub(crate) fn write(out: &mut String) {
     head(out, name, "Requests by call and status; steps of batches have the source batch.", "counter");
     for ((method, route), figures) in &calls {
         for (source, counters) in [("http", &figures.http), ("batch", &figures.batch)] {
-            for (at, (status, count)) in STATUSES.iter().chain(&FURTHER).zip(counters).enumerate() {
+            for (index, (status, count)) in STATUSES.iter().chain(&OTHER_STATUSES).zip(counters).enumerate() {
                 let count = count.load(Ordering::Relaxed);
-                if count == 0 && (at >= STATUSES.len() || source == "batch" && !route.starts_with("/{user}")) {
+                if count == 0 && (index >= STATUSES.len() || source == "batch" && !route.starts_with("/{user}")) {
                     continue;
                 }
                 let _ = match status {
@@ -141,6 +141,6 @@ pub(crate) fn write(out: &mut String) {
     let name = "contactd_http_request_duration_seconds";
     head(out, name, "Time from the head of a request to the last byte of its response.", "histogram");
     for ((method, route), figures) in &calls {
-        figures.took.write(out, name, &format!("route=\"{method} {route}\","));
+        figures.durations.write(out, name, &format!("route=\"{method} {route}\","));
     }
 }

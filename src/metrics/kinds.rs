@@ -1,5 +1,5 @@
-//! The kinds of metrics, and how each is written in Prometheus' text format (version 0.0.4). A metric is a static of atomic
-//! numbers, so that counting costs some nanoseconds and never waits.
+//! The kinds of metrics, and how each is written in Prometheus' text format (version 0.0.4). A metric is a static of
+//! atomic numbers, so that counting costs some nanoseconds and never waits.
 
 use std::fmt::{Display, Write as _};
 use std::marker::PhantomData;
@@ -120,8 +120,8 @@ impl Gauge {
         self.value.store(value, Ordering::Relaxed);
     }
 
-    pub(crate) fn add(&self, more: i64) {
-        self.value.fetch_add(more, Ordering::Relaxed);
+    pub(crate) fn add(&self, change: i64) {
+        self.value.fetch_add(change, Ordering::Relaxed);
     }
 }
 
@@ -148,9 +148,9 @@ impl<L: Label> Gauges<L> {
         Self { name, help, values: [const { AtomicI64::new(0) }; MAX_VALUES], label: PhantomData }
     }
 
-    pub(crate) fn add(&self, of: L, more: i64) {
-        if let Some(gauge) = self.values.get(of.index()) {
-            gauge.fetch_add(more, Ordering::Relaxed);
+    pub(crate) fn add(&self, label: L, change: i64) {
+        if let Some(gauge) = self.values.get(label.index()) {
+            gauge.fetch_add(change, Ordering::Relaxed);
         }
     }
 }
@@ -201,17 +201,17 @@ impl Age {
         Self { name, help, happened: Mutex::new(None) }
     }
 
-    /// It happened then.
-    pub(crate) fn since(&self, then: Instant) {
-        *self.happened.lock().unwrap_or_else(PoisonError::into_inner) = Some(then);
+    /// Records when it happened.
+    pub(crate) fn since(&self, time: Instant) {
+        *self.happened.lock().unwrap_or_else(PoisonError::into_inner) = Some(time);
     }
 }
 
 impl Metric for Age {
     fn write(&self, out: &mut String) {
-        if let Some(then) = *self.happened.lock().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(time) = *self.happened.lock().unwrap_or_else(PoisonError::into_inner) {
             head(out, self.name, self.help, "gauge");
-            let _ = writeln!(out, "{} {}", self.name, then.elapsed().as_secs_f64());
+            let _ = writeln!(out, "{} {}", self.name, time.elapsed().as_secs_f64());
         }
     }
 }
@@ -229,12 +229,12 @@ impl<L: Label> Counters<L> {
         Self { name, help, values: [const { AtomicU64::new(0) }; MAX_VALUES], label: PhantomData }
     }
 
-    pub(crate) fn increment(&self, of: L) {
-        self.add(of, 1);
+    pub(crate) fn increment(&self, label: L) {
+        self.add(label, 1);
     }
 
-    pub(crate) fn add(&self, of: L, count: u64) {
-        if let Some(counter) = self.values.get(of.index()) {
+    pub(crate) fn add(&self, label: L, count: u64) {
+        if let Some(counter) = self.values.get(label.index()) {
             counter.fetch_add(count, Ordering::Relaxed);
         }
     }
@@ -291,8 +291,8 @@ impl Buckets {
     }
 
     pub(crate) fn observe(&self, value: u64) {
-        let at = self.bounds.partition_point(|bound| *bound < value);
-        if let Some(count) = self.counts.get(at) {
+        let index = self.bounds.partition_point(|bound| *bound < value);
+        if let Some(count) = self.counts.get(index) {
             count.fetch_add(1, Ordering::Relaxed);
         }
         self.sum.fetch_add(value, Ordering::Relaxed);
@@ -308,9 +308,9 @@ impl Buckets {
         total += self.counts.get(self.bounds.len()).map_or(0, |count| count.load(Ordering::Relaxed));
         let sum = self.scaled(self.sum.load(Ordering::Relaxed));
         let braced = |labels: &str| if labels.is_empty() { String::new() } else { format!("{{{labels}}}") };
-        let own = braced(labels.trim_end_matches(','));
+        let labels_in_braces = braced(labels.trim_end_matches(','));
         let _ = writeln!(out, "{name}_bucket{{{labels}le=\"+Inf\"}} {total}");
-        let _ = writeln!(out, "{name}_sum{own} {sum}\n{name}_count{own} {total}");
+        let _ = writeln!(out, "{name}_sum{labels_in_braces} {sum}\n{name}_count{labels_in_braces} {total}");
     }
 
     #[expect(clippy::cast_precision_loss, reason = "a sum of 285 years in microseconds is exact enough")]
@@ -348,9 +348,9 @@ impl Histogram {
     /// Records how long some work takes.
     pub(crate) async fn timed<T>(&self, work: impl Future<Output = T>) -> T {
         let begun = Instant::now();
-        let done = work.await;
+        let result = work.await;
         self.observe_time(begun.elapsed());
-        done
+        result
     }
 }
 
@@ -375,8 +375,8 @@ impl<L: Label> Histograms<L> {
     }
 
     /// Records the time until the returned value is dropped.
-    pub(crate) fn time(&self, of: L) -> Timed<'_> {
-        Timed { into: self.values.get(of.index()), started: Instant::now() }
+    pub(crate) fn time(&self, label: L) -> Timed<'_> {
+        Timed { buckets: self.values.get(label.index()), started: Instant::now() }
     }
 }
 
@@ -391,13 +391,13 @@ impl<L: Label> Metric for Histograms<L> {
 
 /// Records its lifetime when it is dropped.
 pub(crate) struct Timed<'a> {
-    into: Option<&'a Buckets>,
+    buckets: Option<&'a Buckets>,
     started: Instant,
 }
 
 impl Drop for Timed<'_> {
     fn drop(&mut self) {
-        if let Some(buckets) = self.into {
+        if let Some(buckets) = self.buckets {
             buckets.observe(micros(self.started.elapsed()));
         }
     }
@@ -418,7 +418,7 @@ mod tests {
     );
 
     #[test]
-    fn a_metric_is_written_as_prometheus_reads_it_with_all_values_from_the_start() {
+    fn metrics_are_written_in_prometheus_format_with_all_label_values() {
         let (counters, gauge) = (Counters::<Colour>::new("a_total", "Things."), Gauge::unknown("b", "More."));
         let mut out = String::new();
         counters.add(Colour::Red, 0);
@@ -436,7 +436,7 @@ mod tests {
     }
 
     #[test]
-    fn a_histogram_counts_a_value_at_its_bound_and_all_above() {
+    fn histogram_bounds_are_inclusive_and_counts_are_cumulative() {
         let histogram = Histogram::durations("t_seconds", "Times.", &[500, 1_000]);
         for value in [0, 500, 501, 1_000, 1_001, 2_000_000] {
             histogram.observe(value);

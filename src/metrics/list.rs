@@ -59,7 +59,7 @@ label!(
     Reader, "state": Busy = "busy", Idle = "idle",
 );
 label!(
-    /// The server that it is to; a SQLite file is the primary.
+    /// The database server of a connection. A SQLite file is the primary.
     Server, "server": Primary = "primary", Standby = "standby",
 );
 label!(
@@ -89,7 +89,7 @@ macro_rules! metrics {
     ($($name:ident: $kind:ty = $made:expr;)+) => {
         $(pub(crate) static $name: $kind = $made;)+
 
-        /// All of them, in the order in which they are written.
+        /// All metrics, in the order in which they are written.
         pub(crate) static ALL: &[&dyn Metric] = &[$(&$name),+];
     };
 }

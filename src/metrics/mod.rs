@@ -1,6 +1,8 @@
-//! Figures of the running process for Prometheus (docs/metrics.md). Every room may count here; nothing is imported from them.
+//! Figures of the running process for Prometheus (docs/metrics.md). Every room may count here; nothing is imported from
+//! them.
 //!
-//! A metric is a static, because there is one of each in a process. No label has a value that a client or a user chooses.
+//! A metric is a static, because there is one of each in a process. No label has a value that a client or a user
+//! chooses.
 
 pub(crate) mod calls;
 pub(crate) mod kinds;
@@ -10,7 +12,8 @@ mod process;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-/// All metrics in Prometheus' text format. `engine` is the database's, once it is open.
+/// All metrics in Prometheus' text format. `engine` is the name of the database engine, or `none` before the database
+/// is open.
 pub(crate) fn render(engine: &str) -> String {
     let mut out = String::with_capacity(256 << 10);
     kinds::head(&mut out, "contactd_build_info", "The running program.", "gauge");

@@ -18,7 +18,7 @@ pub(crate) fn write(out: &mut String) {
         }
     };
     let fields_text = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // The second field is the program's name, which may have blanks; the third is the first one here.
+    // The second field is the program's name, which may contain blanks. `fields` starts with the third field.
     let fields: Vec<&str> = fields_text.rsplit_once(") ").map_or("", |(_, rest)| rest).split(' ').collect();
     let field = |number: usize| fields.get(number - 3).and_then(|text| text.parse::<f64>().ok());
     let cpu = field(14).zip(field(15)).map(|(user, system)| (user + system) / TICKS);

@@ -23,42 +23,42 @@ use crate::trace::spans::{self, Since};
 /// Poll interval: other processes write too, and retries become due.
 const POLL: Duration = Duration::from_secs(1);
 /// How long writes are collected before the next poll.
-const GATHER: Duration = Duration::from_millis(50);
+const COLLECT_TIME: Duration = Duration::from_millis(50);
 /// Most subscriptions in progress, in total and per creator, so that a slow receiver does not block others.
-const MAX_WORKING: usize = 256;
-const MAX_OF_CREATOR: usize = 4;
+const MAX_IN_PROGRESS: usize = 256;
+const MAX_PER_CREATOR: usize = 4;
 /// Delays before the retries, in units of [`super::DeliveryTimes::retry`]: 10 s, 30 s, 1, 3, 10 and 30 minutes, and three
 /// times an hour; about 4 hours in total.
-const WAITS: [i64; 9] = [1, 3, 6, 18, 60, 180, 360, 360, 360];
+const RETRY_DELAYS: [i64; 9] = [1, 3, 6, 18, 60, 180, 360, 360, 360];
 /// How long before its expiration a subscriber is reminded, in microseconds.
-const SOON: i64 = 15 * 60 * 1_000_000;
+const REMINDER_TIME: i64 = 15 * 60 * 1_000_000;
 
 impl Notifier {
     /// Delivers until `stop` is sent or dropped.
     pub async fn deliver(&self, store: &Store, stop: oneshot::Receiver<()>) {
         let holder = clock::new_id(IdOwner::Nobody);
         let mut stop = pin!(stop);
-        let mut at_work: HashSet<Due> = HashSet::new();
-        let mut working = FuturesUnordered::new();
+        let mut in_progress: HashSet<Due> = HashSet::new();
+        let mut deliveries = FuturesUnordered::new();
         let mut failing = false;
         loop {
-            let due = store.due_subscriptions(SOON).await;
+            let due = store.due_subscriptions(REMINDER_TIME).await;
             if let (Err(error), false) = (&due, failing) {
                 tracing::warn!(%error, "cannot read which subscriptions are due");
             }
             failing = due.is_err();
-            let mut waiting = false;
-            let mut of_creators: HashMap<String, usize> = HashMap::new();
-            for due in &at_work {
-                *of_creators.entry(due.creator.clone()).or_default() += 1;
+            let mut has_waiting = false;
+            let mut counts_by_creator: HashMap<String, usize> = HashMap::new();
+            for due in &in_progress {
+                *counts_by_creator.entry(due.creator.clone()).or_default() += 1;
             }
             for due in due.unwrap_or_default() {
-                let of_creator = of_creators.entry(due.creator.clone()).or_default();
-                if at_work.len() >= MAX_WORKING || *of_creator >= MAX_OF_CREATOR {
-                    waiting = true;
-                } else if at_work.insert(due.clone()) {
-                    *of_creator += 1;
-                    working.push(async move {
+                let creator_count = counts_by_creator.entry(due.creator.clone()).or_default();
+                if in_progress.len() >= MAX_IN_PROGRESS || *creator_count >= MAX_PER_CREATOR {
+                    has_waiting = true;
+                } else if in_progress.insert(due.clone()) {
+                    *creator_count += 1;
+                    deliveries.push(async move {
                         let done = self.deliver_due(store, holder, &due).await;
                         (due, done)
                     });
@@ -67,7 +67,7 @@ impl Notifier {
             let poll = POLL.min(self.0.times.retry);
             let mut pause = pin!(async {
                 tokio::select! {
-                    () = store.wait_for_write() => tokio::time::sleep(GATHER).await,
+                    () = store.wait_for_write() => tokio::time::sleep(COLLECT_TIME).await,
                     () = tokio::time::sleep(poll) => {}
                 }
             });
@@ -75,11 +75,11 @@ impl Notifier {
                 tokio::select! {
                     biased;
                     _ = &mut stop => break true,
-                    Some((due, done)) = working.next() => {
-                        at_work.remove(&due);
+                    Some((due, done)) = deliveries.next() => {
+                        in_progress.remove(&due);
                         match done {
                             // There is room for another one.
-                            Ok(()) if waiting => break false,
+                            Ok(()) if has_waiting => break false,
                             Ok(()) => {}
                             Err(error) => tracing::debug!(%error, "a delivery is postponed"),
                         }
@@ -92,7 +92,7 @@ impl Notifier {
             }
         }
         // An interrupted delivery is repeated by the next process.
-        drop(working);
+        drop(deliveries);
         if let Err(error) = store.release_leases(holder).await {
             tracing::warn!(%error, "cannot release leases; they will expire");
         }
@@ -106,17 +106,17 @@ impl Notifier {
     /// Makes one delivery. Returns whether there may be more to do.
     async fn deliver_once(&self, store: &Store, holder: Uuid, due: &Due) -> Result<bool, Error> {
         let lease = clock::micros(self.0.times.lease);
-        let Some(mut held) = store.lease(due, holder, lease).await? else { return Ok(false) };
+        let Some(mut leased) = store.lease(due, holder, lease).await? else { return Ok(false) };
         let now = clock::now();
-        let end = held.end;
+        let end = leased.end;
         if end <= now {
-            self.post_lifecycle(&held, Lifecycle::SubscriptionRemoved).await?;
-            store.remove_ended(&held, holder).await?;
+            self.post_lifecycle(&leased, Lifecycle::SubscriptionRemoved).await?;
+            store.remove_ended(&leased, holder).await?;
             return Ok(false);
         }
-        let progress = &mut held.progress;
-        if held.subscription.terms.lifecycle_notification_url.is_some()
-            && end - SOON <= now
+        let progress = &mut leased.progress;
+        if leased.subscription.terms.lifecycle_notification_url.is_some()
+            && end - REMINDER_TIME <= now
             && progress.reminded_of != Some(end)
         {
             progress.reminded_of = Some(end);
@@ -127,61 +127,62 @@ impl Notifier {
             }
         }
         let (more, delivery) = match progress.event {
-            Some(event) if progress.event_attempts.next <= now => (true, self.lifecycle(&mut held, event).await?),
-            _ if progress.attempts.next <= now => self.notifications(store, &mut held).await?,
+            Some(event) if progress.event_attempts.next <= now => (true, self.lifecycle(&mut leased, event).await?),
+            _ if progress.attempts.next <= now => self.notifications(store, &mut leased).await?,
             _ => (false, None),
         };
-        store.end_lease(&held, holder, delivery).await?;
+        store.end_lease(&leased, holder, delivery).await?;
         Ok(more)
     }
 
-    async fn lifecycle(&self, held: &mut LeasedSubscription, event: Lifecycle) -> Result<Option<Delivery>, Error> {
+    async fn lifecycle(&self, leased: &mut LeasedSubscription, event: Lifecycle) -> Result<Option<Delivery>, Error> {
         let attempted = clock::now();
-        let Some(answer) = self.post_lifecycle(held, event).await? else {
-            held.progress.event = None;
+        let Some(answer) = self.post_lifecycle(leased, event).await? else {
+            leased.progress.event = None;
             return Ok(None);
         };
-        let delivery = delivery(attempted, event.name(), held.progress.event_attempts, &answer, &[]);
-        held.progress.event_attempts = match (is_accepted(&answer), self.after(held.progress.event_attempts)) {
-            (false, Some(next)) => next,
-            // Delivered or given up.
-            (_, next) => {
-                held.progress.event = None;
-                next.unwrap_or(held.progress.event_attempts)
-            }
-        };
+        let delivery = delivery(attempted, event.name(), leased.progress.event_attempts, &answer, &[]);
+        leased.progress.event_attempts =
+            match (is_accepted(&answer), self.next_attempts(leased.progress.event_attempts)) {
+                (false, Some(next)) => next,
+                // Delivered or given up.
+                (_, next) => {
+                    leased.progress.event = None;
+                    next.unwrap_or(leased.progress.event_attempts)
+                }
+            };
         Ok(Some(delivery))
     }
 
     /// `None` if there is no URL for lifecycle events.
     async fn post_lifecycle(
         &self,
-        held: &LeasedSubscription,
+        leased: &LeasedSubscription,
         event: Lifecycle,
     ) -> Result<Option<Result<u16, CallError>>, Error> {
-        let Some(url) = &held.subscription.terms.lifecycle_notification_url else { return Ok(None) };
-        self.post(held, url, notice::lifecycle_notification(&held.subscription, event)).await.map(Some)
+        let Some(url) = &leased.subscription.terms.lifecycle_notification_url else { return Ok(None) };
+        self.post(leased, url, notice::lifecycle_notification(&leased.subscription, event)).await.map(Some)
     }
 
     async fn notifications(
         &self,
         store: &Store,
-        held: &mut LeasedSubscription,
+        leased: &mut LeasedSubscription,
     ) -> Result<(bool, Option<Delivery>), Error> {
-        let batch = store.notices(held).await?;
+        let batch = store.notices(leased).await?;
         let more = batch.up_to < batch.last;
         let mut notices = batch.notices;
-        notices.retain(|notice| held.subscription.terms.change_types.contains(&notice.change));
+        notices.retain(|notice| leased.subscription.terms.change_types.contains(&notice.change));
         if notices.is_empty() {
-            held.progress.delivered = batch.up_to;
+            leased.progress.delivered = batch.up_to;
             return Ok((more, None));
         }
         let attempted = clock::now();
-        let body = notice::notifications(&held.subscription, &held.user, &notices);
-        let cause = store.cause(held.subscription.mailbox, notices.iter().map(|notice| notice.seq));
-        let post = self.post(held, &held.subscription.terms.notification_url, body);
+        let body = notice::notifications(&leased.subscription, &leased.user, &notices);
+        let cause = store.cause(leased.subscription.mailbox, notices.iter().map(|notice| notice.seq));
+        let post = self.post(leased, &leased.subscription.terms.notification_url, body);
         let answer = trace::within(cause.map(|cause| cause.for_later_work()), post).await?;
-        let progress = &mut held.progress;
+        let progress = &mut leased.progress;
         let delivery = delivery(attempted, "notifications", progress.attempts, &answer, &notices);
         let now = clock::now();
         if is_accepted(&answer) {
@@ -192,7 +193,7 @@ impl Notifier {
             progress.attempts = Attempts { failed: 0, next: now };
             return Ok((more, Some(delivery)));
         }
-        if let Some(next) = self.after(progress.attempts) {
+        if let Some(next) = self.next_attempts(progress.attempts) {
             progress.attempts = next;
         } else {
             // A subscriber that missed changes has to read everything again anyway.
@@ -210,8 +211,13 @@ impl Notifier {
     /// # Errors
     /// Nothing was sent, because the lease could expire before the answer arrives. Deliveries of another process could then
     /// overtake this one.
-    async fn post(&self, held: &LeasedSubscription, url: &str, body: String) -> Result<Result<u16, CallError>, Error> {
-        if clock::now() + clock::micros(self.0.times.answer) > held.until {
+    async fn post(
+        &self,
+        leased: &LeasedSubscription,
+        url: &str,
+        body: String,
+    ) -> Result<Result<u16, CallError>, Error> {
+        if clock::now() + clock::micros(self.0.times.answer) > leased.until {
             return Err(Error::unavailable("the database took too long"));
         }
         let since = Since::now();
@@ -236,8 +242,8 @@ impl Notifier {
     }
 
     /// The attempts after one more failure; `None` if it was the last one.
-    fn after(&self, attempts: Attempts) -> Option<Attempts> {
-        let wait = usize::try_from(attempts.failed).ok().and_then(|failed| WAITS.get(failed))?;
+    fn next_attempts(&self, attempts: Attempts) -> Option<Attempts> {
+        let wait = usize::try_from(attempts.failed).ok().and_then(|failed| RETRY_DELAYS.get(failed))?;
         Some(Attempts { failed: attempts.failed + 1, next: clock::now() + wait * clock::micros(self.0.times.retry) })
     }
 }

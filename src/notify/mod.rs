@@ -23,7 +23,7 @@ use crate::percent::percent_encode;
 
 /// Most pending confirmations, in total and per creator, so that slow hosts do not block others.
 const MAX_HANDSHAKES: usize = 128;
-const MAX_HANDSHAKES_OF_CREATOR: usize = 4;
+const MAX_HANDSHAKES_PER_CREATOR: usize = 4;
 
 /// Settings of delivery.
 #[derive(Debug, Clone, Default)]
@@ -92,14 +92,14 @@ impl<'a> Handshake<'a> {
     /// [`Error::Throttled`] if the creator has too many pending, [`Error::Unavailable`] if there are too many in total.
     fn begin(shared: &'a NotifierState, creator: &'a str) -> Result<Self, Error> {
         let mut handshakes = shared.handshakes.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_creator = handshakes.get(creator).copied().unwrap_or(0);
-        if of_creator >= MAX_HANDSHAKES_OF_CREATOR {
+        let pending = handshakes.get(creator).copied().unwrap_or(0);
+        if pending >= MAX_HANDSHAKES_PER_CREATOR {
             return Err(Error::Throttled(Limit::Confirmations, Duration::ZERO));
         }
         if handshakes.values().sum::<usize>() >= MAX_HANDSHAKES {
             return Err(Error::unavailable("too many subscriptions wait to be confirmed"));
         }
-        handshakes.insert(creator.to_owned(), of_creator + 1);
+        handshakes.insert(creator.to_owned(), pending + 1);
         Ok(Self { shared, creator })
     }
 }
@@ -107,9 +107,10 @@ impl<'a> Handshake<'a> {
 impl Drop for Handshake<'_> {
     fn drop(&mut self) {
         let mut handshakes = self.shared.handshakes.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(left) = handshakes.get(self.creator).and_then(|count| count.checked_sub(1)).filter(|left| *left > 0)
+        if let Some(remaining) =
+            handshakes.get(self.creator).and_then(|count| count.checked_sub(1)).filter(|remaining| *remaining > 0)
         {
-            handshakes.insert(self.creator.to_owned(), left);
+            handshakes.insert(self.creator.to_owned(), remaining);
         } else {
             handshakes.remove(self.creator);
         }
@@ -135,7 +136,7 @@ impl Notifier {
     /// # Errors
     /// 400 that names `property`.
     pub fn check(&self, property: &str, url: &str) -> Result<(), Error> {
-        self.0.poster.read(url).map(drop).map_err(|reason| unfit(property, &reason))
+        self.0.poster.read(url).map(drop).map_err(|reason| invalid_url(property, &reason))
     }
 
     /// Checks that the receiver at a URL wants notifications: it must echo a token.
@@ -144,13 +145,13 @@ impl Notifier {
     /// 400 that names `property`; [`Error::Throttled`] and [`Error::Unavailable`] if there are too many pending
     /// confirmations.
     pub async fn confirm(&self, property: &str, url: &str, id: Uuid, creator: &str) -> Result<(), Error> {
-        let _place = Handshake::begin(&self.0, creator)?;
-        let mut target = self.0.poster.read(url).map_err(|reason| unfit(property, &reason))?;
+        let _handshake = Handshake::begin(&self.0, creator)?;
+        let mut target = self.0.poster.read(url).map_err(|reason| invalid_url(property, &reason))?;
         // The token needs encoding, so that a receiver that does not decode it fails.
         let token = format!("Validation: contactd asks whether notifications are wanted here, {id}");
         let separator = if target.path.contains('?') { '&' } else { '?' };
         target.path = format!("{}{separator}validationToken={}", target.path, percent_encode(&token));
-        let answer = self.0.poster.post_empty(&target).await.map_err(|reason| unfit(property, &reason))?;
+        let answer = self.0.poster.post_empty(&target).await.map_err(|reason| invalid_url(property, &reason))?;
         let media_type = answer.content_type.split(';').next().unwrap_or_default().trim();
         let reason = if answer.status != 200 {
             format!("a host that responds with {} and not 200", answer.status)
@@ -163,11 +164,11 @@ impl Notifier {
         } else {
             return Ok(());
         };
-        Err(unfit(property, &CallError(reason)))
+        Err(invalid_url(property, &CallError(reason)))
     }
 }
 
-fn unfit(property: &str, reason: &CallError) -> Error {
+fn invalid_url(property: &str, reason: &CallError) -> Error {
     let message = format!("Subscription validation request failed. '{property}' names {reason}.");
     Error::invalid(Kind::Endpoint, property, message)
 }

@@ -90,8 +90,8 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
         (Ipv4Addr::new(224, 0, 0, 0), 4),
         (Ipv4Addr::new(240, 0, 0, 0), 4),
     ];
-    let same = |(network, bits): &(Ipv4Addr, u32)| (address.to_bits() ^ network.to_bits()) >> (32 - bits) == 0;
-    !SPECIAL.iter().any(same)
+    let is_in_network = |(network, bits): &(Ipv4Addr, u32)| (address.to_bits() ^ network.to_bits()) >> (32 - bits) == 0;
+    !SPECIAL.iter().any(is_in_network)
 }
 
 /// Only global unicast (2000::/3). This excludes ::1, fe80::/10, fc00::/7, ff00::/8, and addresses that embed IPv4, mapped
@@ -105,8 +105,9 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
         (Ipv6Addr::new(0x2002, 0, 0, 0, 0, 0, 0, 0), 16),
         (Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0), 20),
     ];
-    let same = |(network, bits): &(Ipv6Addr, u32)| (address.to_bits() ^ network.to_bits()) >> (128 - bits) == 0;
-    address.segments()[0] & 0xe000 == 0x2000 && !SPECIAL.iter().any(same)
+    let is_in_network =
+        |(network, bits): &(Ipv6Addr, u32)| (address.to_bits() ^ network.to_bits()) >> (128 - bits) == 0;
+    address.segments()[0] & 0xe000 == 0x2000 && !SPECIAL.iter().any(is_in_network)
 }
 
 #[cfg(test)]
@@ -215,8 +216,8 @@ mod tests {
     }
 
     #[test]
-    fn what_the_operator_allows_may_be_called_without_tls() {
-        let some = targets(&["localhost:8080", "Receiver", "[::1]:9"]);
+    fn allowed_receivers_may_be_called_without_tls() {
+        let allowed = targets(&["localhost:8080", "Receiver", "[::1]:9"]);
         for (url, fits) in [
             ("http://localhost:8080/", true),
             ("http://localhost:8081/", false),
@@ -227,7 +228,7 @@ mod tests {
             ("http://[::1]:9/", true),
             ("http://[::1]:10/", false),
         ] {
-            assert_eq!(some.read(url).is_ok(), fits, "{url}");
+            assert_eq!(allowed.read(url).is_ok(), fits, "{url}");
         }
         for bad in ["", ":80", "a:", "a:b", "a:1:2", "http://a", "[::1", "[::1]x", "[a]:1", "a/b", "a:99999"] {
             assert!(bad.parse::<Allowed>().is_err(), "{bad}");
@@ -235,7 +236,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_name_is_resolved_and_every_address_looked_at() {
+    async fn a_name_is_resolved_and_every_address_is_checked() {
         for host in [
             "localhost",
             "127.0.0.1",

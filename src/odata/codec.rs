@@ -8,9 +8,9 @@ pub(super) fn print(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// The bytes of a printed token; `None` for one that is longer than that, or not base64.
-pub(super) fn parse(text: &str, longest: usize) -> Option<Vec<u8>> {
-    if text.len() > longest { None } else { URL_SAFE_NO_PAD.decode(text).ok() }
+/// The bytes of a printed token; `None` if the text is longer than that, or is not base64.
+pub(super) fn parse(text: &str, max_length: usize) -> Option<Vec<u8>> {
+    if text.len() > max_length { None } else { URL_SAFE_NO_PAD.decode(text).ok() }
 }
 
 /// Appends a text of up to 64 KiB.

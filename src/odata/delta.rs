@@ -1,5 +1,5 @@
-//! Delta tokens: opaque to clients, self-contained, and signed with a key of the database, so that they cannot be forged.
-//! docs/graph.md, "Delta".
+//! Delta tokens: opaque to clients, self-contained, and signed with a key of the database, so that they cannot be
+//! forged. docs/graph.md, "Delta".
 
 use hmac::digest::Key;
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -13,21 +13,21 @@ use crate::odata::codec::{self, take, take_number, take_text};
 pub const DEFAULT_SIZE: u16 = 200;
 
 /// The version byte of the format.
-const FORM: u8 = 1;
+const FORMAT_VERSION: u8 = 1;
 /// Bytes of a hash and of the signature in a token.
-const BOUND: usize = 8;
-const SIGNED: usize = 16;
-/// Longest accepted token. Current tokens are shorter than [`super::page::MAX_TOKEN`]; older ones contain `$select` as it
-/// was sent.
+const HASH_BYTES: usize = 8;
+const SIGNATURE_BYTES: usize = 16;
+/// Longest accepted token. Current tokens are shorter than [`super::page::MAX_TOKEN`]; older ones contain `$select` as
+/// it was sent.
 const MAX_BYTES: usize = 8 << 10;
 
 /// A parsed token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeltaToken {
-    /// The hash of what the token is bound to, see [`DeltaToken::bound`].
-    pub of: [u8; BOUND],
+    /// The hash of the collection that the token applies to, see [`DeltaToken::hash`].
+    pub scope: [u8; HASH_BYTES],
     /// The history of changes it belongs to, hashed the same way.
-    pub epoch: [u8; BOUND],
+    pub epoch: [u8; HASH_BYTES],
     /// The time of its watermark, in UTC microseconds; within a round of several pages, the time the round began.
     pub issued: i64,
     /// The page size of the first page.
@@ -39,8 +39,8 @@ pub struct DeltaToken {
 }
 
 impl DeltaToken {
-    /// A short hash of what a token is bound to.
-    pub fn bound(parts: &[&[u8]]) -> [u8; BOUND] {
+    /// A short hash of `parts`, to which a token is tied.
+    pub fn hash(parts: &[&[u8]]) -> [u8; HASH_BYTES] {
         let mut hash = Sha256::new();
         for part in parts {
             hash.update(part.len().to_be_bytes());
@@ -52,8 +52,8 @@ impl DeltaToken {
 
     /// Prints the token; the text needs no encoding in a URL.
     pub fn print(&self, key: &[u8]) -> String {
-        let mut bytes = vec![FORM];
-        bytes.extend(self.of);
+        let mut bytes = vec![FORMAT_VERSION];
+        bytes.extend(self.scope);
         bytes.extend(self.epoch);
         bytes.extend(self.issued.to_be_bytes());
         bytes.extend(self.size.to_be_bytes());
@@ -79,21 +79,21 @@ impl DeltaToken {
     pub fn parse(option: &str, text: &str, key: &[u8]) -> Result<Self, Error> {
         let bad = || Error::invalid(Kind::Query, option, "Badly formed token. Use links unchanged.");
         let bytes = codec::parse(text, MAX_BYTES).ok_or_else(bad)?;
-        let (body, signature) = bytes.split_last_chunk::<SIGNED>().ok_or_else(bad)?;
-        let mut mac = keyed(key);
+        let (body, signature) = bytes.split_last_chunk::<SIGNATURE_BYTES>().ok_or_else(bad)?;
+        let mut mac = hmac(key);
         mac.update(body);
         mac.verify_truncated_left(signature).map_err(|_| bad())?;
         read(body).ok_or_else(bad)
     }
 }
 
-fn keyed(key: &[u8]) -> Hmac<Sha256> {
+fn hmac(key: &[u8]) -> Hmac<Sha256> {
     // Keys may have any length (RFC 2104, section 3).
     Hmac::new_from_slice(key).unwrap_or_else(|_| Hmac::new(&Key::<Hmac<Sha256>>::default()))
 }
 
-fn sign(key: &[u8], bytes: &[u8]) -> [u8; SIGNED] {
-    let mut mac = keyed(key);
+fn sign(key: &[u8], bytes: &[u8]) -> [u8; SIGNATURE_BYTES] {
+    let mut mac = hmac(key);
     mac.update(bytes);
     let signature = mac.finalize().into_bytes();
     std::array::from_fn(|i| signature[i])
@@ -101,8 +101,8 @@ fn sign(key: &[u8], bytes: &[u8]) -> [u8; SIGNED] {
 
 fn read(mut bytes: &[u8]) -> Option<DeltaToken> {
     let rest = &mut bytes;
-    let [FORM] = take(rest)? else { return None };
-    let (of, epoch) = (take(rest)?, take(rest)?);
+    let [FORMAT_VERSION] = take(rest)? else { return None };
+    let (scope, epoch) = (take(rest)?, take(rest)?);
     let issued = take_number(rest)?;
     let size = u16::from_be_bytes(take(rest)?);
     let mut number = || take_number(rest);
@@ -110,7 +110,7 @@ fn read(mut bytes: &[u8]) -> Option<DeltaToken> {
     let (after, select) = (take_text(rest)?, take_text(rest)?);
     let progress = if after.is_empty() { SyncState::Knows(moment) } else { SyncState::Reads(moment, after) };
     let select = Some(select).filter(|select| !select.is_empty());
-    bytes.is_empty().then_some(DeltaToken { of, epoch, issued, size, select, progress })
+    bytes.is_empty().then_some(DeltaToken { scope, epoch, issued, size, select, progress })
 }
 
 #[cfg(test)]
@@ -120,7 +120,7 @@ mod tests {
 
     fn token(progress: SyncState, select: Option<&str>) -> DeltaToken {
         DeltaToken {
-            of: DeltaToken::bound(&[b"contacts", b"7"]),
+            scope: DeltaToken::hash(&[b"contacts", b"7"]),
             epoch: [3; 8],
             issued: 5,
             size: 200,
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_reads_back_and_no_other_does() {
+    fn only_a_signed_token_is_accepted() {
         let moment = Watermark { seq: 9, entry: (7, i64::MAX) };
         for token in [
             token(SyncState::Knows(moment), None),
@@ -140,7 +140,7 @@ mod tests {
             assert_eq!(DeltaToken::parse("$deltatoken", &text, b"key").unwrap(), token);
             assert!(text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)), "{text}");
             assert!(DeltaToken::parse("$deltatoken", &text, b"another key").is_err());
-            // No bit of it can be changed.
+            // A token with any bit changed is refused.
             let bytes = codec::parse(&text, MAX_BYTES).unwrap();
             for bit in 0..bytes.len() * 8 {
                 let mut forged = bytes.clone();
@@ -151,8 +151,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_bound_together_is_not_what_is_bound_apart() {
-        assert_ne!(DeltaToken::bound(&[b"ab", b"c"]), DeltaToken::bound(&[b"a", b"bc"]));
+    fn the_hash_depends_on_the_boundaries_of_the_parts() {
+        assert_ne!(DeltaToken::hash(&[b"ab", b"c"]), DeltaToken::hash(&[b"a", b"bc"]));
     }
 
     proptest! {

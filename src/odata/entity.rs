@@ -4,20 +4,21 @@ use crate::domain::error::{Error, Kind};
 use crate::domain::plain::shorten;
 use crate::json::{Json, is_annotation};
 
-/// The members of a body that must be an object of type `of`. Names match in any letter case and are returned in their
-/// exact spelling. Annotations (`@odata.type`, `color@odata.type`) are skipped.
+/// The members of a body that must be an object of type `type_name`. Names match in any letter case and are returned in
+/// their exact spelling. Annotations (`@odata.type`, `color@odata.type`) are skipped.
 ///
 /// # Errors
 /// 400 if it is not an object or has an unknown member.
-pub fn members(body: Json, of: &str, known: &[&'static str]) -> Result<Vec<(&'static str, Json)>, Error> {
+pub fn members(body: Json, type_name: &str, known: &[&'static str]) -> Result<Vec<(&'static str, Json)>, Error> {
     let Json::Object(members) = body else {
-        let message = format!("The body must be a JSON object, a {of}, not {}.", body.kind());
+        let message = format!("The body must be a JSON object, a {type_name}, not {}.", body.kind());
         return Err(Error::invalid(Kind::Body, "", message));
     };
     let members = members.into_iter().filter(|(name, _)| !is_annotation(name));
     let unknown = |name: &str| {
         let (name, has) = (shorten(name), known.join(", "));
-        let message = format!("The property '{name}' does not exist on type 'microsoft.graph.{of}'. It has {has}.");
+        let message =
+            format!("The property '{name}' does not exist on type 'microsoft.graph.{type_name}'. It has {has}.");
         Error::invalid(Kind::Body, name, message)
     };
     members.map(|(name, value)| Ok((named(&name, known).ok_or_else(|| unknown(&name))?, value))).collect()
@@ -76,7 +77,7 @@ pub fn one_of(place: &str, text: &str, members: &[&'static str]) -> Result<&'sta
 ///
 /// # Errors
 /// 400 that names the unknown property.
-pub fn select(text: &str, of: &str, known: &[&'static str]) -> Result<Option<Vec<&'static str>>, Error> {
+pub fn select(text: &str, type_name: &str, known: &[&'static str]) -> Result<Option<Vec<&'static str>>, Error> {
     let mut names = Vec::new();
     for name in text.split(',').map(str::trim) {
         if name == "*" {
@@ -86,7 +87,7 @@ pub fn select(text: &str, of: &str, known: &[&'static str]) -> Result<Option<Vec
             let name = shorten(name);
             let known = known.join(", ");
             let message = format!(
-                "Could not find a property named '{name}' on type 'microsoft.graph.{of}'. Known properties: {known}."
+                "Could not find a property named '{name}' on type 'microsoft.graph.{type_name}'. Known properties: {known}."
             );
             Error::invalid(Kind::Query, "$select", message)
         })?;

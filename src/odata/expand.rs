@@ -1,6 +1,6 @@
 //! `$expand`: properties to include, each with options in parentheses, separated by `;`:
-//! `childFolders($top=5),contacts($filter=surname eq 'a;b';$select=surname)`. Separators in quotes or nested parentheses do
-//! not count.
+//! `childFolders($top=5),contacts($filter=surname eq 'a;b';$select=surname)`. Separators in quotes or nested
+//! parentheses do not count.
 //!
 //! ```
 //! use contactd::odata::expand::{ExpandSource, parse};
@@ -21,9 +21,9 @@ use crate::odata::filter::{self, Aliases};
 use crate::odata::query::Query;
 use crate::percent::percent_encode;
 
-/// Longest `$expand`, in bytes.
+/// Maximum length of `$expand`, in bytes.
 pub(crate) const MAX_TEXT: usize = 8 << 10;
-/// Most options in one pair of parentheses.
+/// Maximum number of options in one pair of parentheses.
 const MAX_OPTIONS: usize = 20;
 /// The options for collections of entities.
 const OPTIONS: [&str; 6] = ["$select", "$filter", "$orderby", "$top", "$skip", "$count"];
@@ -181,16 +181,17 @@ pub fn of_contacts(query: &Query, handling: Handling) -> Result<Expand, Error> {
         return Err(refused("$expand", "Only one relationship can be expanded in a request.".to_owned()));
     }
     for ExpandItem { navigation, options } in found {
-        let of = |id: PropertyId| if navigation == Navigation::SingleValues { id.text } else { id.key };
-        let mut wanted = named(navigation, &options, of).map_err(|error| within(navigation.name(), error))?;
+        let id_text = |id: PropertyId| if navigation == Navigation::SingleValues { id.text } else { id.key };
+        let mut selection =
+            selection_of(navigation, &options, id_text).map_err(|error| within(navigation.name(), error))?;
         if navigation == Navigation::SingleValues {
-            expand.views = take_views(&mut wanted);
+            expand.views = take_views(&mut selection);
         }
-        let wanted = Some(wanted);
+        let selection = Some(selection);
         match navigation {
-            Navigation::Extensions => expand.extensions = wanted,
-            Navigation::SingleValues => expand.single = wanted,
-            Navigation::MultiValues => expand.multi = wanted,
+            Navigation::Extensions => expand.extensions = selection,
+            Navigation::SingleValues => expand.single = selection,
+            Navigation::MultiValues => expand.multi = selection,
             Navigation::ChildFolders | Navigation::Contacts => {}
         }
     }
@@ -198,15 +199,15 @@ pub fn of_contacts(query: &Query, handling: Handling) -> Result<Expand, Error> {
 }
 
 /// Moves the views on the contact out of the list of extended properties.
-fn take_views(wanted: &mut ExpandSelection) -> Vec<RequestedTag> {
+fn take_views(selection: &mut ExpandSelection) -> Vec<RequestedTag> {
     let mut views: Vec<RequestedTag> = Vec::new();
-    if let ExpandSelection::These(ids) = wanted {
+    if let ExpandSelection::These(ids) = selection {
         ids.retain_mut(|text| {
             let Ok(id) = PropertyId::parse::<SingleValue>(text) else { return false };
             let view = tags::view(&id.key);
             text.clone_from(&id.key);
             if let Some(view) = view
-                && views.iter().all(|asked| asked.id.key != id.key)
+                && views.iter().all(|requested| requested.id.key != id.key)
             {
                 views.push(RequestedTag { id, view });
             }
@@ -221,14 +222,18 @@ fn take_views(wanted: &mut ExpandSelection) -> Vec<RequestedTag> {
 /// # Errors
 /// 400 for a `$filter` that does more than name ids.
 pub fn ids(navigation: Navigation, options: &Query) -> Result<ExpandSelection, Error> {
-    named(navigation, options, |id| id.key)
+    selection_of(navigation, options, |id| id.key)
 }
 
-fn named(navigation: Navigation, options: &Query, of: impl Fn(PropertyId) -> String) -> Result<ExpandSelection, Error> {
+fn selection_of(
+    navigation: Navigation,
+    options: &Query,
+    id_text: impl Fn(PropertyId) -> String,
+) -> Result<ExpandSelection, Error> {
     let Some(text) = &options.filter else { return Ok(ExpandSelection::All) };
     let read = |id: &str| match navigation {
-        Navigation::SingleValues => PropertyId::parse::<SingleValue>(id).map(&of),
-        Navigation::MultiValues => PropertyId::parse::<MultiValue>(id).map(&of),
+        Navigation::SingleValues => PropertyId::parse::<SingleValue>(id).map(&id_text),
+        Navigation::MultiValues => PropertyId::parse::<MultiValue>(id).map(&id_text),
         _ => Ok(extension::name_of(id).to_owned()),
     };
     filter::ids(text, &options.aliases, read).map(ExpandSelection::These)
@@ -238,17 +243,17 @@ fn named(navigation: Navigation, options: &Query, of: impl Fn(PropertyId) -> Str
 ///
 /// # Errors
 /// Those of [`parse`].
-pub fn none(query: &Query, source: ExpandSource) -> Result<(), Error> {
+pub fn refuse(query: &Query, source: ExpandSource) -> Result<(), Error> {
     query.expand.as_deref().map_or(Ok(()), |text| parse(text, &query.aliases, source).map(drop))
 }
 
 /// Parses the options in parentheses like the query of a separate list.
 fn read_options(navigation: Navigation, options: &[&str], aliases: &Aliases) -> Result<Query, Error> {
-    let of = navigation.name();
-    let target = |option: &str| format!("$expand/{of}/{}", shorten(option));
+    let property = navigation.name();
+    let target = |option: &str| format!("$expand/{property}/{}", shorten(option));
     let options: Vec<_> = options.iter().map(|option| option.trim()).filter(|option| !option.is_empty()).collect();
     if options.len() > MAX_OPTIONS {
-        return Err(refused("$expand", format!("'{of}' has more than {MAX_OPTIONS} options.")));
+        return Err(refused("$expand", format!("'{property}' has more than {MAX_OPTIONS} options.")));
     }
     let mut pieces = Vec::new();
     for option in options {
@@ -258,7 +263,7 @@ fn read_options(navigation: Navigation, options: &[&str], aliases: &Aliases) -> 
         let known = navigation.options().iter().find(|known| is_named(known)).ok_or_else(|| {
             let name = shorten(name);
             let message = match navigation.options() {
-                [one] => format!("The option '{name}' is not supported inside '$expand={of}'; use {one}."),
+                [one] => format!("The option '{name}' is not supported inside '$expand={property}'; use {one}."),
                 many => {
                     let many = many.join(", ");
                     format!("The option '{name}' is not supported inside '$expand'; use {many}, separated by ';'.")
@@ -270,15 +275,15 @@ fn read_options(navigation: Navigation, options: &[&str], aliases: &Aliases) -> 
     }
     let aliases = aliases.0.iter().map(|(name, value)| format!("@{}={}", percent_encode(name), percent_encode(value)));
     pieces.extend(aliases);
-    Query::parse(&pieces.join("&")).map_err(|error| within(of, error))
+    Query::parse(&pieces.join("&")).map_err(|error| within(property, error))
 }
 
 /// Prefixes the target of an error with the expanded property.
-pub fn within(of: &str, error: Error) -> Error {
+pub fn within(property: &str, error: Error) -> Error {
     match error {
         Error::Invalid(mut problems) => {
             for problem in &mut problems {
-                problem.target = format!("$expand/{of}/{}", problem.target);
+                problem.target = format!("$expand/{property}/{}", problem.target);
             }
             Error::Invalid(problems)
         }
@@ -332,8 +337,8 @@ impl<'t> ExpandReader<'t> {
         }
     }
 
-    /// Returns the text before the next of these separators (outside quotes and parentheses) and the separator. Advances
-    /// past it.
+    /// Returns the text before the next of these separators (outside quotes and parentheses) and the separator.
+    /// Advances past it.
     fn until(&mut self, ends: &[char]) -> Result<(&'t str, Option<char>), Error> {
         let (begin, mut depth, mut quote) = (self.at, 0_usize, None);
         for (i, c) in self.text.get(begin..).unwrap_or_default().char_indices() {
@@ -401,8 +406,8 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_refused_where_it_is_wrong() {
-        for (text, target, said) in [
+    fn errors_name_the_option_and_the_position() {
+        for (text, target, expected_message) in [
             ("", "$expand", "named '' on type"),
             ("contacts,", "$expand", "named '' on type"),
             ("contact", "$expand", "named 'contact' on type 'microsoft.graph.contactFolder'"),
@@ -425,21 +430,21 @@ mod tests {
         ] {
             let Err(Error::Invalid(problems)) = read(text) else { panic!("{text}") };
             assert_eq!(problems[0].target, target, "{text}");
-            assert!(problems[0].message.contains(said), "{text}: {}", problems[0].message);
+            assert!(problems[0].message.contains(expected_message), "{text}: {}", problems[0].message);
         }
         assert!(read(&"(".repeat(9_000)).is_err());
         assert!(read(&format!("contacts({})", "$top=1;".repeat(30))).is_err());
     }
 
     #[test]
-    fn what_is_served_and_what_never_is_are_told_apart() {
+    fn unsupported_and_unknown_names_are_distinguished() {
         let code = |text, source| match parse(text, &Aliases::default(), source) {
             Ok(_) => "served",
             Err(Error::Invalid(problems)) if problems[0].kind == Kind::Expand => "never",
             Err(_) => "refused",
         };
         let filtered = "SingleValueExtendedProperties($filter=id eq 'String {0} Name x')";
-        for (text, of_folder, of_contact, of_user) in [
+        for (text, for_folder, for_contact, for_user) in [
             ("contacts", "served", "refused", "never"),
             ("contactFolders", "refused", "refused", "never"),
             ("photo", "refused", "never", "never"),
@@ -448,9 +453,9 @@ mod tests {
             ("extensions($select=id)", "refused", "refused", "refused"),
             ("multiValueExtendedProperties,photo", "refused", "never", "refused"),
         ] {
-            assert_eq!(code(text, ExpandSource::Folder), of_folder, "{text}");
-            assert_eq!(code(text, ExpandSource::Contact), of_contact, "{text}");
-            assert_eq!(code(text, ExpandSource::User), of_user, "{text}");
+            assert_eq!(code(text, ExpandSource::Folder), for_folder, "{text}");
+            assert_eq!(code(text, ExpandSource::Contact), for_contact, "{text}");
+            assert_eq!(code(text, ExpandSource::User), for_user, "{text}");
         }
     }
 

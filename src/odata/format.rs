@@ -1,5 +1,5 @@
-//! Chooses the answer's format by `$format` or `Accept` (OData 4.01, protocol, 11.2.12): JSON with or without annotations.
-//! An `Accept` without JSON is answered with JSON anyway (docs/graph.md, "Formats").
+//! Chooses the answer's format by `$format` or `Accept` (OData 4.01, protocol, 11.2.12): JSON with or without
+//! annotations. An `Accept` without JSON is answered with JSON anyway (docs/graph.md, "Formats").
 
 use crate::domain::error::Error;
 use crate::domain::plain::shorten;
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn json_is_known_in_every_spelling() {
+    fn json_is_recognized_in_every_spelling() {
         for (format, annotated) in [
             ("json", Some(true)),
             (" JSON ", Some(true)),
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_format_wins_over_an_accept() {
+    fn format_takes_precedence_over_accept() {
         let (none, all) = ("application/json; odata.metadata=\"none\"", "application/json");
         assert!(!is_annotated("", none).unwrap() && is_annotated("", "text/html").unwrap());
         assert!(is_annotated("$top=1&%24Format=json", none).unwrap());

@@ -8,22 +8,22 @@ use crate::domain::error::{Error, Kind};
 use crate::domain::query::cursor::{Anchor, Cursor, KeyValue};
 use crate::odata::codec::{self, take, take_number, take_text};
 
-/// Contacts on a page when the client does not say.
+/// Default page size.
 pub const DEFAULT_SIZE: u16 = 10;
-/// Most contacts on a page.
+/// Maximum number of contacts on a page.
 pub const MAX_SIZE: u16 = 1_000;
 
 /// Longest token of a page or of delta, printed: the texts in one have less than half of it.
 pub const MAX_TOKEN: usize = 4 << 10;
 
-/// Without sort keys, and with them.
+/// The version bytes of tokens without and with sort keys.
 const IN_CREATION_ORDER: u8 = 1;
 const SORTED: u8 = 3;
 
 /// The start of the next page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PageToken {
-    /// Behind this.
+    /// The page begins after this.
     pub after: Cursor,
     /// The page size the walk began with.
     pub size: u16,
@@ -51,7 +51,7 @@ impl PageToken {
     /// Reads a token.
     ///
     /// # Errors
-    /// 400 for anything [`PageToken::print`] did not make.
+    /// 400 for anything that [`PageToken::print`] did not print.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let bytes = codec::parse(text, MAX_TOKEN).unwrap_or_default();
         read(&mut bytes.as_slice()).ok_or_else(|| Error::invalid(Kind::Query, "$skiptoken", BAD_TOKEN))
@@ -104,9 +104,9 @@ fn write_keys(bytes: &mut Vec<u8>, keys: &[KeyValue]) {
     }
 }
 
-/// All that are left.
+/// Reads all remaining keys.
 fn read_keys(bytes: &mut &[u8]) -> Option<Vec<KeyValue>> {
-    // Neither database takes this character in a text.
+    // Neither database accepts this character in a text.
     let text = |bytes: &mut &[u8]| take_text(bytes).filter(|text| !text.contains('\0'));
     let mut keys = Vec::new();
     while let Some([kind]) = take(bytes) {

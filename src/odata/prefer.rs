@@ -27,14 +27,14 @@ impl Prefer {
             let value = value.trim();
             let value = value.strip_prefix('"').and_then(|v| v.strip_suffix('"')).unwrap_or(value);
             match (name.trim().to_ascii_lowercase().as_str(), value.to_ascii_lowercase().as_str()) {
-                ("handling", "lenient") => first(&mut prefer.handling, Handling::Lenient),
-                ("handling", "strict") => first(&mut prefer.handling, Handling::Strict),
-                ("return", "minimal") => first(&mut prefer.minimal, true),
-                ("return", "representation") => first(&mut prefer.minimal, false),
+                ("handling", "lenient") => set_once(&mut prefer.handling, Handling::Lenient),
+                ("handling", "strict") => set_once(&mut prefer.handling, Handling::Strict),
+                ("return", "minimal") => set_once(&mut prefer.minimal, true),
+                ("return", "representation") => set_once(&mut prefer.minimal, false),
                 ("idtype", "immutableid") => prefer.immutable_id = true,
                 ("odata.maxpagesize" | "maxpagesize", size) => {
                     if let Some(size) = size.parse().ok().filter(|size| *size > 0) {
-                        first(&mut prefer.max_page_size, size);
+                        set_once(&mut prefer.max_page_size, size);
                     }
                 }
                 _ => {}
@@ -44,7 +44,7 @@ impl Prefer {
     }
 }
 
-fn first<T>(slot: &mut Option<T>, value: T) {
+fn set_once<T>(slot: &mut Option<T>, value: T) {
     slot.get_or_insert(value);
 }
 

@@ -7,11 +7,11 @@ use crate::domain::error::{Error, Kind};
 use crate::odata::filter::Aliases;
 use crate::percent::form_decode;
 
-/// Most options in one request, and most parameter aliases in addition.
+/// Maximum number of options in one request, and most parameter aliases in addition.
 const MAX_OPTIONS: usize = 100;
-/// Most parts between `&`, including empty ones; each is read several times.
+/// Maximum number of parts between `&`, including empty ones; each is read several times.
 const MAX_PIECES: usize = 1_000;
-/// Most bytes of all parameter aliases, decoded. Encoded in links they are at most three times as long.
+/// Maximum number of bytes of all parameter aliases, decoded. Encoded in links they are at most three times as long.
 const MAX_ALIASES: usize = 8 << 10;
 /// Longest `$format`; links repeat it.
 const MAX_FORMAT: usize = 256;
@@ -120,7 +120,7 @@ impl Query {
 
     fn read(text: &str) -> Result<Self, Error> {
         let mut query = Self::default();
-        let (mut aliases, mut options, mut room) = (HashSet::new(), [0, 0], MAX_ALIASES);
+        let (mut aliases, mut options, mut alias_bytes_left) = (HashSet::new(), [0, 0], MAX_ALIASES);
         for (i, piece) in text.split('&').enumerate() {
             if i >= MAX_PIECES {
                 return Err(invalid("", &format!("The query string has more than {MAX_PIECES} parts between '&'.")));
@@ -144,7 +144,7 @@ impl Query {
                 if !aliases.insert(alias.to_ascii_lowercase()) {
                     return Err(invalid(&shown, &format!("The parameter alias '{shown}' is given twice.")));
                 }
-                room = room.checked_sub(alias.len() + value.len()).ok_or_else(|| {
+                alias_bytes_left = alias_bytes_left.checked_sub(alias.len() + value.len()).ok_or_else(|| {
                     invalid(&shown, &format!("The parameter aliases have more than {MAX_ALIASES} bytes together."))
                 })?;
                 query.aliases.0.push((alias.to_owned(), value));
@@ -190,7 +190,7 @@ impl Query {
     ///
     /// # Errors
     /// As [`Query::parse`]; 400 for any other option.
-    pub fn none(text: &str) -> Result<(), Error> {
+    pub fn check_format_only(text: &str) -> Result<(), Error> {
         let query = Self::parse_for_entity(text)?;
         match [("$select", query.select), ("$expand", query.expand)].into_iter().find(|(_, given)| given.is_some()) {
             Some((name, _)) => Err(invalid(
@@ -229,7 +229,7 @@ impl Query {
     pub fn with_token(&self, token: &str) -> String {
         let mut link = String::new();
         for piece in &self.kept {
-            link.extend(piece.bytes().flat_map(as_in_link));
+            link.extend(piece.bytes().flat_map(encode_for_link));
             link.push('&');
         }
         link.push_str("$skiptoken=");
@@ -239,17 +239,17 @@ impl Query {
 }
 
 /// Whether a byte of a query needs no encoding in a link.
-fn is_kept(byte: u8) -> bool {
+fn needs_no_encoding(byte: u8) -> bool {
     byte.is_ascii_graphic() && !matches!(byte, b'{' | b'}' | b'"')
 }
 
 /// A byte of a query in a link.
-fn as_in_link(byte: u8) -> impl Iterator<Item = char> {
-    let is_kept = is_kept(byte);
+fn encode_for_link(byte: u8) -> impl Iterator<Item = char> {
+    let needs_no_encoding = needs_no_encoding(byte);
     let digit = |value: u8| char::from_digit(value.into(), 16).unwrap_or_default().to_ascii_uppercase();
     let encoded = ['%', digit(byte >> 4), digit(byte & 15)];
-    let kept = is_kept.then(|| char::from(byte));
-    kept.into_iter().chain(encoded.into_iter().filter(move |_| !is_kept))
+    let kept = needs_no_encoding.then(|| char::from(byte));
+    kept.into_iter().chain(encoded.into_iter().filter(move |_| !needs_no_encoding))
 }
 
 /// Length of a link's query that repeats this one with another token.
@@ -262,15 +262,15 @@ pub fn length_in_link(text: &str) -> usize {
         )
     };
     let repeated = text.split('&').filter(|piece| !is_token(piece));
-    repeated.map(|piece| piece.bytes().map(|byte| if is_kept(byte) { 1 } else { 3 }).sum::<usize>() + 1).sum()
+    repeated.map(|piece| piece.bytes().map(|byte| if needs_no_encoding(byte) { 1 } else { 3 }).sum::<usize>() + 1).sum()
 }
 
 /// The value of the first option with this name. Decoding errors are reported later, when all options are parsed.
 pub(crate) fn value_of(text: &str, name: &str) -> Option<String> {
     text.split('&').find_map(|piece| {
-        let (own, value) = piece.split_once('=').unwrap_or((piece, ""));
-        let own = form_decode(own)?;
-        own.strip_prefix('$').unwrap_or(&own).eq_ignore_ascii_case(name).then(|| form_decode(value))?
+        let (option_name, value) = piece.split_once('=').unwrap_or((piece, ""));
+        let option_name = form_decode(option_name)?;
+        option_name.strip_prefix('$').unwrap_or(&option_name).eq_ignore_ascii_case(name).then(|| form_decode(value))?
     })
 }
 
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_honoured_is_refused() {
+    fn unsupported_options_and_values_are_refused() {
         for text in [
             "$top=0",
             "$top=-1",
@@ -345,15 +345,15 @@ mod tests {
             assert_eq!(Query::parse_for_delta(text).unwrap().delta_token.as_deref(), Some("x"));
         }
         assert!(matches!(Query::parse_for_delta("$filter=true"), Err(Error::Invalid(_))));
-        assert!(matches!(Query::none("$top=1"), Err(Error::Invalid(_))));
-        assert!(matches!(Query::none("%24select=id"), Err(Error::Invalid(_))));
-        assert!(matches!(Query::none("expand=photo"), Err(Error::Invalid(_))));
+        assert!(matches!(Query::check_format_only("$top=1"), Err(Error::Invalid(_))));
+        assert!(matches!(Query::check_format_only("%24select=id"), Err(Error::Invalid(_))));
+        assert!(matches!(Query::check_format_only("expand=photo"), Err(Error::Invalid(_))));
         assert_eq!(Query::parse_for_entity("$SELECT=id").unwrap().select.as_deref(), Some("id"));
-        assert!(Query::none("mine=1").is_ok());
+        assert!(Query::check_format_only("mine=1").is_ok());
     }
 
     #[test]
-    fn a_next_link_keeps_what_the_client_asked() {
+    fn a_next_link_keeps_the_options_of_the_client() {
         let query = Query::parse("%24top=5&mine={a}&$skip=3&$skiptoken=old").unwrap();
         assert_eq!(query.with_token("new"), "%24top=5&mine=%7Ba%7D&$skiptoken=new");
         let text = "$filter=surname+eq+%40p&@p='%7Bx'&orderby=surname&$count=TRUE";

@@ -1,17 +1,18 @@
-//! `$search`: words and "phrases", joined by spaces or `AND`, by `OR`, negated by `NOT`, in parentheses (OData 4.01, URL
-//! conventions, 5.1.8). Graph's clients put the whole expression in one pair of quotes; the content is then parsed the same
-//! way, so `"ann smith"` is two words in any order, and a phrase is `"\"ann smith\""`. docs/graph.md, "Search".
+//! `$search`: words and "phrases", joined by spaces or `AND`, by `OR`, negated by `NOT`, in parentheses (OData 4.01,
+//! URL conventions, 5.1.8). Graph's clients put the whole expression in one pair of quotes; the content is then parsed
+//! the same way, so `"ann smith"` is two words in any order, and a phrase is `"\"ann smith\""`. docs/graph.md,
+//! "Search".
 
 use crate::domain::error::{Error, Kind};
 use crate::domain::plain::shorten;
 use crate::domain::query::search::{Search, SearchExpr};
 use crate::domain::words::{self, Field};
 
-/// Longest text, in bytes.
+/// Maximum length of the text in bytes.
 pub(crate) const MAX_BYTES: usize = 2_048;
-/// Most words in one search.
+/// Maximum number of words in one search.
 const MAX_WORDS: usize = 32;
-/// Deepest nesting of parentheses and `NOT`.
+/// Maximum nesting depth of parentheses and `NOT`.
 const MAX_DEPTH: usize = 32;
 
 /// Parses a `$search`.
@@ -23,10 +24,10 @@ pub fn parse(text: &str) -> Result<Search, Error> {
         if text.len() > MAX_BYTES {
             return Err(SearchFault(0, format!("it is longer than {MAX_BYTES} bytes")));
         }
-        let inner = whole_in_quotes(text);
+        let inner = content_if_quoted(text);
         let tokens = tokens(inner.as_deref().unwrap_or(text))?;
         let mut parser = SearchParser { tokens: tokens.into_iter().peekable(), words: 0 };
-        let expr = parser.either(0)?;
+        let expr = parser.any_of(0)?;
         match parser.tokens.next() {
             Some((at, token)) => Err(SearchFault(at, format!("unexpected {}", token.named()))),
             None => expr.ok_or_else(|| SearchFault(0, "no letter or digit to look for".to_owned())),
@@ -66,7 +67,7 @@ impl SearchToken {
 }
 
 /// The content of the quotes, if the whole text is in one pair of them.
-fn whole_in_quotes(text: &str) -> Option<String> {
+fn content_if_quoted(text: &str) -> Option<String> {
     let mut chars = text.trim_matches(' ').chars();
     (chars.next() == Some('"')).then_some(())?;
     let inner = quoted(&mut chars)?;
@@ -130,8 +131,8 @@ fn tokens(text: &str) -> Result<Vec<(usize, SearchToken)>, SearchFault> {
     Ok(tokens)
 }
 
-/// Whether the text before a colon is a property name. An unsearchable property gets a clear error instead of a search for
-/// its name.
+/// Whether the text before a colon is a property name. An unsearchable property gets a clear error instead of a search
+/// for its name.
 fn is_property(name: &str) -> bool {
     let others = ["department", "officeLocation", "categories", "imAddresses", "websites", "businessHomePage", "id"];
     Field::named(name).is_some() || others.iter().any(|other| other.eq_ignore_ascii_case(name))
@@ -147,24 +148,24 @@ struct SearchParser<T: Iterator<Item = (usize, SearchToken)>> {
 type Read = Result<Option<SearchExpr>, SearchFault>;
 
 impl<T: Iterator<Item = (usize, SearchToken)>> SearchParser<T> {
-    fn either(&mut self, depth: usize) -> Read {
-        let mut of = vec![self.all(depth)?];
+    fn any_of(&mut self, depth: usize) -> Read {
+        let mut operands = vec![self.all_of(depth)?];
         while self.tokens.next_if(|(_, token)| *token == SearchToken::Or).is_some() {
-            of.push(self.all(depth)?);
+            operands.push(self.all_of(depth)?);
         }
-        Ok(one_or(of, SearchExpr::Or))
+        Ok(join_if_several(operands, SearchExpr::Or))
     }
 
-    fn all(&mut self, depth: usize) -> Read {
-        let mut of = vec![self.negated(depth)?];
+    fn all_of(&mut self, depth: usize) -> Read {
+        let mut operands = vec![self.negated(depth)?];
         loop {
             let and = self.tokens.next_if(|(_, token)| *token == SearchToken::And).is_some();
             match self.tokens.peek() {
                 Some((_, SearchToken::Term(..) | SearchToken::Not | SearchToken::Open)) => {
-                    of.push(self.negated(depth)?);
+                    operands.push(self.negated(depth)?);
                 }
-                _ if and => of.push(self.negated(depth)?),
-                _ => return Ok(one_or(of, SearchExpr::And)),
+                _ if and => operands.push(self.negated(depth)?),
+                _ => return Ok(join_if_several(operands, SearchExpr::And)),
             }
         }
     }
@@ -178,10 +179,10 @@ impl<T: Iterator<Item = (usize, SearchToken)>> SearchParser<T> {
             return Err(SearchFault(at, format!("it is nested more than {MAX_DEPTH} deep")));
         }
         match token {
-            SearchToken::Not => Ok(self.negated(depth + 1)?.map(|of| SearchExpr::Not(Box::new(of)))),
+            SearchToken::Not => Ok(self.negated(depth + 1)?.map(|operand| SearchExpr::Not(Box::new(operand)))),
             SearchToken::Term(property, text) => self.term(at, property.as_deref(), &text),
             SearchToken::Open => {
-                let inner = self.either(depth + 1)?;
+                let inner = self.any_of(depth + 1)?;
                 match self.tokens.next() {
                     Some((_, SearchToken::Close)) => Ok(inner),
                     _ => Err(SearchFault(at, "the parenthesis is not closed".to_owned())),
@@ -209,19 +210,22 @@ impl<T: Iterator<Item = (usize, SearchToken)>> SearchParser<T> {
         if found.is_empty() {
             return Ok(None);
         }
-        let in_a_row = SearchExpr::Words(field, found);
+        let adjacent_words = SearchExpr::Words(field, found);
         Ok(Some(match number.filter(|_| is_number && matches!(field, None | Some(Field::Phones))) {
             // Phone numbers match however their digits are grouped.
-            Some(number) => SearchExpr::Or(vec![in_a_row, SearchExpr::Words(Some(Field::Phones), vec![number])]),
-            None => in_a_row,
+            Some(number) => SearchExpr::Or(vec![adjacent_words, SearchExpr::Words(Some(Field::Phones), vec![number])]),
+            None => adjacent_words,
         }))
     }
 }
 
-/// Joins the expressions that are left.
-fn one_or(of: Vec<Option<SearchExpr>>, join: impl FnOnce(Vec<SearchExpr>) -> SearchExpr) -> Option<SearchExpr> {
-    let mut of: Vec<_> = of.into_iter().flatten().collect();
-    if of.len() > 1 { Some(join(of)) } else { of.pop() }
+/// Joins the operands that have words.
+fn join_if_several(
+    operands: Vec<Option<SearchExpr>>,
+    join: impl FnOnce(Vec<SearchExpr>) -> SearchExpr,
+) -> Option<SearchExpr> {
+    let mut operands: Vec<_> = operands.into_iter().flatten().collect();
+    if operands.len() > 1 { Some(join(operands)) } else { operands.pop() }
 }
 
 #[cfg(test)]
@@ -239,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn words_and_phrases_are_joined_as_odata_says() {
+    fn words_and_phrases_are_joined_as_in_odata() {
         let not = |expr| SearchExpr::Not(Box::new(expr));
         let (a, b, c) = (|| words("a"), || words("b"), || words("c"));
         for (text, expr) in [
@@ -279,16 +283,16 @@ mod tests {
 
     #[test]
     fn a_property_can_be_named() {
-        let of = |text: Text, word: &str| {
+        let in_property = |text: Text, word: &str| {
             SearchExpr::Words(Some(Field::Text(text)), word.split(' ').map(str::to_owned).collect())
         };
         let evolution = "\"displayName:x\" OR \"givenName:x\" OR \"emailAddresses:x\"";
         let emails = SearchExpr::Words(Some(Field::Emails), vec!["x".into()]);
-        let expected = vec![of(Text::DisplayName, "x"), of(Text::GivenName, "x"), emails];
+        let expected = vec![in_property(Text::DisplayName, "x"), in_property(Text::GivenName, "x"), emails];
         assert_eq!(read(evolution), SearchExpr::Or(expected));
-        assert_eq!(read("displayname:\"Ann Lee\""), of(Text::DisplayName, "ann lee"));
-        assert_eq!(read("\"surname:Lee\""), of(Text::Surname, "lee"));
-        assert_eq!(read("\"surname:\\\"van Lee\\\"\""), of(Text::Surname, "van lee"));
+        assert_eq!(read("displayname:\"Ann Lee\""), in_property(Text::DisplayName, "ann lee"));
+        assert_eq!(read("\"surname:Lee\""), in_property(Text::Surname, "lee"));
+        assert_eq!(read("\"surname:\\\"van Lee\\\"\""), in_property(Text::Surname, "van lee"));
         let number =
             |digits: &str| SearchExpr::Words(Some(Field::Phones), digits.split(' ').map(str::to_owned).collect());
         assert_eq!(read("mobilePhone:555-01"), SearchExpr::Or(vec![number("555 01"), number("55501")]));
@@ -296,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_says_where() {
+    fn syntax_errors_have_a_position() {
         let deep = "(".repeat(40) + "a";
         let many = "a ".repeat(33);
         let long = "a".repeat(2_049);
@@ -325,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_found_is_what_begins_so() {
+    fn words_match_by_prefix() {
         let folder = words::of_folder("Ann-Marie van der Lée");
         for (text, found) in [
             ("ann", true),

@@ -41,7 +41,7 @@ impl Issuer {
         if name.contains('?') {
             return Err("--oidc-issuer names a URL with a query".to_owned());
         }
-        let document = place(&format!("{}{DOCUMENT}", name.trim_end_matches('/'))).map_err(expected)?;
+        let document = checked_target(&format!("{}{DOCUMENT}", name.trim_end_matches('/'))).map_err(expected)?;
         let client = HttpClient::new(ca_file, FETCH_TIMEOUT, MAX_BODY).map_err(|error| format!("--ca-file {error}"))?;
         Ok(Self { name, document, client })
     }
@@ -58,11 +58,11 @@ impl Issuer {
         if document.issuer != self.name {
             return Err(format!("its discovery document is of another issuer, '{}'", shorten(&document.issuer)));
         }
-        let place = place(&document.jwks_uri).map_err(|reason| format!("its jwks_uri names {reason}"))?;
-        if self.document.https && !place.https {
+        let target = checked_target(&document.jwks_uri).map_err(|reason| format!("its jwks_uri names {reason}"))?;
+        if self.document.https && !target.https {
             return Err("its jwks_uri names a URL that does not begin with https://".to_owned());
         }
-        KeySet::read(&self.get(&place).await.map_err(|reason| format!("its key set: {reason}"))?)
+        KeySet::read(&self.get(&target).await.map_err(|reason| format!("its key set: {reason}"))?)
     }
 
     async fn get(&self, target: &RequestTarget) -> Result<Bytes, CallError> {
@@ -78,7 +78,7 @@ impl Issuer {
 }
 
 /// Reads a URL that uses https or is on this machine. Anyone on the path of plain http could substitute keys.
-fn place(url: &str) -> Result<RequestTarget, CallError> {
+fn checked_target(url: &str) -> Result<RequestTarget, CallError> {
     let target = RequestTarget::read(url)?;
     let is_local = target.host == "localhost" || target.host.parse().is_ok_and(|address: IpAddr| address.is_loopback());
     if target.https || is_local { Ok(target) } else { Err("a URL that does not begin with https://".into()) }

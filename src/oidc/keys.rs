@@ -48,11 +48,11 @@ impl KeySet {
         struct JwkSet {
             keys: Vec<Value>,
         }
-        let sent: JwkSet = serde_json::from_slice(bytes).map_err(|error| format!("its key set: {error}"))?;
-        if sent.keys.len() > MAX_KEYS {
+        let set: JwkSet = serde_json::from_slice(bytes).map_err(|error| format!("its key set: {error}"))?;
+        if set.keys.len() > MAX_KEYS {
             return Err(format!("its key set has more than {MAX_KEYS} keys"));
         }
-        Ok(Self(sent.keys.iter().filter_map(PublicKey::read).collect()))
+        Ok(Self(set.keys.iter().filter_map(PublicKey::read).collect()))
     }
 
     /// Whether a key has the token's key id. A token without a key id does not cause a new fetch.
@@ -66,28 +66,30 @@ impl KeySet {
 
     /// The key that signed a token. If the token has no key id, there must be exactly one key of its algorithm.
     pub(super) fn signer(&self, token: &UnverifiedToken<'_>) -> Option<&PublicKey> {
-        let mut fitting = self
+        let mut candidates = self
             .0
             .iter()
             .filter(|key| key.algorithm() == token.algorithm && (token.key_id.is_none() || key.id == token.key_id));
-        match (&token.key_id, fitting.next(), fitting.next()) {
-            (None, Some(only), None) => Some(only).filter(|key| key.signed(token)),
+        match (&token.key_id, candidates.next(), candidates.next()) {
+            (None, Some(only), None) => Some(only).filter(|key| key.has_signed(token)),
             (None, ..) => None,
-            (Some(_), first, second) => first.into_iter().chain(second).chain(fitting).find(|key| key.signed(token)),
+            (Some(_), first, second) => {
+                first.into_iter().chain(second).chain(candidates).find(|key| key.has_signed(token))
+            }
         }
     }
 }
 
 impl PublicKey {
-    fn read(sent: &Value) -> Option<Self> {
-        let text = |name: &str| sent.get(name).and_then(Value::as_str);
+    fn read(jwk: &Value) -> Option<Self> {
+        let text = |name: &str| jwk.get(name).and_then(Value::as_str);
         let bytes = |name: &str| URL_SAFE_NO_PAD.decode(text(name)?).ok();
-        let signs = sent.get("use").is_none_or(|purpose| purpose == "sig");
-        let verifies = sent.get("key_ops").is_none_or(|operations| {
+        let signs = jwk.get("use").is_none_or(|purpose| purpose == "sig");
+        let verifies = jwk.get("key_ops").is_none_or(|operations| {
             operations.as_array().is_some_and(|operations| operations.iter().any(|operation| operation == "verify"))
         });
         // A key that is published with its private part is not secret.
-        if !signs || !verifies || sent.get("d").is_some() {
+        if !signs || !verifies || jwk.get("d").is_some() {
             return None;
         }
         let public = match (text("kty")?, text("crv")) {
@@ -112,7 +114,7 @@ impl PublicKey {
         };
         let key = Self { id: text("kid").map(str::to_owned), public, fingerprint: fingerprint.finalize().into() };
         let matches_algorithm =
-            sent.get("alg").is_none_or(|name| name.as_str().and_then(Algorithm::parse) == Some(key.algorithm()));
+            jwk.get("alg").is_none_or(|name| name.as_str().and_then(Algorithm::parse) == Some(key.algorithm()));
         matches_algorithm.then_some(key)
     }
 
@@ -124,7 +126,7 @@ impl PublicKey {
         }
     }
 
-    fn signed(&self, token: &UnverifiedToken<'_>) -> bool {
+    fn has_signed(&self, token: &UnverifiedToken<'_>) -> bool {
         let (message, signature) = (token.signed.as_bytes(), token.signature.as_slice());
         let checked = match &self.public {
             KeyMaterial::Rsa { n, e } => {

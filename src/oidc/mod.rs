@@ -28,7 +28,7 @@ use crate::oidc::token::{Expected, MAX_TOKEN, SKEW, UnverifiedToken};
 use crate::trace;
 
 /// Most verified tokens in the cache.
-const MAX_REMEMBERED: usize = 10_000;
+const MAX_CACHED_TOKENS: usize = 10_000;
 
 /// The issuer whose tokens are accepted.
 #[derive(Debug, Clone, Default)]
@@ -143,11 +143,11 @@ struct ProviderState {
 struct KeyCache {
     keys: Option<FetchedKeys>,
     /// When the last fetch began.
-    asked: Option<Instant>,
+    last_fetch: Option<Instant>,
     /// Whether the last fetch failed.
     failing: bool,
     /// Closes when the current fetch ends.
-    asking: Option<watch::Receiver<()>>,
+    fetch_end: Option<watch::Receiver<()>>,
     /// Verified tokens, by their SHA-256.
     verified: HashMap<[u8; 32], VerifiedToken>,
 }
@@ -196,7 +196,7 @@ impl Provider {
         }
         let now = clock::now() / 1_000_000;
         let digest = Sha256::digest(text).into();
-        if let Some(verified) = self.0.state().fresh(self.0.times).and_then(|state| state.remembered(&digest, now)) {
+        if let Some(verified) = self.0.state().fresh(self.0.times).and_then(|state| state.cached(&digest, now)) {
             return Ok(verified);
         }
         // Checks that need no key come first, so that an invalid token causes no fetch.
@@ -205,33 +205,33 @@ impl Provider {
         let expected = Expected { issuer: &issuer.name, audiences, name_claim: name_claim.as_deref() };
         let claims = token.claims(&expected, now).map_err(Unverified::Refused)?;
         let mut keys = self.keys().await?;
-        if let Some(verified) = self.0.state().remembered(&digest, now) {
+        if let Some(verified) = self.0.state().cached(&digest, now) {
             return Ok(verified);
         }
         if !keys.knows(&token) {
             keys = self.fetch_newer(keys).await;
         }
         let Some(key) = keys.signer(&token) else { return Err(Unverified::Refused("no key of the issuer signed it")) };
-        self.0.state().remember(digest, VerifiedToken { verified: claims.clone(), key: key.fingerprint }, now);
+        self.0.state().cache(digest, VerifiedToken { verified: claims.clone(), key: key.fingerprint }, now);
         Ok(claims)
     }
 
     /// Keys that are not stale.
     async fn keys(&self) -> Result<Arc<KeySet>, Unverified> {
-        let asking = {
+        let fetch_end = {
             let mut state = self.0.state();
             let cached = state.keys.as_ref().filter(|cached| cached.at.elapsed() < self.0.times.stale).cloned();
             if let Some(cached) = cached.as_ref().filter(|cached| cached.at.elapsed() < self.0.times.fresh) {
                 return Ok(Arc::clone(&cached.keys));
             }
-            let asking = self.start_fetch(&mut state);
+            let fetch_end = self.start_fetch(&mut state);
             match cached {
                 // With cached keys, do not wait for a failing issuer.
                 Some(cached) if state.failing => return Ok(cached.keys),
-                _ => asking,
+                _ => fetch_end,
             }
         };
-        wait(asking).await;
+        wait(fetch_end).await;
         let state = self.0.state();
         let cached = state.keys.as_ref().filter(|cached| cached.at.elapsed() < self.0.times.stale);
         cached
@@ -240,18 +240,18 @@ impl Provider {
     }
 
     /// Keys newer than these, if they may be fetched.
-    async fn fetch_newer(&self, than: Arc<KeySet>) -> Arc<KeySet> {
+    async fn fetch_newer(&self, old: Arc<KeySet>) -> Arc<KeySet> {
         let current =
-            |state: &KeyCache| state.keys.as_ref().map_or_else(|| Arc::clone(&than), |cached| Arc::clone(&cached.keys));
-        let asking = {
+            |state: &KeyCache| state.keys.as_ref().map_or_else(|| Arc::clone(&old), |cached| Arc::clone(&cached.keys));
+        let fetch_end = {
             let mut state = self.0.state();
             let current = current(&state);
-            if !Arc::ptr_eq(&current, &than) {
+            if !Arc::ptr_eq(&current, &old) {
                 return current;
             }
             self.start_fetch(&mut state)
         };
-        wait(asking).await;
+        wait(fetch_end).await;
         current(&self.0.state())
     }
 
@@ -259,25 +259,25 @@ impl Provider {
     /// cancel it. Returns what to wait for.
     fn start_fetch(&self, state: &mut KeyCache) -> Option<watch::Receiver<()>> {
         // A channel whose task was lost is closed too.
-        if let Some(asking) = state.asking.as_ref().filter(|asking| asking.has_changed().is_ok()) {
-            return Some(asking.clone());
+        if let Some(fetch_end) = state.fetch_end.as_ref().filter(|fetch_end| fetch_end.has_changed().is_ok()) {
+            return Some(fetch_end.clone());
         }
-        if state.asked.is_some_and(|asked| asked.elapsed() < self.0.times.pause) {
+        if state.last_fetch.is_some_and(|last| last.elapsed() < self.0.times.pause) {
             return None;
         }
-        let (done, asking) = watch::channel(());
-        state.asked = Some(Instant::now());
-        state.asking = Some(asking.clone());
+        let (done, fetch_end) = watch::channel(());
+        state.last_fetch = Some(Instant::now());
+        state.fetch_end = Some(fetch_end.clone());
         let shared = Arc::clone(&self.0);
         let fetch = async move {
             let at = Instant::now();
             let keys = shared.issuer.keys().await;
-            shared.state().take(keys, at);
+            shared.state().store_keys(keys, at);
             drop(done);
         };
         // For the request that needs them first.
         tokio::spawn(trace::within(trace::current(), fetch));
-        Some(asking)
+        Some(fetch_end)
     }
 }
 
@@ -287,10 +287,10 @@ impl fmt::Debug for Provider {
     }
 }
 
-async fn wait(asking: Option<watch::Receiver<()>>) {
-    if let Some(mut asking) = asking {
+async fn wait(fetch_end: Option<watch::Receiver<()>>) {
+    if let Some(mut fetch_end) = fetch_end {
         // Nothing is ever sent; only the end counts.
-        let _ = asking.changed().await;
+        let _ = fetch_end.changed().await;
     }
 }
 
@@ -306,27 +306,27 @@ impl KeyCache {
         self.keys.as_ref().is_some_and(|cached| cached.at.elapsed() < times.fresh).then_some(self)
     }
 
-    fn remembered(&self, digest: &[u8; 32], now: i64) -> Option<Verified> {
+    fn cached(&self, digest: &[u8; 32], now: i64) -> Option<Verified> {
         let found = self.verified.get(digest).filter(|found| found.verified.expires + SKEW > now);
         found.map(|found| found.verified.clone())
     }
 
-    fn remember(&mut self, digest: [u8; 32], new: VerifiedToken, now: i64) {
+    fn cache(&mut self, digest: [u8; 32], new: VerifiedToken, now: i64) {
         // The key may have been revoked during verification.
         if !self.keys.as_ref().is_some_and(|cached| cached.keys.has(&new.key)) {
             return;
         }
-        if self.verified.len() >= MAX_REMEMBERED {
+        if self.verified.len() >= MAX_CACHED_TOKENS {
             self.verified.retain(|_, known| known.verified.expires + SKEW > now);
         }
-        if self.verified.len() >= MAX_REMEMBERED {
+        if self.verified.len() >= MAX_CACHED_TOKENS {
             self.verified.clear();
         }
         self.verified.insert(digest, new);
     }
 
     /// Stores the result of a fetch.
-    fn take(&mut self, keys: Result<KeySet, String>, at: Instant) {
+    fn store_keys(&mut self, keys: Result<KeySet, String>, at: Instant) {
         match keys {
             Ok(keys) => {
                 self.verified.retain(|_, known| keys.has(&known.key));

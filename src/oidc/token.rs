@@ -96,8 +96,8 @@ impl<'a> UnverifiedToken<'a> {
         if text("iss")? != Some(issuer) {
             return Err("it is of another issuer");
         }
-        let claimed = words(&self.claims, "aud", false)?;
-        if !claimed.iter().any(|audience| audiences.iter().any(|ours| ours == audience)) {
+        let token_audiences = words(&self.claims, "aud", false)?;
+        if !token_audiences.iter().any(|audience| audiences.iter().any(|ours| ours == audience)) {
             return Err("it is for another audience");
         }
         // Bound to a key that the bearer would have to prove (RFC 7800). Accepting it without the proof would make theft
@@ -116,22 +116,23 @@ impl<'a> UnverifiedToken<'a> {
             return Err("it is not valid yet");
         }
         let subject = text("sub")?.filter(|subject| is_name(subject)).ok_or("it has no subject")?;
-        let mut granted = words(&self.claims, "scp", true)?;
-        granted.extend(words(&self.claims, "scope", true)?);
+        let mut delegated_scopes = words(&self.claims, "scp", true)?;
+        delegated_scopes.extend(words(&self.claims, "scope", true)?);
         let roles = words(&self.claims, "roles", false)?;
-        let is_application = self.is_of_application(subject, &roles)?;
-        let shown = |name| self.claims.get(name).and_then(Value::as_str).map(str::trim).filter(|text| is_name(text));
-        let trusted = name_claim.filter(|claim| self.vouches_for(claim)).and_then(|claim| {
-            let name = shown(claim)?.to_owned();
+        let is_application = self.belongs_to_application(subject, &roles)?;
+        let display_text =
+            |name| self.claims.get(name).and_then(Value::as_str).map(str::trim).filter(|text| is_name(text));
+        let trusted = name_claim.filter(|claim| self.is_trustworthy(claim)).and_then(|claim| {
+            let name = display_text(claim)?.to_owned();
             Some(Trusted { claim: claim.to_owned(), name })
         });
-        let claimed_name = NAMES.into_iter().find_map(shown);
+        let claimed_name = NAMES.into_iter().find_map(display_text);
         Ok(Verified {
             issuer: issuer.to_owned(),
             subject: subject.to_owned(),
-            scopes: if is_application { roles } else { granted },
+            scopes: if is_application { roles } else { delegated_scopes },
             is_application,
-            display_name: shown("name").map(str::to_owned),
+            display_name: display_text("name").map(str::to_owned),
             claimed_name: claimed_name.map(str::to_owned),
             trusted,
             issued: issued.unwrap_or(now),
@@ -144,26 +145,26 @@ impl<'a> UnverifiedToken<'a> {
     ///
     /// # Errors
     /// They contradict each other.
-    fn is_of_application(&self, subject: &str, roles: &[String]) -> Result<bool, &'static str> {
+    fn belongs_to_application(&self, subject: &str, roles: &[String]) -> Result<bool, &'static str> {
         let has = |name: &&str| self.claims.contains_key(*name);
         // Even an empty scope shows that a user delegated the token.
-        let delegated = has(&"scp") || has(&"scope");
+        let is_delegated = has(&"scp") || has(&"scope");
         match optional_text(&self.claims, "idtyp")? {
             Some("app") if has(&"scp") => Err("it claims to be both of an application and delegated"),
             Some(kind) => Ok(kind == "app"),
-            None => Ok(!delegated && !roles.is_empty() && !PERSONAL.iter().any(has) && self.is_of_client(subject)),
+            None => Ok(!is_delegated && !roles.is_empty() && !PERSONAL.iter().any(has) && self.is_client(subject)),
         }
     }
 
     /// Whether the subject is the client itself: its client id (RFC 9068, section 2.2), or its object id in Entra. Roles
     /// alone are not enough: users have roles too, and their identity tokens have no scopes.
-    fn is_of_client(&self, subject: &str) -> bool {
+    fn is_client(&self, subject: &str) -> bool {
         let same = |name: &&str| self.claims.get(*name).and_then(Value::as_str) == Some(subject);
         ["oid", "client_id", "azp", "appid"].iter().any(same)
     }
 
     /// Whether the issuer vouches for a claim. Users often choose their e-mail address, so it counts only when verified.
-    fn vouches_for(&self, claim: &str) -> bool {
+    fn is_trustworthy(&self, claim: &str) -> bool {
         let is_mail = claim.to_ascii_lowercase().contains("mail");
         !is_mail || self.claims.get("email_verified") == Some(&Value::Bool(true))
     }
@@ -230,11 +231,11 @@ fn time(claims: &Map<String, Value>, name: &str) -> Result<Option<i64>, &'static
 
 /// A list of texts, or one text; `split` splits one text at spaces.
 fn words(claims: &Map<String, Value>, name: &str, split: bool) -> Result<Vec<String>, &'static str> {
-    let of = |value: &Value| value.as_str().map(str::to_owned).ok_or("a list has an entry that is not a string");
+    let text = |value: &Value| value.as_str().map(str::to_owned).ok_or("a list has an entry that is not a string");
     match claims.get(name) {
         None => Ok(Vec::new()),
         Some(Value::String(text)) if split => Ok(text.split_ascii_whitespace().map(str::to_owned).collect()),
-        Some(Value::Array(values)) => values.iter().map(of).collect(),
-        Some(value) => Ok(vec![of(value)?]),
+        Some(Value::Array(values)) => values.iter().map(text).collect(),
+        Some(value) => Ok(vec![text(value)?]),
     }
 }

@@ -66,8 +66,8 @@ pub use crate::store::tables::exports::Exported;
 pub use crate::store::tables::idempotency::IdempotencyKey;
 pub use crate::store::tables::identities::KnownIdentity;
 pub use crate::store::tables::photos::Chunks;
+use crate::store::tables::rights::Access;
 pub use crate::store::tables::rights::Actor;
-use crate::store::tables::rights::To;
 pub use crate::store::tables::seeding::{SeedContact, SeedFolder, SeedShare, SeedUser, SeededUser};
 pub use crate::store::tables::shares::Share;
 pub use crate::store::tables::tokens::{Bearer, NewToken, Token, TokenFacts};
@@ -77,7 +77,7 @@ use crate::store::write::writer::Writer;
 use crate::trace::{self, Current};
 
 /// Maximum number of cached users.
-const MAX_REMEMBERED: usize = 10_000;
+const MAX_CACHED_USERS: usize = 10_000;
 
 /// An open store. Clones share it.
 #[derive(Clone)]
@@ -98,7 +98,7 @@ struct SharedStore {
     creates: Creates,
     history: History,
     options: Options,
-    users: RwLock<Remembered>,
+    users: RwLock<CachedUsers>,
     location: StoreLocation,
     /// The background purge, which runs until this is dropped.
     purging: Mutex<Option<purge::PurgeHandle>>,
@@ -135,7 +135,7 @@ impl Drop for Gathering {
 /// Cached users, by key, of one term. The rights are read from the database with each call; the cache saves one statement per
 /// request, which would find the mailbox of the named user.
 #[derive(Default)]
-struct Remembered {
+struct CachedUsers {
     term: usize,
     users: HashMap<String, User>,
 }
@@ -153,19 +153,17 @@ impl Store {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn find_user_called(&self, called: &str) -> Result<Option<User>, Error> {
-        if !user::is_name(called) {
+    pub async fn find_user_called(&self, name: &str) -> Result<Option<User>, Error> {
+        if !user::is_name(name) {
             return Ok(None);
         }
-        let key = user::key(called);
+        let key = user::key(name);
         let term = self.shared.location.term();
         if let Some(user) = self.cached_user(term, &key) {
             return Ok(Some(user));
         }
-        let user = self
-            .without_actor()
-            .read_essential(async |session: &mut Session| users::find(session, called).await)
-            .await?;
+        let user =
+            self.without_actor().read_essential(async |session: &mut Session| users::find(session, name).await).await?;
         // The name of an identity provider's user may become another's at any time.
         if let Some(user) = user.as_ref().filter(|user| !user.is_of_provider()) {
             self.cache_user(term, key, user);
@@ -174,8 +172,8 @@ impl Store {
     }
 
     /// Removes a user from the cache.
-    pub fn forget_user(&self, called: &str) {
-        self.shared.users.write().unwrap_or_else(PoisonError::into_inner).users.remove(&user::key(called));
+    pub fn forget_user(&self, name: &str) {
+        self.shared.users.write().unwrap_or_else(PoisonError::into_inner).users.remove(&user::key(name));
     }
 
     /// Removes all users from the cache.
@@ -184,17 +182,17 @@ impl Store {
     }
 
     fn cached_user(&self, term: usize, key: &str) -> Option<User> {
-        let remembered = self.shared.users.read().unwrap_or_else(PoisonError::into_inner);
-        remembered.users.get(key).filter(|_| remembered.term == term).cloned()
+        let cached = self.shared.users.read().unwrap_or_else(PoisonError::into_inner);
+        cached.users.get(key).filter(|_| cached.term == term).cloned()
     }
 
     fn cache_user(&self, term: usize, key: String, user: &User) {
         clock::introduce(user.mailbox, &user.id);
-        let mut remembered = self.shared.users.write().unwrap_or_else(PoisonError::into_inner);
-        if remembered.term != term || remembered.users.len() >= MAX_REMEMBERED {
-            *remembered = Remembered { term, users: HashMap::new() };
+        let mut cached = self.shared.users.write().unwrap_or_else(PoisonError::into_inner);
+        if cached.term != term || cached.users.len() >= MAX_CACHED_USERS {
+            *cached = CachedUsers { term, users: HashMap::new() };
         }
-        remembered.users.insert(key, user.clone());
+        cached.users.insert(key, user.clone());
     }
 
     /// The user of this name, created with an empty mailbox if there is none.
@@ -339,7 +337,7 @@ impl Store {
     /// The folder at the end of a path of ids, each inside the one before it; the first may be anywhere.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when one is not there.
+    /// [`Error::NotFound`] when one does not exist.
     pub async fn folder(&self, mailbox: i64, path: &[String]) -> Result<Folder, Error> {
         self.read(async |session: &mut Session| folders::get(session, mailbox, path).await).await
     }
@@ -349,7 +347,7 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`] if there is none.
     pub async fn child_named(&self, mailbox: i64, parent: &str, name: &str) -> Result<Folder, Error> {
-        self.read(async |session: &mut Session| folders::named(session, mailbox, parent, name).await).await
+        self.read(async |session: &mut Session| folders::child_named(session, mailbox, parent, name).await).await
     }
 
     /// A page of the folders inside the one at the end of a path.
@@ -419,7 +417,7 @@ impl Store {
             Some(actor) => {
                 let checked = async move |tx: &mut Tx| {
                     let now = tx.now();
-                    rights::check(tx.reader().await?, &actor, To::Write, now).await?;
+                    rights::check(tx.reader().await?, &actor, Access::Write, now).await?;
                     let done = work(tx).await?;
                     rights::record(tx, &actor).await?;
                     Ok(done)

@@ -1,4 +1,4 @@
-//! One request over a connection of its own: enough of HTTP/1.1 for a server of a test, which is on this machine.
+//! One request over a connection of its own. It supports as much of HTTP/1.1 as a test server on this machine needs.
 
 use std::io::{Error, ErrorKind, Read as _, Result, Write as _};
 use std::net::TcpStream;
@@ -24,7 +24,7 @@ impl Response {
     /// The JSON of the body.
     ///
     /// # Panics
-    /// It is no JSON.
+    /// The body is not JSON.
     #[track_caller]
     pub fn json(&self) -> Value {
         match serde_json::from_slice(&self.body) {
@@ -47,7 +47,7 @@ impl Response {
 /// Sends a request over plain HTTP.
 ///
 /// # Errors
-/// There is no answer, or not all of it.
+/// There is no answer, or it is incomplete.
 pub(super) fn send(method: &str, url: &str, headers: &[(&str, &str)], body: Option<&Value>) -> Result<Response> {
     let invalid = |why: &str| Error::new(ErrorKind::InvalidInput, format!("{url}: {why}"));
     let rest = url.strip_prefix("http://").ok_or_else(|| invalid("only unencrypted http is supported here"))?;
@@ -72,7 +72,7 @@ pub(super) fn send(method: &str, url: &str, headers: &[(&str, &str)], body: Opti
     read(&answer, method == "HEAD").ok_or_else(|| Error::new(ErrorKind::UnexpectedEof, "the response ends early"))
 }
 
-/// Reads a whole answer; `None` if there is not all of it.
+/// Reads an answer; `None` if it is incomplete.
 fn read(answer: &[u8], is_head: bool) -> Option<Response> {
     let end = answer.windows(4).position(|end| end == b"\r\n\r\n")?;
     let head = String::from_utf8_lossy(&answer[..end]);
@@ -95,16 +95,16 @@ fn read(answer: &[u8], is_head: bool) -> Option<Response> {
 
 /// The bytes of a chunked body (RFC 9112, section 7.1).
 fn unchunked(mut body: &[u8]) -> Option<Vec<u8>> {
-    let mut whole = Vec::new();
+    let mut unchunked = Vec::new();
     loop {
         let line = body.windows(2).position(|end| end == b"\r\n")?;
         let size = std::str::from_utf8(&body[..line]).ok()?.split(';').next()?.trim();
         let size = usize::from_str_radix(size, 16).ok()?;
         if size == 0 {
-            return Some(whole);
+            return Some(unchunked);
         }
         let start = line + 2;
-        whole.extend_from_slice(body.get(start..start.checked_add(size)?)?);
+        unchunked.extend_from_slice(body.get(start..start.checked_add(size)?)?);
         body = body.get(start + size + 2..)?;
     }
 }
@@ -114,15 +114,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_is_read_whole_or_not_at_all() {
-        let whole = |answer: &str| read(answer.as_bytes(), false).map(|answer| (answer.status, answer.text()));
-        assert_eq!(whole("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab"), Some((200, "ab".to_owned())));
-        assert_eq!(whole("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nab"), None);
-        assert_eq!(whole("HTTP/1.1 204 No Content\r\n\r\n"), Some((204, String::new())));
+    fn incomplete_answers_are_refused() {
+        let parsed = |answer: &str| read(answer.as_bytes(), false).map(|answer| (answer.status, answer.text()));
+        assert_eq!(parsed("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab"), Some((200, "ab".to_owned())));
+        assert_eq!(parsed("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nab"), None);
+        assert_eq!(parsed("HTTP/1.1 204 No Content\r\n\r\n"), Some((204, String::new())));
         let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n2;x=y\r\nbc\r\n0\r\n\r\n";
-        assert_eq!(whole(chunked), Some((200, "abc".to_owned())));
-        assert_eq!(whole(&chunked[..chunked.len() - 5]), None);
-        assert_eq!(whole("HTTP/1.1 200"), None);
-        assert_eq!(whole(""), None);
+        assert_eq!(parsed(chunked), Some((200, "abc".to_owned())));
+        assert_eq!(parsed(&chunked[..chunked.len() - 5]), None);
+        assert_eq!(parsed("HTTP/1.1 200"), None);
+        assert_eq!(parsed(""), None);
     }
 }

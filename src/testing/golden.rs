@@ -1,12 +1,12 @@
-//! Golden files: what a user's requests were and were answered, without what is never the same twice.
+//! Golden files: the requests of a user and their answers, without values that differ in each run.
 
 use std::path::Path;
 use std::{env, fs};
 
 use serde_json::Value;
 
-/// Headers that each version of a client chooses for itself.
-const OF_CLIENTS: [&str; 6] =
+/// Headers that differ between versions of a client.
+const CLIENT_HEADERS: [&str; 6] =
     ["user-agent", "accept", "accept-encoding", "accept-language", "connection", "sec-fetch-mode"];
 
 /// Compares entries of the journal with a file, or writes it if `UPDATE_GOLDEN` is 1.
@@ -26,14 +26,15 @@ pub(super) fn compare(entries: Vec<Value>, url: &str, file: &Path) -> Result<(),
     }
 }
 
-/// The entries as text: numbered from 1, without durations and what clients choose, and with `{base}` and `{host}` for the server.
+/// The entries as text: numbered from 1, without durations and [`CLIENT_HEADERS`], and with `{base}` and `{host}` for
+/// the server.
 fn text(mut entries: Vec<Value>, url: &str) -> Result<String, String> {
-    for (place, entry) in entries.iter_mut().enumerate() {
+    for (index, entry) in entries.iter_mut().enumerate() {
         let Some(members) = entry.as_object_mut() else { continue };
         members.remove("durationMicros");
-        members.insert("number".to_owned(), (place + 1).into());
+        members.insert("number".to_owned(), (index + 1).into());
         if let Some(Value::Object(headers)) = members.get_mut("headers") {
-            headers.retain(|name, _| !OF_CLIENTS.contains(&name.as_str()));
+            headers.retain(|name, _| !CLIENT_HEADERS.contains(&name.as_str()));
         }
     }
     let text = serde_json::to_string_pretty(&entries).map_err(|error| error.to_string())? + "\n";
@@ -48,13 +49,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_never_the_same_twice_is_left_out() {
+    fn varying_values_are_left_out() {
         let entry = |number: u64, port: u16| {
             json!({"number": number, "durationMicros": port, "headers": {"host": format!("127.0.0.1:{port}"), "user-agent": "x"},
                 "answer": {"@odata.context": format!("http://127.0.0.1:{port}/v1.0/$metadata")}})
         };
-        let one = text(vec![entry(7, 1)], "http://127.0.0.1:1").unwrap();
-        assert_eq!(one, text(vec![entry(9, 2)], "http://127.0.0.1:2").unwrap());
-        assert!(one.contains("{base}/v1.0") && one.contains("\"{host}\"") && !one.contains("user-agent"), "{one}");
+        let first = text(vec![entry(7, 1)], "http://127.0.0.1:1").unwrap();
+        assert_eq!(first, text(vec![entry(9, 2)], "http://127.0.0.1:2").unwrap());
+        assert!(
+            first.contains("{base}/v1.0") && first.contains("\"{host}\"") && !first.contains("user-agent"),
+            "{first}"
+        );
     }
 }

@@ -1,12 +1,12 @@
-//! A server for the tests of Rust programs that use contacts of Microsoft Graph: it starts in the test's own process, on a free
-//! port, with no data, and ends when it is dropped. No built program and no network are needed.
+//! A server for the tests of Rust programs that use contacts of Microsoft Graph: it starts in the test's own process,
+//! on a free port, with no data, and ends when it is dropped. No built program and no network are needed.
 //!
 //! ```
 //! use contactd::testing::Server;
 //! use serde_json::json;
 //!
 //! let server = Server::start();
-//! // Every name is a user with a mailbox of their own: take one for each test.
+//! // Every name is a user with a mailbox of their own: use a new name in each test.
 //! let ann = server.user("ann");
 //! ann.fault(json!({"match": {"method": "POST"}, "answer": {"status": 429, "retryAfter": 0}}));
 //! let create = || ann.call("POST", "/me/contacts", Some(&json!({"givenName": "Ann"}))).status;
@@ -15,10 +15,12 @@
 //! assert_eq!(statuses, [429, 201]);
 //! ```
 //!
-//! The program under test is given `ann.base_url` and `ann.token`. docs/testing.md describes what [`Server::control`] takes.
+//! The program under test is given `ann.base_url` and `ann.token`. docs/testing.md describes the calls of
+//! [`Server::control`].
 //!
-//! The methods wait for their answer, and panic where a test cannot go on: a server that does not start, and a call to the
-//! control plane that is refused. They can be used in an asynchronous test too, since the server has threads of its own.
+//! The methods wait for their answer. They panic if a test cannot continue: if a server does not start, or if the
+//! control plane refuses a call. They can also be used in an asynchronous test, since the server has threads of its
+//! own.
 
 mod exchange;
 mod golden;
@@ -37,14 +39,14 @@ use crate::percent::percent_encode;
 pub use crate::testing::exchange::Response;
 use crate::testkit::RunningServer;
 
-/// How long a program has to end.
-const END: Duration = Duration::from_secs(10);
-/// Pause between two looks.
+/// How long a program may take to exit.
+const EXIT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Pause between two checks.
 const POLL: Duration = Duration::from_millis(5);
-/// Requests of the journal that are asked for at once: as many as it gives.
+/// Maximum number of requests that the journal returns at once.
 const PAGE: usize = 1_000;
 
-/// Ends a test that cannot go on, at the caller's line.
+/// Ends a test that cannot continue, with a panic at the caller's line.
 #[track_caller]
 #[expect(clippy::panic, reason = "a test ends with a panic")]
 fn fail(why: &str) -> ! {
@@ -63,15 +65,15 @@ impl Server {
     /// Starts a server in this process, with a clock of its own.
     ///
     /// # Panics
-    /// It does not start.
+    /// If the server does not start.
     #[track_caller]
     pub fn start() -> Self {
         Self::inside(false)
     }
 
     #[track_caller]
-    fn inside(repeats: bool) -> Self {
-        match RunningServer::start(repeats) {
+    fn inside(is_deterministic: bool) -> Self {
+        match RunningServer::start(is_deterministic) {
             Ok(running) => {
                 let url = format!("http://{}", running.address);
                 Self { url, _inside: Some(running), _program: None }
@@ -80,21 +82,21 @@ impl Server {
         }
     }
 
-    /// Starts a server in this process with its clock frozen at 2026-01-01T00:00:00Z, whose answers repeat: the same calls of one
-    /// user have the same answers.
+    /// Starts a server in this process with its clock frozen at 2026-01-01T00:00:00Z, whose answers are reproducible:
+    /// the same calls of one user have the same answers.
     ///
     /// # Panics
-    /// It does not start.
+    /// If the server does not start.
     #[track_caller]
     pub fn deterministic() -> Self {
         Self::inside(true)
     }
 
-    /// Starts the program, which is a path or a name on `PATH`, with further flags of `contactd serve`. It has a clock of its own, and
-    /// ends with this process, however that ends.
+    /// Starts the program, which is a path or a name on `PATH`, with further flags of `contactd serve`. It has a clock
+    /// of its own, and ends with this process, however that ends.
     ///
     /// # Panics
-    /// It is not found, or does not start.
+    /// If the program is not found or does not start.
     #[track_caller]
     pub fn of_program(program: impl AsRef<OsStr>, flags: &[&str]) -> Self {
         match Program::start(program.as_ref(), flags) {
@@ -116,7 +118,7 @@ impl Server {
     /// A call to the control plane, to a path below `/_contactd`. `Value::Null` is an answer without a body.
     ///
     /// # Panics
-    /// It is refused.
+    /// If the server refuses the call.
     #[track_caller]
     pub fn control(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
         let url = format!("{}/_contactd{path}", self.url);
@@ -128,10 +130,10 @@ impl Server {
         }
     }
 
-    /// Puts a fault on requests, as docs/testing.md describes it. Returns it with its `id`.
+    /// Injects a fault, as docs/testing.md describes. Returns the fault with its `id`.
     ///
     /// # Panics
-    /// It is refused.
+    /// If the server refuses the call.
     #[track_caller]
     #[expect(clippy::needless_pass_by_value, reason = "it is written where it is passed")]
     pub fn fault(&self, fault: Value) -> Value {
@@ -141,16 +143,16 @@ impl Server {
     /// The requests in the journal, of all users, the first 1,000 of them.
     ///
     /// # Panics
-    /// The server is not reached.
+    /// If the server cannot be reached.
     #[track_caller]
     pub fn requests(&self) -> Vec<Value> {
         values(self.control("GET", &format!("/requests?top={PAGE}"), None))
     }
 
-    /// Back to the state of the start, for all users.
+    /// Resets the server to its initial state, for all users.
     ///
     /// # Panics
-    /// It is refused.
+    /// If the server refuses the call.
     #[track_caller]
     pub fn reset(&self) {
         self.control("POST", "/reset", None);
@@ -159,34 +161,35 @@ impl Server {
     /// The clock: `mode`, `now` and `tick`.
     ///
     /// # Panics
-    /// The server is not reached.
+    /// If the server cannot be reached.
     #[track_caller]
     pub fn clock(&self) -> Value {
         self.control("GET", "/clock", None)
     }
 
-    /// Stops the clock, at a time like `2026-01-01T00:00:00Z`.
+    /// Freezes the clock at a time like `2026-01-01T00:00:00Z`.
     ///
     /// # Panics
-    /// It is refused.
+    /// If the server refuses the call.
     #[track_caller]
     pub fn freeze(&self, now: &str) {
         self.control("PUT", "/clock", Some(&json!({"mode": "frozen", "now": now})));
     }
 
-    /// Moves a stopped clock on, by a span like `P31D`, and returns what fell due and is done.
+    /// Advances a frozen clock by a duration like `P31D`. Returns the numbers of the things that became due and are
+    /// done.
     ///
     /// # Panics
-    /// It is refused.
+    /// If the server refuses the call.
     #[track_caller]
     pub fn advance(&self, by: &str) -> Value {
         self.control("POST", "/clock/advance", Some(&json!({"by": by})))["done"].take()
     }
 
-    /// Returns when every notification that is due was sent or has failed once.
+    /// Waits until every notification that is due was sent or has failed once.
     ///
     /// # Panics
-    /// That takes longer than 30 seconds.
+    /// If that takes longer than 30 seconds.
     #[track_caller]
     pub fn settle(&self) {
         self.control("POST", "/settle", None);
@@ -195,7 +198,7 @@ impl Server {
     /// A receiver of notifications inside the server.
     ///
     /// # Panics
-    /// It is refused.
+    /// If the server refuses the call.
     #[track_caller]
     pub fn inbox(&self, name: &str) -> Inbox<'_> {
         let path = format!("/inboxes/{}", percent_encode(name));
@@ -217,7 +220,7 @@ pub struct TestUser<'s> {
     server: &'s Server,
     /// The name.
     pub name: String,
-    /// What the program under test sends as its bearer token.
+    /// The bearer token that the program under test sends.
     pub token: String,
     /// The address of Graph's v1.0.
     pub base_url: String,
@@ -227,7 +230,7 @@ impl TestUser<'_> {
     /// Sends a request as this user, to a path below v1.0 or to a link.
     ///
     /// # Panics
-    /// There is no answer.
+    /// If there is no answer.
     #[track_caller]
     pub fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Response {
         match self.try_call(method, path, body, &[]) {
@@ -236,10 +239,10 @@ impl TestUser<'_> {
         }
     }
 
-    /// The same with headers, where a fault may keep the answer back.
+    /// The same with headers, for tests in which a fault may suppress the answer.
     ///
     /// # Errors
-    /// There is no answer, or not all of it.
+    /// There is no answer, or it is incomplete.
     pub fn try_call(
         &self,
         method: &str,
@@ -252,10 +255,10 @@ impl TestUser<'_> {
         exchange::send(method, &url, &[&[("Authorization", bearer.as_str())], headers].concat(), body)
     }
 
-    /// Puts a fault on requests of this user.
+    /// Injects a fault into requests of this user.
     ///
     /// # Panics
-    /// It is refused.
+    /// If the server refuses the call.
     #[track_caller]
     pub fn fault(&self, mut fault: Value) -> Value {
         fault["match"]["user"] = self.name.clone().into();
@@ -265,7 +268,7 @@ impl TestUser<'_> {
     /// Deletes the faults of this user.
     ///
     /// # Panics
-    /// The server is not reached.
+    /// If the server cannot be reached.
     #[track_caller]
     pub fn clear_faults(&self) {
         self.server.control("DELETE", &format!("/faults?user={}", percent_encode(&self.name)), None);
@@ -274,28 +277,28 @@ impl TestUser<'_> {
     /// This user's requests in the journal, the first 1,000 of them.
     ///
     /// # Panics
-    /// The server is not reached.
+    /// If the server cannot be reached.
     #[track_caller]
     pub fn requests(&self) -> Vec<Value> {
         let path = format!("/requests?user={}&top={PAGE}", percent_encode(&self.name));
         values(self.server.control("GET", &path, None))
     }
 
-    /// Fills this user's mailbox with what is in another one, in place of what was there.
+    /// Replaces the contents of this user's mailbox by a copy of another mailbox.
     ///
     /// # Panics
-    /// It is refused.
+    /// If the server refuses the call.
     #[track_caller]
     pub fn copy_of(&self, template: &str) {
         let path = format!("/users/{}/copy", percent_encode(&self.name));
         self.server.control("POST", &path, Some(&json!({"from": template, "replace": true})));
     }
 
-    /// Compares this user's requests and their answers with a file. With `UPDATE_GOLDEN=1` in the environment it is written. For a
-    /// server of [`Server::deterministic`], whose answers repeat.
+    /// Compares this user's requests and their answers with a file. With `UPDATE_GOLDEN=1` in the environment the file
+    /// is written. It needs a server of [`Server::deterministic`], whose answers are the same in each run.
     ///
     /// # Panics
-    /// They are others, or the file is not there or cannot be written.
+    /// If they differ, or the file is missing or cannot be written.
     #[track_caller]
     pub fn assert_golden(&self, file: impl AsRef<Path>) {
         if let Err(why) = golden::compare(self.requests(), &self.server.url, file.as_ref()) {
@@ -308,35 +311,35 @@ impl TestUser<'_> {
 pub struct Inbox<'s> {
     server: &'s Server,
     path: String,
-    /// What to subscribe with.
+    /// The `notificationUrl` for subscriptions.
     pub url: String,
 }
 
 impl Inbox<'_> {
-    /// What was posted, after everything that is due was sent: each with its `body`.
+    /// The received notifications, after all that are due were sent. Each has its `body`.
     ///
     /// # Panics
-    /// The server is not reached.
+    /// If the server cannot be reached.
     #[track_caller]
     pub fn posts(&self) -> Vec<Value> {
         self.server.settle();
         values(self.server.control("GET", &self.path, None))
     }
 
-    /// Says how it answers from now on: `{"answers": [{"status": 503}]}` refuses the next notification.
+    /// Sets how it answers from now on: `{"answers": [{"status": 503}]}` refuses the next notification.
     ///
     /// # Panics
-    /// It is refused.
+    /// If the server refuses the call.
     #[track_caller]
     #[expect(clippy::needless_pass_by_value, reason = "it is written where it is passed")]
     pub fn answers(&self, how: Value) {
         self.server.control("POST", &self.path, Some(&how));
     }
 
-    /// Forgets what was posted.
+    /// Removes the received notifications.
     ///
     /// # Panics
-    /// The server is not reached.
+    /// If the server cannot be reached.
     #[track_caller]
     pub fn clear(&self) {
         self.server.control("DELETE", &self.path, None);
@@ -357,19 +360,19 @@ impl Program {
         let child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
         let mut child = Self(child.map_err(|error| format!("{}: {error}", program.to_string_lossy()))?);
         let mut stderr = child.0.stderr.take().map(BufReader::new).ok_or("it has no standard error")?;
-        let mut said = String::new();
+        let mut output = String::new();
         loop {
             let mut line = String::new();
             if stderr.read_line(&mut line).map_err(|error| error.to_string())? == 0 {
-                return Err(format!("it did not start: {said}"));
+                return Err(format!("it did not start: {output}"));
             }
             if let Some(url) = line.strip_prefix("contactd listening on ") {
                 let url = url.trim().to_owned();
-                // What it logs is passed on, so that the pipe never fills up.
+                // Its log is passed on, so that the pipe never fills up.
                 thread::spawn(move || stderr.lines().map_while(Result::ok).for_each(|line| eprintln!("{line}")));
                 return Ok((child, url));
             }
-            said.push_str(&line);
+            output.push_str(&line);
         }
     }
 }
@@ -377,7 +380,7 @@ impl Program {
 impl Drop for Program {
     fn drop(&mut self) {
         drop(self.0.stdin.take());
-        for _ in 0..END.as_millis() / POLL.as_millis() {
+        for _ in 0..EXIT_TIMEOUT.as_millis() / POLL.as_millis() {
             if !matches!(self.0.try_wait(), Ok(None)) {
                 return;
             }

@@ -40,7 +40,7 @@ pub(crate) struct KitRequest<'a> {
     pub(crate) url: String,
     /// Scheme, host and mount, as the client named them.
     pub(crate) root: String,
-    /// The media types that the client takes.
+    /// The value of `Accept`.
     pub(crate) accept: String,
 }
 
@@ -66,7 +66,7 @@ pub(crate) const CALLS: &[KitCall] = &[
     call("POST", "/clock/advance", |request| Box::pin(clock::advance(request))),
     call("POST", "/settle", |request| Box::pin(clock::settle(request))),
     call("GET", "/inboxes", |request| Box::pin(async move { inboxes::list(&request) })),
-    call("POST", "/inboxes/{name}", |request| Box::pin(async move { inboxes::make(&request) })),
+    call("POST", "/inboxes/{name}", |request| Box::pin(async move { inboxes::create(&request) })),
     call("GET", "/inboxes/{name}", |request| Box::pin(async move { inboxes::get(&request) })),
     call("DELETE", "/inboxes/{name}", |request| Box::pin(async move { inboxes::empty(&request) })),
     call("POST", "/inboxes/{name}/wait", |request| Box::pin(inboxes::wait(request))),
@@ -83,23 +83,23 @@ pub(crate) const CALLS: &[KitCall] = &[
 ];
 
 /// Default and maximum number of requests of a page.
-const PAGE: usize = 100;
+const DEFAULT_PAGE: usize = 100;
 const MAX_PAGE: usize = 1_000;
 /// Default and maximum time of a wait.
 pub(crate) const WAIT: Duration = Duration::from_secs(5);
 pub(crate) const MAX_WAIT: Duration = Duration::from_mins(10);
 /// Maximum number of near misses in an answer.
-const MISSES: usize = 10;
+const MAX_NEAR_MISSES: usize = 10;
 
 impl KitRequest<'_> {
-    /// The users that the call is about; empty for all.
+    /// The users that the call applies to; empty for all.
     fn users(&self) -> Vec<String> {
         self.options.get("user").cloned().into_iter().collect()
     }
 
     /// # Errors
-    /// 400 for any other option.
-    pub(crate) fn only(&self, known: &[&str]) -> Result<(), Error> {
+    /// 400 for an option that is not in `known`.
+    pub(crate) fn allow_options(&self, known: &[&str]) -> Result<(), Error> {
         let unknown = self.options.keys().find(|name| !known.contains(&name.as_str()));
         unknown.map_or(Ok(()), |name| {
             let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
@@ -113,7 +113,7 @@ impl KitRequest<'_> {
 }
 
 async fn status(request: KitRequest<'_>) -> Result<Answer, Error> {
-    request.only(&[])?;
+    request.allow_options(&[])?;
     let KitRequest { kit, api, .. } = request;
     let (users, contacts) = api.unguarded.totals().await?;
     let (faults, requests) = (kit.faults().all().len(), kit.journal.len());
@@ -130,31 +130,31 @@ async fn status(request: KitRequest<'_>) -> Result<Answer, Error> {
 }
 
 fn add_fault(request: &KitRequest<'_>) -> Result<Answer, Error> {
-    request.only(&[])?;
+    request.allow_options(&[])?;
     let spec: FaultSpec = read(&request.body)?;
     let created = request.kit.faults().add(spec)?;
     Answer::json(201, &created)
 }
 
 fn faults(request: &KitRequest<'_>) -> Result<Answer, Error> {
-    request.only(&[])?;
+    request.allow_options(&[])?;
     Answer::json(200, &json!({"value": request.kit.faults().all()}))
 }
 
 fn clear_faults(request: &KitRequest<'_>) -> Result<Answer, Error> {
-    request.only(&["user"])?;
+    request.allow_options(&["user"])?;
     request.kit.faults().clear(&request.users());
     Answer::empty(204)
 }
 
 fn fault(request: &KitRequest<'_>) -> Result<Answer, Error> {
-    request.only(&[])?;
+    request.allow_options(&[])?;
     let fault = request.kit.faults().get(request.key)?;
     Answer::json(200, &fault)
 }
 
 fn remove_fault(request: &KitRequest<'_>) -> Result<Answer, Error> {
-    request.only(&[])?;
+    request.allow_options(&[])?;
     request.kit.faults().remove(request.key)?;
     Answer::empty(204)
 }
@@ -162,7 +162,7 @@ fn remove_fault(request: &KitRequest<'_>) -> Result<Answer, Error> {
 /// The filter in the options, and the maximum number of entries.
 fn filter(request: &KitRequest<'_>) -> Result<(JournalFilter, usize), Error> {
     let mut members = Map::new();
-    let mut max = PAGE;
+    let mut max = DEFAULT_PAGE;
     for (name, value) in &request.options {
         let number = || {
             value
@@ -181,7 +181,7 @@ fn filter(request: &KitRequest<'_>) -> Result<(JournalFilter, usize), Error> {
             _ => drop(members.insert(name.clone(), Value::String(value.clone()))),
         }
     }
-    request.only(&["user", "method", "path", "route", "status", "since", "top"])?;
+    request.allow_options(&["user", "method", "path", "route", "status", "since", "top"])?;
     let filter = serde_json::from_value(Value::Object(members));
     Ok((filter.map_err(|error| Error::invalid(Kind::Query, "status", error.to_string()))?, max))
 }
@@ -189,7 +189,7 @@ fn filter(request: &KitRequest<'_>) -> Result<(JournalFilter, usize), Error> {
 fn requests(request: &KitRequest<'_>) -> Result<Answer, Error> {
     let (filter, max) = filter(request)?;
     let found = request.kit.journal.find(&filter, max);
-    if har::is_asked(&request.accept) {
+    if har::is_requested(&request.accept) {
         let archive = har::archive(found.value.iter().map(Arc::as_ref), &request.root);
         return Answer::json(200, &archive)?.header("Content-Type", har::MEDIA_TYPE);
     }
@@ -212,17 +212,17 @@ fn clear_requests(request: &KitRequest<'_>) -> Result<Answer, Error> {
 struct JournalWait {
     #[serde(default, rename = "match")]
     filter: JournalFilter,
-    #[serde(default = "one")]
+    #[serde(default = "default_count")]
     count: usize,
     timeout: Option<DurationMicros>,
 }
 
-fn one() -> usize {
+fn default_count() -> usize {
     1
 }
 
 async fn wait_for_requests(request: KitRequest<'_>) -> Result<Answer, Error> {
-    request.only(&[])?;
+    request.allow_options(&[])?;
     let JournalWait { filter, count, timeout } = read(&request.body)?;
     if count > MAX_PAGE {
         return Err(Error::invalid(Kind::Body, "count", "'count' must be at most 1000."));
@@ -232,14 +232,14 @@ async fn wait_for_requests(request: KitRequest<'_>) -> Result<Answer, Error> {
         return Err(Error::invalid(Kind::Body, "timeout", "'timeout' must be at most ten minutes: PT10M."));
     }
     let journal = &request.kit.journal;
-    let came = journal.wait(&filter, count, timeout).await;
+    let arrived = journal.wait(&filter, count, timeout).await;
     let found = journal.find(&filter, MAX_PAGE);
-    if came {
+    if arrived {
         return Answer::json(200, &found);
     }
     let message = format!("{} of {count} requests arrived in time.", found.value.len());
     let error = Some(json!({"code": "timeout", "message": message}));
-    let near_misses = Some(journal.near_misses(&filter, MISSES));
+    let near_misses = Some(journal.near_misses(&filter, MAX_NEAR_MISSES));
     Answer::json(StatusCode::REQUEST_TIMEOUT.as_u16(), &JournalPage { error, near_misses, ..found })
 }
 
@@ -248,7 +248,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_page_has_a_row_for_each_call() {
+    fn the_documentation_has_a_row_for_each_call() {
         let page = include_str!("../../docs/testing.md");
         let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`').map(|(call, _)| call));
         let documented: Vec<_> = rows.filter(|call| call.contains(" /_contactd")).collect();

@@ -36,7 +36,7 @@ pub(crate) trait KitService: Send + Sync + 'static {
     ) -> Result<Answer, Error>;
 }
 
-/// Mounts such a part beside the front ends.
+/// Mounts a [`KitService`] next to the front ends.
 pub(crate) struct KitMount<T>(pub(crate) Arc<T>);
 
 impl<T: KitService> Mounted for KitMount<T> {
@@ -68,13 +68,14 @@ impl KitService for Kit {
     ) -> Result<Answer, Error> {
         let (mount, path) = admit(request, api)?;
         let segments = segments(path)?;
-        let called: Vec<_> = CALLS.iter().filter_map(|call| Some((call, match_path(call.path, &segments)?))).collect();
-        if called.is_empty() {
+        let matching_calls: Vec<_> =
+            CALLS.iter().filter_map(|call| Some((call, match_path(call.path, &segments)?))).collect();
+        if matching_calls.is_empty() {
             return Err(Error::NoSegment(segments.last().cloned().unwrap_or_default()));
         }
         let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
-        let Some((call, keys)) = called.iter().find(|(call, _)| call.method == method.as_str()) else {
-            return Err(Error::MethodNotAllowed(called.iter().map(|(call, _)| call.method).collect()));
+        let Some((call, keys)) = matching_calls.iter().find(|(call, _)| call.method == method.as_str()) else {
+            return Err(Error::MethodNotAllowed(matching_calls.iter().map(|(call, _)| call.method).collect()));
         };
         let query = request.uri().query().unwrap_or_default();
         let options = options(query)?;
@@ -116,15 +117,15 @@ fn respond(request: &HttpRequest, answer: Result<Answer, Error>) -> HttpResponse
 /// [`Error::Denied`]
 pub(super) fn admit<'a>(request: &'a HttpRequest, api: &Api) -> Result<(&'a str, &'a str), Error> {
     edge::check_host(request, api)?;
-    is_no_page(request.headers())?;
+    reject_web_pages(request.headers())?;
     edge::mount_and_path(request, api)
 }
 
 /// Refuses requests of web pages: every browser of the machine can reach loopback addresses.
-fn is_no_page(headers: &HeaderMap) -> Result<(), Error> {
+fn reject_web_pages(headers: &HeaderMap) -> Result<(), Error> {
     let site = headers.get("sec-fetch-site").map(|site| site.as_bytes().to_vec());
-    let is_own = site.is_none_or(|site| site == b"same-origin" || site == b"none");
-    if headers.contains_key(header::ORIGIN) || !is_own {
+    let is_same_origin = site.is_none_or(|site| site == b"same-origin" || site == b"none");
+    if headers.contains_key(header::ORIGIN) || !is_same_origin {
         return Err(Error::Denied("The control plane for tests rejects web pages: send no Origin."));
     }
     Ok(())

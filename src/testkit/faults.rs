@@ -115,7 +115,7 @@ struct InjectedFault {
     passed: u64,
     hits: u64,
     ends: Option<Instant>,
-    /// The window of its quota: its beginning, and the requests in it.
+    /// The current window of its quota: its start, and the number of requests in it.
     window: (i64, u64),
 }
 
@@ -134,7 +134,7 @@ pub(crate) struct FaultJson {
 #[derive(Default)]
 pub(crate) struct Faults {
     faults: Vec<InjectedFault>,
-    last: u64,
+    last_id: u64,
 }
 
 impl FaultSpec {
@@ -152,12 +152,12 @@ impl FaultSpec {
         if self.throttle.is_some_and(|quota| quota.per.0 < 1) {
             return refused("throttle/per", "A quota needs a duration, like PT10S.");
         }
-        let does = [
+        let effects = [
             self.answer.is_some() || self.answers.is_some() || self.connection.is_some() || self.delay.is_some(),
             self.throttle.is_some(),
             self.delta_token.is_some(),
         ];
-        match does.iter().filter(|does| **does).count() {
+        match effects.iter().filter(|effect| **effect).count() {
             0 => {
                 return refused(
                     "",
@@ -222,7 +222,7 @@ impl AnswerSpec {
         let code = self.code.as_deref().unwrap_or_else(|| code_of(status));
         let message = self.message.as_deref().unwrap_or("A fault that a test asked for.");
         let mut answer =
-            error::of_test(status, code, message, &RequestIds::of_request(inspected.request, inspected.headers));
+            error::for_test(status, code, message, &RequestIds::of_request(inspected.request, inspected.headers));
         if status.is_success() {
             answer.body = None;
         }
@@ -254,7 +254,7 @@ impl InjectedFault {
         FaultJson { id: self.id.clone(), hits: self.hits, remaining, spec: self.spec.clone() }
     }
 
-    /// Whether it applies to a request that it matches.
+    /// Applies the fault to a request that it matches. `None` if it does not apply.
     fn apply(&mut self, inspected: &InspectedRequest<'_>) -> Option<AppliedFault> {
         let is_delta = || inspected.url.to_ascii_lowercase().replace("%24", "$").contains("$deltatoken=");
         if self.spec.delta_token.is_some() && !is_delta() {
@@ -265,14 +265,14 @@ impl InjectedFault {
             return None;
         }
         let answer = match (&self.spec.throttle, &self.spec.delta_token) {
-            (Some(quota), _) => Some(over(*quota, &mut self.window, inspected)?),
-            (None, Some(_)) => Some(expired(inspected)),
+            (Some(quota), _) => Some(throttled_answer(*quota, &mut self.window, inspected)?),
+            (None, Some(_)) => Some(expired_token_answer(inspected)),
             (None, None) => {
-                let of_list = self.spec.answers.as_ref().map(|answers| {
-                    let place = usize::try_from(self.hits).unwrap_or(usize::MAX) % answers.len().max(1);
-                    &answers[place]
+                let next_answer = self.spec.answers.as_ref().map(|answers| {
+                    let index = usize::try_from(self.hits).unwrap_or(usize::MAX) % answers.len().max(1);
+                    &answers[index]
                 });
-                of_list.or(self.spec.answer.as_ref()).and_then(|answer| answer.answer(inspected))
+                next_answer.or(self.spec.answer.as_ref()).and_then(|answer| answer.answer(inspected))
             }
         };
         self.hits += 1;
@@ -283,12 +283,12 @@ impl InjectedFault {
             ConnectionSpec::Truncate { bytes } => Cut::Truncate(bytes),
         });
         let is_after = self.spec.when == FaultTime::After;
-        // A connection that fails before the work still needs an answer to lose.
+        // A connection that fails before the work still needs an answer that can be lost.
         let answer = match answer {
             None if cut.is_some() && !is_after => {
-                let nothing =
+                let no_answer =
                     AnswerSpec { status: 503, code: None, message: None, retry_after: None, headers: BTreeMap::new() };
-                nothing.answer(inspected)
+                no_answer.answer(inspected)
             }
             answer => answer,
         };
@@ -298,7 +298,7 @@ impl InjectedFault {
 }
 
 /// The answer above a quota; `None` within it.
-fn over(quota: Quota, (begun, count): &mut (i64, u64), inspected: &InspectedRequest<'_>) -> Option<Answer> {
+fn throttled_answer(quota: Quota, (begun, count): &mut (i64, u64), inspected: &InspectedRequest<'_>) -> Option<Answer> {
     let now = clock::now();
     if now.saturating_sub(*begun) >= quota.per.0 || now < *begun {
         (*begun, *count) = (now, 0);
@@ -314,11 +314,11 @@ fn over(quota: Quota, (begun, count): &mut (i64, u64), inspected: &InspectedRequ
 }
 
 /// The answer to an expired delta link.
-fn expired(inspected: &InspectedRequest<'_>) -> Answer {
+fn expired_token_answer(inspected: &InspectedRequest<'_>) -> Answer {
     let path = inspected.url.split('?').next().unwrap_or_default();
     let ids = RequestIds::of_request(inspected.request, inspected.headers);
     let message = "The token is too old. Start over without a token: the Location header has the address.";
-    let mut answer = error::of_test(StatusCode::GONE, "SyncStateNotFound", message, &ids);
+    let mut answer = error::for_test(StatusCode::GONE, "SyncStateNotFound", message, &ids);
     let start = HeaderValue::from_str(&format!("{}{path}", inspected.root));
     answer.headers.extend(start.map(|start| (header::LOCATION, start)));
     answer
@@ -335,19 +335,19 @@ impl Faults {
         if self.faults.len() >= MAX_FAULTS {
             return Err(Error::invalid(Kind::Limit, "", format!("At most {MAX_FAULTS} faults are allowed.")));
         }
-        self.last += 1;
+        self.last_id += 1;
         let ends = spec.expires.and_then(|span| Instant::now().checked_add(span.duration()));
-        let fault = InjectedFault { id: self.last.to_string(), spec, passed: 0, hits: 0, ends, window: (0, 0) };
-        let shown = fault.to_json();
+        let fault = InjectedFault { id: self.last_id.to_string(), spec, passed: 0, hits: 0, ends, window: (0, 0) };
+        let json = fault.to_json();
         self.faults.push(fault);
-        Ok(shown)
+        Ok(json)
     }
 
     /// The fault that applies to a request.
     pub(crate) fn fault_for(&mut self, inspected: &InspectedRequest<'_>) -> Option<AppliedFault> {
         self.drop_ended();
-        let on = self.faults.iter_mut().filter(|fault| fault.spec.max().is_none_or(|max| fault.hits < max));
-        let mut matching = on.filter(|fault| fault.spec.matches.matches(inspected));
+        let active = self.faults.iter_mut().filter(|fault| fault.spec.max().is_none_or(|max| fault.hits < max));
+        let mut matching = active.filter(|fault| fault.spec.matches.matches(inspected));
         matching.find_map(|fault| fault.apply(inspected))
     }
 
@@ -366,14 +366,14 @@ impl Faults {
     /// # Errors
     /// [`Error::NotFound`]
     pub(crate) fn remove(&mut self, id: &str) -> Result<(), Error> {
-        let place = self.faults.iter().position(|fault| fault.id == id).ok_or(Error::NotFound)?;
-        self.faults.remove(place);
+        let index = self.faults.iter().position(|fault| fault.id == id).ok_or(Error::NotFound)?;
+        self.faults.remove(index);
         Ok(())
     }
 
     /// Removes all faults, or only those of some users.
     pub(crate) fn clear(&mut self, users: &[String]) {
-        self.faults.retain(|fault| !users.is_empty() && !fault.spec.matches.is_of(users));
+        self.faults.retain(|fault| !users.is_empty() && !fault.spec.matches.is_for_any(users));
     }
 
     /// Faults with a time limit end, so that a crashed test leaves none.

@@ -1,4 +1,5 @@
-//! The journal as HTTP Archive 1.2, which browsers' tools and proxies read (<http://www.softwareishard.com/blog/har-12-spec/>).
+//! The journal as HTTP Archive 1.2, which browsers' tools and proxies read
+//! (<http://www.softwareishard.com/blog/har-12-spec/>).
 
 use std::collections::BTreeMap;
 
@@ -11,23 +12,23 @@ use crate::testkit::journal::JournalEntry;
 /// The media type of an archive.
 pub(crate) const MEDIA_TYPE: &str = "application/har+json";
 
-/// Whether a client asks for an archive.
-pub(crate) fn is_asked(accept: &str) -> bool {
+/// Whether `Accept` asks for an archive.
+pub(crate) fn is_requested(accept: &str) -> bool {
     let types = accept.split(',').map(|range| range.split(';').next().unwrap_or_default().trim());
     types.into_iter().any(|media_type| media_type.eq_ignore_ascii_case(MEDIA_TYPE))
 }
 
-/// An archive of these entries. `root` is what their addresses begin with.
+/// An archive of these entries. `root` is the beginning of their addresses.
 pub(crate) fn archive<'e>(entries: impl Iterator<Item = &'e JournalEntry>, root: &str) -> Value {
     json!({"log": {
         "version": "1.2",
         "creator": {"name": "contactd", "version": env!("CARGO_PKG_VERSION")},
-        "entries": entries.map(|entry| of_entry(entry, root)).collect::<Vec<_>>(),
+        "entries": entries.map(|entry| entry_json(entry, root)).collect::<Vec<_>>(),
     }})
 }
 
-/// An entry. Sizes that are not known are -1; so are those of heads, which the journal does not keep as they were sent.
-fn of_entry(entry: &JournalEntry, root: &str) -> Value {
+/// An entry. Unknown sizes are -1, and so are the sizes of heads, which the journal does not keep as sent.
+fn entry_json(entry: &JournalEntry, root: &str) -> Value {
     #[expect(clippy::cast_precision_loss, reason = "microseconds of a request are far below the limit of 2^53")]
     let millis = entry.duration_micros as f64 / 1_000.0;
     let query = entry.url.split_once('?').map_or("", |(_, query)| query);
@@ -67,7 +68,7 @@ fn headers(headers: &BTreeMap<String, String>) -> Vec<Value> {
     headers.iter().map(|(name, value)| pair(name, value)).collect()
 }
 
-/// The type of a body; that of most where the journal does not have it.
+/// The media type of a body; JSON if the journal does not have it.
 fn media_type(headers: &BTreeMap<String, String>) -> &str {
     headers.get("content-type").map_or("application/json", String::as_str)
 }
@@ -77,15 +78,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_archive_is_asked_for_by_its_media_type() {
-        for (accept, is) in [
+    fn an_archive_is_requested_by_its_media_type() {
+        for (accept, expected) in [
             ("application/har+json", true),
             ("text/html, Application/HAR+json;q=0.9", true),
             ("application/json", false),
             ("*/*", false),
             ("", false),
         ] {
-            assert_eq!(is_asked(accept), is, "{accept}");
+            assert_eq!(is_requested(accept), expected, "{accept}");
         }
     }
 }

@@ -1,7 +1,8 @@
-//! Inboxes: receivers of change notifications inside the server, so that a test of subscriptions needs no web server of its own.
+//! Inboxes: receivers of change notifications inside the server, so that a test of subscriptions needs no web server of
+//! its own.
 //!
-//! The server delivers its own notifications to an inbox without a connection, so they need no trusted certificate and no allowed
-//! target. The address also answers over HTTP, as any receiver does.
+//! The server delivers its own notifications to an inbox without a connection, so they need no trusted certificate and
+//! no allowed target. The address also answers over HTTP, as any receiver does.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,17 +31,17 @@ const MAX_INBOXES: usize = 100;
 /// Maximum number of notifications in an inbox, and of their bytes.
 const MAX_POSTS: usize = 1_000;
 const MAX_BYTES: usize = 2 << 20;
-/// Maximum size of a body in bytes. Of a longer one, the length and digest are kept.
+/// Maximum size of a body in bytes. Of a longer body, only the length and the digest are kept.
 const MAX_BODY: usize = 1 << 20;
 /// Approximate size of a notification without its texts.
-const POST: usize = 128;
+const POST_OVERHEAD: usize = 128;
 /// Maximum number of server addresses of an inbox.
 const MAX_ROOTS: usize = 8;
 /// Maximum number of answers in a sequence.
 const MAX_ANSWERS: usize = 1_000;
 /// Maximum delay.
 const MAX_DELAY: Duration = Duration::from_mins(10);
-/// The path below an inbox that takes notifications.
+/// The path below an inbox that receives notifications.
 const NOTIFICATIONS: &str = "/notifications";
 /// The option that asks a receiver to confirm a subscription.
 const TOKEN: &str = "validationToken";
@@ -59,7 +60,7 @@ struct InboxSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     delay: Option<DurationMicros>,
     /// Whether it confirms subscriptions.
-    #[serde(default = "yes")]
+    #[serde(default = "default_confirms")]
     confirms: bool,
 }
 
@@ -75,7 +76,7 @@ impl Default for InboxAnswer {
     }
 }
 
-fn yes() -> bool {
+fn default_confirms() -> bool {
     true
 }
 
@@ -93,7 +94,7 @@ impl InboxSpec {
             return refused("answer/status", "A status must be a number from 200 to 599.");
         }
         match self.answers.iter().position(|answer| !is_status(answer)) {
-            Some(place) => refused(&format!("answers/{place}/status"), "A status must be a number from 200 to 599."),
+            Some(index) => refused(&format!("answers/{index}/status"), "A status must be a number from 200 to 599."),
             None => Ok(()),
         }
     }
@@ -112,13 +113,13 @@ struct Post {
 }
 
 struct InboxState {
-    /// The beginnings of its addresses, the latest first.
+    /// The addresses of the server under which it was created, the latest first.
     roots: Vec<String>,
     spec: InboxSpec,
-    /// Number of answers of the sequence that were given.
-    given: usize,
+    /// Number of answers of the sequence that were used.
+    answers_given: usize,
     confirmed: u64,
-    last: u64,
+    last_number: u64,
     posts: VecDeque<(usize, Arc<Post>)>,
     bytes: usize,
 }
@@ -134,38 +135,38 @@ struct Reply {
 /// An inbox as JSON. It is not converted to JSON values, which would sort the members of bodies.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Shown {
+struct InboxJson {
     name: String,
     notification_url: String,
     #[serde(flatten)]
     spec: InboxSpec,
     confirmed: u64,
-    #[serde(serialize_with = "all")]
+    #[serde(serialize_with = "serialize_posts")]
     value: Vec<Arc<Post>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<serde_json::Value>,
 }
 
-fn all<S: serde::Serializer>(posts: &[Arc<Post>], serializer: S) -> Result<S::Ok, S::Error> {
+fn serialize_posts<S: serde::Serializer>(posts: &[Arc<Post>], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(posts.iter().map(Arc::as_ref))
 }
 
 /// The inboxes of a server.
 #[derive(Default)]
 pub(crate) struct Inboxes {
-    kept: Mutex<BTreeMap<String, InboxState>>,
+    by_name: Mutex<BTreeMap<String, InboxState>>,
     posted: Notify,
 }
 
 impl InboxState {
     fn new(spec: InboxSpec) -> Self {
         let (roots, posts) = Default::default();
-        Self { roots, spec, given: 0, confirmed: 0, last: 0, posts, bytes: 0 }
+        Self { roots, spec, answers_given: 0, confirmed: 0, last_number: 0, posts, bytes: 0 }
     }
 
-    fn to_json(&self, name: &str) -> Shown {
+    fn to_json(&self, name: &str) -> InboxJson {
         let posts = self.posts.iter().map(|(_, post)| Arc::clone(post));
-        Shown {
+        InboxJson {
             name: name.to_owned(),
             notification_url: self.roots.first().map_or_else(String::new, |root| url(root, name)),
             spec: self.spec.clone(),
@@ -175,14 +176,14 @@ impl InboxState {
         }
     }
 
-    fn take(&mut self, url: &str, body: &[u8]) -> u16 {
-        let status = self.spec.answers.get(self.given).unwrap_or(&self.spec.answer).status;
-        self.given = self.given.saturating_add(1);
-        self.last += 1;
+    fn add_post(&mut self, url: &str, body: &[u8]) -> u16 {
+        let status = self.spec.answers.get(self.answers_given).unwrap_or(&self.spec.answer).status;
+        self.answers_given = self.answers_given.saturating_add(1);
+        self.last_number += 1;
         let body = body_json(body, MAX_BODY);
-        let size = POST + url.len() + body.as_ref().map_or(0, |body| body.get().len());
+        let size = POST_OVERHEAD + url.len() + body.as_ref().map_or(0, |body| body.get().len());
         let time = date::print(clock::now());
-        let post = Post { number: self.last, time, url: url.to_owned(), body, status };
+        let post = Post { number: self.last_number, time, url: url.to_owned(), body, status };
         self.bytes += size;
         self.posts.push_back((size, Arc::new(post)));
         while self.posts.len() > MAX_POSTS || self.bytes > MAX_BYTES {
@@ -200,31 +201,31 @@ fn url(root: &str, name: &str) -> String {
 
 impl Inboxes {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, InboxState>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        self.by_name.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Forgets all inboxes.
+    /// Removes all inboxes.
     pub(crate) fn clear(&self) {
         self.lock().clear();
     }
 
     /// The name of the inbox at an address.
-    fn named(&self, address: &str) -> Option<String> {
-        let place = address.split_once('?').map_or(address, |(place, _)| place);
-        let (root, name) = place.strip_suffix(NOTIFICATIONS)?.rsplit_once('/')?;
+    fn find_by_address(&self, address: &str) -> Option<String> {
+        let url = address.split_once('?').map_or(address, |(url, _)| url);
+        let (root, name) = url.strip_suffix(NOTIFICATIONS)?.rsplit_once('/')?;
         let root = root.strip_suffix("/inboxes")?.strip_suffix(SEGMENT)?.strip_suffix('/')?;
-        let kept = self.lock();
-        kept.get(name).filter(|inbox| inbox.roots.iter().any(|known| known == root)).map(|_| name.to_owned())
+        let inboxes = self.lock();
+        inboxes.get(name).filter(|inbox| inbox.roots.iter().any(|known| known == root)).map(|_| name.to_owned())
     }
 
     /// Stores a notification; `None` if there is no such inbox.
     fn post(&self, name: &str, url: &str, token: Option<&String>, body: &[u8]) -> Option<Reply> {
-        let mut kept = self.lock();
-        let inbox = kept.get_mut(name)?;
+        let mut inboxes = self.lock();
+        let inbox = inboxes.get_mut(name)?;
         let delay = inbox.spec.delay.map_or(Duration::ZERO, DurationMicros::duration);
         let Some(token) = token else {
-            let status = inbox.take(url, body);
-            drop(kept);
+            let status = inbox.add_post(url, body);
+            drop(inboxes);
             self.posted.notify_waiters();
             return Some(Reply { status, token: None, delay });
         };
@@ -261,7 +262,7 @@ impl Inboxes {
 
 impl Inside for Inboxes {
     fn has(&self, url: &str) -> bool {
-        self.named(url).is_some()
+        self.find_by_address(url).is_some()
     }
 
     fn post<'a>(&'a self, url: &'a str, body: String) -> BoxFuture<'a, Option<HttpAnswer>> {
@@ -269,7 +270,8 @@ impl Inside for Inboxes {
             let query = url.split_once('?').map_or("", |(_, query)| query);
             let token = options(query).unwrap_or_default().remove(TOKEN);
             let path = url.find("://").and_then(|end| url[end + 3..].find('/').map(|slash| &url[end + 3 + slash..]));
-            let reply = Self::post(self, &self.named(url)?, path.unwrap_or(url), token.as_ref(), body.as_bytes())?;
+            let reply =
+                Self::post(self, &self.find_by_address(url)?, path.unwrap_or(url), token.as_ref(), body.as_bytes())?;
             tokio::time::sleep(reply.delay).await;
             Some(HttpAnswer {
                 status: reply.status,
@@ -281,23 +283,24 @@ impl Inside for Inboxes {
 }
 
 /// `POST /inboxes/{name}`
-pub(crate) fn make(request: &KitRequest<'_>) -> Result<Answer, Error> {
-    request.only(&[])?;
+pub(crate) fn create(request: &KitRequest<'_>) -> Result<Answer, Error> {
+    request.allow_options(&[])?;
     let name = request.key;
-    let fits = (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
-    if !fits {
+    let is_valid =
+        (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+    if !is_valid {
         let message = "An inbox must have a name of 1 to 64 characters A-Z, a-z, 0-9, '.', '_' and '-'.";
         return Err(Error::invalid(Kind::Request, "name", message));
     }
     let spec: InboxSpec = read(&request.body)?;
     spec.check()?;
-    let mut kept = request.kit.inboxes.lock();
-    let is_new = !kept.contains_key(name);
-    if is_new && kept.len() >= MAX_INBOXES {
+    let mut inboxes = request.kit.inboxes.lock();
+    let is_new = !inboxes.contains_key(name);
+    if is_new && inboxes.len() >= MAX_INBOXES {
         return Err(Error::invalid(Kind::Limit, "", format!("At most {MAX_INBOXES} inboxes are allowed.")));
     }
-    let inbox = kept.entry(name.to_owned()).or_insert_with(|| InboxState::new(spec.clone()));
-    (inbox.spec, inbox.given) = (spec, 0);
+    let inbox = inboxes.entry(name.to_owned()).or_insert_with(|| InboxState::new(spec.clone()));
+    (inbox.spec, inbox.answers_given) = (spec, 0);
     inbox.roots.retain(|root| *root != request.root);
     inbox.roots.insert(0, request.root.clone());
     inbox.roots.truncate(MAX_ROOTS);
@@ -306,25 +309,25 @@ pub(crate) fn make(request: &KitRequest<'_>) -> Result<Answer, Error> {
 
 /// `GET /inboxes`
 pub(crate) fn list(request: &KitRequest<'_>) -> Result<Answer, Error> {
-    request.only(&[])?;
-    let kept = request.kit.inboxes.lock();
-    let names: Vec<_> = kept.iter().map(|(name, inbox)| json!({"name": name, "count": inbox.posts.len()})).collect();
+    request.allow_options(&[])?;
+    let inboxes = request.kit.inboxes.lock();
+    let names: Vec<_> = inboxes.iter().map(|(name, inbox)| json!({"name": name, "count": inbox.posts.len()})).collect();
     Answer::json(200, &json!({"value": names}))
 }
 
 /// `GET /inboxes/{name}`
 pub(crate) fn get(request: &KitRequest<'_>) -> Result<Answer, Error> {
-    request.only(&[])?;
-    let kept = request.kit.inboxes.lock();
-    let inbox = kept.get(request.key).ok_or(Error::NotFound)?;
+    request.allow_options(&[])?;
+    let inboxes = request.kit.inboxes.lock();
+    let inbox = inboxes.get(request.key).ok_or(Error::NotFound)?;
     Answer::json(200, &inbox.to_json(request.key))
 }
 
 /// `DELETE /inboxes/{name}`: removes its notifications; its subscriptions stay.
 pub(crate) fn empty(request: &KitRequest<'_>) -> Result<Answer, Error> {
-    request.only(&[])?;
-    let mut kept = request.kit.inboxes.lock();
-    let inbox = kept.get_mut(request.key).ok_or(Error::NotFound)?;
+    request.allow_options(&[])?;
+    let mut inboxes = request.kit.inboxes.lock();
+    let inbox = inboxes.get_mut(request.key).ok_or(Error::NotFound)?;
     inbox.posts.clear();
     inbox.bytes = 0;
     Answer::empty(204)
@@ -333,18 +336,18 @@ pub(crate) fn empty(request: &KitRequest<'_>) -> Result<Answer, Error> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct InboxWait {
-    #[serde(default = "one")]
+    #[serde(default = "default_count")]
     count: usize,
     timeout: Option<DurationMicros>,
 }
 
-fn one() -> usize {
+fn default_count() -> usize {
     1
 }
 
 /// `POST /inboxes/{name}/wait`
 pub(crate) async fn wait(request: KitRequest<'_>) -> Result<Answer, Error> {
-    request.only(&[])?;
+    request.allow_options(&[])?;
     let InboxWait { count, timeout } = read(&request.body)?;
     if count > MAX_POSTS {
         return Err(Error::invalid(Kind::Body, "count", "'count' must be at most 1000."));
@@ -354,14 +357,14 @@ pub(crate) async fn wait(request: KitRequest<'_>) -> Result<Answer, Error> {
         return Err(Error::invalid(Kind::Body, "timeout", "'timeout' must be at most ten minutes: PT10M."));
     }
     let inboxes = &request.kit.inboxes;
-    let came = inboxes.wait(request.key, count, timeout).await?;
-    let kept = inboxes.lock();
-    let shown = kept.get(request.key).ok_or(Error::NotFound)?.to_json(request.key);
-    if came {
-        return Answer::json(200, &shown);
+    let arrived = inboxes.wait(request.key, count, timeout).await?;
+    let inboxes = inboxes.lock();
+    let json = inboxes.get(request.key).ok_or(Error::NotFound)?.to_json(request.key);
+    if arrived {
+        return Answer::json(200, &json);
     }
-    let message = format!("{} of {count} notifications arrived in time.", shown.value.len());
-    Answer::json(408, &Shown { error: Some(json!({"code": "timeout", "message": message})), ..shown })
+    let message = format!("{} of {count} notifications arrived in time.", json.value.len());
+    Answer::json(408, &InboxJson { error: Some(json!({"code": "timeout", "message": message})), ..json })
 }
 
 /// `POST /inboxes/{name}/notifications`: receives a notification over HTTP.
@@ -379,7 +382,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_inbox_is_known_by_the_addresses_it_was_asked_for_at() {
+    fn an_inbox_is_found_by_the_addresses_it_was_created_at() {
         let inboxes = Inboxes::default();
         let spec = || serde_json::from_str("{}").unwrap();
         let roots = vec!["http://localhost:1".to_owned(), "https://[::1]:1/graph".to_owned()];
@@ -396,20 +399,20 @@ mod tests {
             ("http://10.0.0.1/?http://localhost:1/_contactd/inboxes/a/notifications", None),
             ("", None),
         ] {
-            assert_eq!(inboxes.named(address).as_deref(), name, "{address}");
+            assert_eq!(inboxes.find_by_address(address).as_deref(), name, "{address}");
         }
     }
 
     #[test]
-    fn an_inbox_keeps_the_last_and_no_more_than_its_limits() {
+    fn an_inbox_keeps_the_latest_notifications_within_its_limits() {
         let mut inbox = InboxState::new(serde_json::from_str("{}").unwrap());
         for _ in 0..MAX_POSTS + 5 {
-            inbox.take("/", b"{}");
+            inbox.add_post("/", b"{}");
         }
         assert_eq!((inbox.posts.len(), inbox.posts[0].1.number), (MAX_POSTS, 6));
         let large = format!("\"{}\"", "x".repeat(MAX_BODY - 2));
         for _ in 0..5 {
-            inbox.take("/", large.as_bytes());
+            inbox.add_post("/", large.as_bytes());
         }
         assert!(inbox.bytes <= MAX_BYTES && inbox.posts.len() <= 2, "{} {}", inbox.bytes, inbox.posts.len());
     }

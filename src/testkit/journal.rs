@@ -26,7 +26,7 @@ const MAX_BYTES: usize = 16 << 20;
 /// Maximum size of a body in the journal.
 const MAX_BODY: usize = 64 << 10;
 /// Approximate size of an entry without its texts.
-const ENTRY: usize = 512;
+const ENTRY_OVERHEAD: usize = 512;
 
 /// A request and its answer.
 #[derive(Debug, Serialize)]
@@ -47,12 +47,12 @@ pub(crate) struct JournalEntry {
     pub(crate) answer_headers: BTreeMap<String, String>,
     pub(crate) answer: Option<Box<RawValue>>,
     fault: Option<String>,
-    batch: Option<OfBatch>,
+    batch: Option<StepBatch>,
 }
 
 /// The batch of a step.
 #[derive(Debug, Serialize)]
-struct OfBatch {
+struct StepBatch {
     number: u64,
     id: String,
 }
@@ -80,11 +80,11 @@ pub(crate) struct NearMiss {
     differs: String,
     expected: String,
     found: Option<String>,
-    #[serde(serialize_with = "inner")]
+    #[serde(serialize_with = "serialize_entry")]
     request: Arc<JournalEntry>,
 }
 
-fn inner<S: Serializer>(entry: &Arc<JournalEntry>, serializer: S) -> Result<S::Ok, S::Error> {
+fn serialize_entry<S: Serializer>(entry: &Arc<JournalEntry>, serializer: S) -> Result<S::Ok, S::Error> {
     entry.as_ref().serialize(serializer)
 }
 
@@ -92,7 +92,7 @@ fn inner<S: Serializer>(entry: &Arc<JournalEntry>, serializer: S) -> Result<S::O
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct JournalPage {
-    #[serde(serialize_with = "all")]
+    #[serde(serialize_with = "serialize_entries")]
     pub(crate) value: Vec<Arc<JournalEntry>>,
     /// The number after the last entry that was examined.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -103,7 +103,7 @@ pub(crate) struct JournalPage {
     pub(crate) near_misses: Option<Vec<NearMiss>>,
 }
 
-fn all<S: Serializer>(entries: &[Arc<JournalEntry>], serializer: S) -> Result<S::Ok, S::Error> {
+fn serialize_entries<S: Serializer>(entries: &[Arc<JournalEntry>], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(entries.iter().map(Arc::as_ref))
 }
 
@@ -127,8 +127,8 @@ impl JournalEntries {
     fn add(&mut self, mut entry: JournalEntry, batch: Option<u64>) -> u64 {
         self.last += 1;
         entry.number = self.last;
-        if let (Some(of), Some(number)) = (&mut entry.batch, batch) {
-            of.number = number;
+        if let (Some(batch), Some(number)) = (&mut entry.batch, batch) {
+            batch.number = number;
         }
         let size = entry.size();
         self.bytes += size;
@@ -239,22 +239,25 @@ impl JournalFilter {
     /// The criteria that an entry does not match: name, expected value, actual value.
     fn differences(&self, entry: &JournalEntry) -> Vec<(String, String, Option<String>)> {
         let mut differences = Vec::new();
-        let mut check = |name: &str, expected: Option<&str>, found: Option<&str>, fits: &dyn Fn(&str, &str) -> bool| {
-            let Some(expected) = expected else { return };
-            if !found.is_some_and(|found| fits(expected, found)) {
-                differences.push((name.to_owned(), expected.to_owned(), found.map(str::to_owned)));
-            }
-        };
-        let same = |one: &str, other: &str| one == other;
+        let mut check =
+            |name: &str, expected: Option<&str>, found: Option<&str>, matches: &dyn Fn(&str, &str) -> bool| {
+                let Some(expected) = expected else { return };
+                if !found.is_some_and(|found| matches(expected, found)) {
+                    differences.push((name.to_owned(), expected.to_owned(), found.map(str::to_owned)));
+                }
+            };
+        let equals = |expected: &str, found: &str| expected == found;
         check("user", self.user.as_deref(), entry.user.as_deref(), &is_user);
-        check("method", self.method.as_deref(), Some(&entry.method), &|one, other| one.eq_ignore_ascii_case(other));
+        check("method", self.method.as_deref(), Some(&entry.method), &|expected, found| {
+            expected.eq_ignore_ascii_case(found)
+        });
         check("path", self.path.as_deref(), Some(&entry.path), &is_path);
-        check("route", self.route.as_deref(), Some(&entry.route), &same);
+        check("route", self.route.as_deref(), Some(&entry.route), &equals);
         let status = self.status.map(|status| status.to_string());
-        check("status", status.as_deref(), Some(&entry.status.to_string()), &same);
+        check("status", status.as_deref(), Some(&entry.status.to_string()), &equals);
         for (name, value) in &self.header {
             let found = entry.headers.get(&name.to_ascii_lowercase()).map(String::as_str);
-            check(&format!("header/{name}"), Some(value), found, &same);
+            check(&format!("header/{name}"), Some(value), found, &equals);
         }
         differences
     }
@@ -274,10 +277,10 @@ impl JournalEntry {
             route: inspected.route.to_owned(),
             user: inspected.subject.user.clone(),
             token: inspected.token.map(str::to_owned),
-            headers: texts(headers),
+            headers: header_values(headers),
             body: body_json(inspected.body, MAX_BODY),
             status: answer.status.as_u16(),
-            answer_headers: texts(answer.headers.iter().map(|(name, value)| (name, value))),
+            answer_headers: header_values(answer.headers.iter().map(|(name, value)| (name, value))),
             answer: match &answer.body {
                 None => None,
                 Some(Body::Bytes(bytes)) => body_json(bytes, MAX_BODY),
@@ -286,31 +289,32 @@ impl JournalEntry {
                 Some(Body::Stream(_)) => raw(&serde_json::json!({"streamed": true})),
             },
             fault: fault.map(str::to_owned),
-            batch: inspected.step.map(|(_, id)| OfBatch { number: 0, id: id.to_owned() }),
+            batch: inspected.step.map(|(_, id)| StepBatch { number: 0, id: id.to_owned() }),
         }
     }
 
     fn size(&self) -> usize {
         let bodies = self.body.iter().chain(&self.answer).map(|body| body.get().len());
         let headers = self.headers.iter().chain(&self.answer_headers).map(|(name, value)| name.len() + value.len());
-        ENTRY + self.url.len() + self.path.len() + bodies.chain(headers).sum::<usize>()
+        ENTRY_OVERHEAD + self.url.len() + self.path.len() + bodies.chain(headers).sum::<usize>()
     }
 }
 
-fn texts<'h>(headers: impl Iterator<Item = (&'h HeaderName, &'h HeaderValue)>) -> BTreeMap<String, String> {
-    let mut texts: BTreeMap<String, String> = BTreeMap::new();
+fn header_values<'h>(headers: impl Iterator<Item = (&'h HeaderName, &'h HeaderValue)>) -> BTreeMap<String, String> {
+    let mut header_values: BTreeMap<String, String> = BTreeMap::new();
     for (name, value) in headers {
         let value = String::from_utf8_lossy(value.as_bytes());
         // Repeated lines of a header are one list (RFC 9110, section 5.3).
-        texts
+        header_values
             .entry(name.as_str().to_owned())
             .and_modify(|list| list.extend([", ", &value]))
             .or_insert_with(|| value.to_string());
     }
-    texts
+    header_values
 }
 
-/// A body for the journal: JSON of up to `max` bytes as it is; anything else, and a longer body, as its length and digest.
+/// A body for the journal: JSON of up to `max` bytes as it is; anything else, and a longer body, as its length and
+/// digest.
 pub(crate) fn body_json(body: &[u8], max: usize) -> Option<Box<RawValue>> {
     if body.is_empty() {
         return None;

@@ -41,20 +41,22 @@ impl RequestMatch {
 
     pub(crate) fn matches(&self, inspected: &InspectedRequest<'_>) -> bool {
         let header = |name: &str| inspected.headers.get(name).and_then(|value| value.to_str().ok());
-        self.user.as_deref().is_none_or(|user| inspected.subject.user.as_deref().is_some_and(|of| is_user(user, of)))
+        self.user
+            .as_deref()
+            .is_none_or(|user| inspected.subject.user.as_deref().is_some_and(|owner| is_user(user, owner)))
             && self.method.as_deref().is_none_or(|method| method.eq_ignore_ascii_case(inspected.method))
             && self.path.as_deref().is_none_or(|path| is_path(path, &inspected.subject.path))
             && self.route.as_deref().is_none_or(|route| route == inspected.route)
             && self.header.iter().all(|(name, value)| header(name) == Some(value))
     }
 
-    /// Whether it names a user, who is among these.
-    pub(crate) fn is_of(&self, users: &[String]) -> bool {
+    /// Whether it names one of these users.
+    pub(crate) fn is_for_any(&self, users: &[String]) -> bool {
         self.user.as_deref().is_some_and(|user| users.iter().any(|other| is_user(other, user)))
     }
 }
 
-/// Names of users are compared without letter case.
+/// Whether two names are those of one user. Letter case is ignored.
 pub(crate) fn is_user(user: &str, other: &str) -> bool {
     user.eq_ignore_ascii_case(other)
 }
@@ -79,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_star_is_one_segment_and_two_are_the_rest() {
+    fn a_star_matches_one_segment_and_two_match_the_rest() {
         for (pattern, path, fits) in [
             ("/me/contacts", "/me/contacts", true),
             ("/v1.0/me/contacts/", "/me/contacts", true),

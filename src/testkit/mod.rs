@@ -54,7 +54,7 @@ pub(crate) struct Kit {
     gate: RwLock<()>,
     /// The initial state, while it is read.
     initial: tokio::sync::Mutex<Option<InitialState>>,
-    /// Why there is no initial state to return to.
+    /// Why the initial state is not available, if it could not be saved.
     lacks_baseline: OnceLock<&'static str>,
 }
 
@@ -68,7 +68,7 @@ impl Kit {
     }
 }
 
-/// The edge's connection to the kit.
+/// The kit as the edge uses it.
 pub(crate) struct Watch(pub(crate) Arc<Kit>);
 
 impl Inspector for Watch {

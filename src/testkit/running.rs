@@ -25,7 +25,7 @@ const KEEP_CHANGES: Duration = Duration::from_hours(90 * 24);
 /// Time limits of connections.
 const IDLE: Duration = Duration::from_mins(1);
 const REQUEST: Duration = Duration::from_secs(30);
-/// Threads and connections: a test's server has one machine as its client.
+/// Threads and connections. All clients of a test's server are on one machine.
 const WORKERS: usize = 2;
 const CONNECTIONS: usize = 1_000;
 
@@ -37,30 +37,30 @@ pub(crate) struct RunningServer {
 }
 
 impl RunningServer {
-    /// Starts a server on a free port of the loopback address, over a temporary store. It has a clock of its
-    /// own, which can be stopped at the time of `--deterministic`, with ids from a seed.
+    /// Starts a server on a free port of the loopback address, over a temporary store. It has a clock of its own. With
+    /// `is_deterministic` the clock is frozen at the time of `--deterministic`, and ids come from a seed.
     ///
     /// # Errors
     /// One line.
-    pub(crate) fn start(repeats: bool) -> Result<Self, String> {
-        let (started, heard) = mpsc::channel();
+    pub(crate) fn start(is_deterministic: bool) -> Result<Self, String> {
+        let (started, start_result) = mpsc::channel();
         let (stop, stopped) = oneshot::channel();
         let serve = move || {
             Clock::another().enter();
-            if repeats {
+            if is_deterministic {
                 clock::seed(1);
                 clock::set(Mode::Frozen { now: DETERMINISTIC, tick: 0 });
             }
             System::new().block_on(async {
                 if let Err(why) = serve(&started, stopped).await {
-                    // Nobody listens any more once it has begun.
+                    // After the start nobody receives this error.
                     let _ = started.send(Err(why));
                 }
             });
         };
         let thread =
             thread::Builder::new().name("contactd".to_owned()).spawn(serve).map_err(|error| error.to_string())?;
-        let address = heard.recv().map_err(|_| "it ended before it had begun".to_owned())??;
+        let address = start_result.recv().map_err(|_| "it ended before it had begun".to_owned())??;
         Ok(Self { address, stop: Some(stop), thread: Some(thread) })
     }
 }
@@ -69,7 +69,7 @@ impl Drop for RunningServer {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // A panic in it was printed where it was.
+            // A panic of the thread was printed when it happened.
             let _ = thread.join();
         }
     }
@@ -85,7 +85,7 @@ async fn serve(started: &Sender<Result<SocketAddr, String>>, stopped: oneshot::R
     let store = Store::open(&Database::Temporary, options).await.map_err(|error| error.to_string())?;
     let notifier = Notifier::new(NotifierSettings::default())?;
     let settings = Settings { hosts: Some(Vec::new()), notifier: Some(notifier.clone()), ..Settings::default() };
-    // As the fixtures of the other languages: what Graph refuses is refused.
+    // Strict, like the fixtures for other languages: it refuses what Graph refuses.
     let graph = GraphSettings { handling: Handling::Strict, ..GraphSettings::default() };
     let (max, per_address) = (CONNECTIONS, CONNECTIONS);
     let limits = ConnectionLimits { max, per_address, head: REQUEST, keep_alive: IDLE, stall: REQUEST };
@@ -103,13 +103,13 @@ async fn serve(started: &Sender<Result<SocketAddr, String>>, stopped: oneshot::R
     let server = serving.listen(server, listener).map_err(|error| error.to_string())?.run();
     let (handle, server) = (server.handle(), actix_web::rt::spawn(server));
     let watching = actix_web::rt::spawn(async move { connections.watch().await });
-    let (delivering, ended) = oneshot::channel();
+    let (stop_delivery, delivery_stopped) = oneshot::channel();
     let deliverer = store.clone();
-    let deliverer = actix_web::rt::spawn(async move { notifier.deliver(&deliverer, ended).await });
+    let deliverer = actix_web::rt::spawn(async move { notifier.deliver(&deliverer, delivery_stopped).await });
     let _ = started.send(Ok(address));
     let _ = stopped.await;
-    drop(delivering);
-    // The test is over, and so are its requests.
+    drop(stop_delivery);
+    // The test is over, so no request needs to finish.
     handle.stop(false).await;
     let _ = server.await;
     watching.abort();

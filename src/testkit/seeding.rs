@@ -38,8 +38,8 @@ const MAX_NAME: usize = 255;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SeedRequest {
-    users: Option<Vec<OneUser>>,
-    shares: Option<Vec<OneShare>>,
+    users: Option<Vec<UserDocument>>,
+    shares: Option<Vec<ShareDocument>>,
     user: Option<String>,
     count: Option<u64>,
     seed: Option<u64>,
@@ -50,11 +50,11 @@ struct SeedRequest {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct OneUser {
+struct UserDocument {
     id: String,
     display_name: Option<String>,
     #[serde(default)]
-    folders: Vec<OneFolder>,
+    folders: Vec<FolderDocument>,
     #[serde(default)]
     contacts: Vec<Box<RawValue>>,
     #[serde(default)]
@@ -63,7 +63,7 @@ struct OneUser {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct OneFolder {
+struct FolderDocument {
     display_name: String,
     #[serde(default)]
     contacts: Vec<Box<RawValue>>,
@@ -71,23 +71,23 @@ struct OneFolder {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct OneShare {
+struct ShareDocument {
     of: String,
     with: String,
     #[serde(default)]
     write: bool,
 }
 
-/// A document as the store takes it.
+/// A document in the form that the store accepts.
 type SeedDocument = (Vec<SeedUser>, Vec<SeedShare>);
 
 /// `POST /seed`
 pub(crate) async fn seed(request: KitRequest<'_>) -> Result<Answer, Error> {
-    request.only(&[])?;
+    request.allow_options(&[])?;
     let body: SeedRequest = read(&request.body)?;
     let store = &request.api.unguarded;
     if body.users.is_none() && body.shares.is_none() {
-        return make_up(store, body).await;
+        return generate(store, body).await;
     }
     let (users, shares) = document(body)?;
     let created = store.seed(users, shares).await?;
@@ -104,7 +104,7 @@ fn refused(target: impl Into<String>, message: impl Into<String>) -> Error {
     Error::invalid(Kind::Body, target, message)
 }
 
-async fn make_up(store: &Store, body: SeedRequest) -> Result<Answer, Error> {
+async fn generate(store: &Store, body: SeedRequest) -> Result<Answer, Error> {
     let SeedRequest { user: Some(user), count: Some(count), .. } = body else {
         return Err(refused("", "Expected a document with 'users', or 'user' and 'count' for generated contacts."));
     };
@@ -122,10 +122,12 @@ async fn make_up(store: &Store, body: SeedRequest) -> Result<Answer, Error> {
     Answer::json(201, &json!({"users": [created]}))
 }
 
-/// A share as whole thousandths, so that all machines get the same result.
+/// A share in thousandths, so that the result is the same on all machines.
 fn per_thousand(share: f64) -> Result<u16, Error> {
-    let fitting = (0..=1_000_u16).find(|thousandths| f64::from(*thousandths) >= share * 1_000.0 - 0.5);
-    fitting.filter(|_| share >= 0.0).ok_or_else(|| refused("photos", "'photos' must be a share from 0 to 1."))
+    let thousandths_of_share = (0..=1_000_u16).find(|thousandths| f64::from(*thousandths) >= share * 1_000.0 - 0.5);
+    thousandths_of_share
+        .filter(|_| share >= 0.0)
+        .ok_or_else(|| refused("photos", "'photos' must be a share from 0 to 1."))
 }
 
 fn name(text: &str, target: impl Display) -> Result<UserName, Error> {
@@ -147,15 +149,15 @@ fn document(body: SeedRequest) -> Result<SeedDocument, Error> {
     else {
         return Err(refused("", "A document can have only 'users' and 'shares'; the other members generate contacts."));
     };
-    let mut left = MAX_CONTACTS;
+    let mut remaining = MAX_CONTACTS;
     let mut read_users = Vec::new();
-    for (at, user) in users.unwrap_or_default().into_iter().enumerate() {
-        read_users.push(one_user(user, &format!("users/{at}"), &mut left)?);
+    for (index, user) in users.unwrap_or_default().into_iter().enumerate() {
+        read_users.push(read_user(user, &format!("users/{index}"), &mut remaining)?);
     }
-    let share = |(at, OneShare { of, with, write }): (usize, OneShare)| {
-        let (of, with) = (name(&of, format!("shares/{at}/of"))?, name(&with, format!("shares/{at}/with"))?);
+    let share = |(index, ShareDocument { of, with, write }): (usize, ShareDocument)| {
+        let (of, with) = (name(&of, format!("shares/{index}/of"))?, name(&with, format!("shares/{index}/with"))?);
         if of.key() == with.key() {
-            return Err(refused(format!("shares/{at}/with"), "The owner already has access to the mailbox."));
+            return Err(refused(format!("shares/{index}/with"), "The owner already has access to the mailbox."));
         }
         Ok(SeedShare { of, with, can_write: write })
     };
@@ -163,38 +165,38 @@ fn document(body: SeedRequest) -> Result<SeedDocument, Error> {
     Ok((read_users, shares))
 }
 
-fn one_user(user: OneUser, target: &str, left: &mut usize) -> Result<SeedUser, Error> {
+fn read_user(user: UserDocument, target: &str, remaining: &mut usize) -> Result<SeedUser, Error> {
     let name = name(&user.id, format!("{target}/id"))?;
-    let fits = |shown: &String| (1..=MAX_NAME).contains(&shown.chars().count()) && is_plain(shown);
-    if !user.display_name.as_ref().is_none_or(fits) {
+    let is_valid_name = |name: &String| (1..=MAX_NAME).contains(&name.chars().count()) && is_plain(name);
+    if !user.display_name.as_ref().is_none_or(is_valid_name) {
         let message = format!("Expected 1 to {MAX_NAME} characters on one line.");
         return Err(refused(format!("{target}/displayName"), message));
     }
     let mut folders = Vec::new();
-    for (at, folder) in user.folders.into_iter().enumerate() {
-        let target = format!("{target}/folders/{at}");
-        let of_name = Json::Object(vec![("displayName".to_owned(), Json::Text(folder.display_name))]);
-        let patch = folder::read(of_name, Handling::Lenient).map_err(|error| below(&target, error))?;
-        let contacts = contacts(folder.contacts, &target, left)?;
+    for (index, folder) in user.folders.into_iter().enumerate() {
+        let target = format!("{target}/folders/{index}");
+        let folder_json = Json::Object(vec![("displayName".to_owned(), Json::Text(folder.display_name))]);
+        let patch = folder::read(folder_json, Handling::Lenient).map_err(|error| prefix_targets(&target, error))?;
+        let contacts = contacts(folder.contacts, &target, remaining)?;
         folders.push(SeedFolder { display_name: patch.display_name.unwrap_or_default(), contacts });
     }
     let mut categories = Vec::new();
-    for (at, text) in user.categories.iter().enumerate() {
-        let target = format!("{target}/categories/{at}");
-        let patch = category::read(value(text, &target)?).map_err(|error| below(&target, error))?;
+    for (index, text) in user.categories.iter().enumerate() {
+        let target = format!("{target}/categories/{index}");
+        let patch = category::read(value(text, &target)?).map_err(|error| prefix_targets(&target, error))?;
         let name = patch.display_name.ok_or_else(|| refused(&target, "A category must have a 'displayName'."))?;
         categories.push((name, patch.color.unwrap_or(COLORS[0])));
     }
-    let contacts = contacts(user.contacts, target, left)?;
+    let contacts = contacts(user.contacts, target, remaining)?;
     Ok(SeedUser { name, display_name: user.display_name, folders, contacts, categories })
 }
 
-fn contacts(texts: Vec<Box<RawValue>>, target: &str, left: &mut usize) -> Result<Vec<SeedContact>, Error> {
-    *left = left
+fn contacts(texts: Vec<Box<RawValue>>, target: &str, remaining: &mut usize) -> Result<Vec<SeedContact>, Error> {
+    *remaining = remaining
         .checked_sub(texts.len())
         .ok_or_else(|| Error::invalid(Kind::Limit, target, format!("A seed has at most {MAX_CONTACTS} contacts.")))?;
-    let one = |(at, text): (usize, Box<RawValue>)| contact(&text, &format!("{target}/contacts/{at}"));
-    texts.into_iter().enumerate().map(one).collect()
+    let read = |(index, text): (usize, Box<RawValue>)| contact(&text, &format!("{target}/contacts/{index}"));
+    texts.into_iter().enumerate().map(read).collect()
 }
 
 fn value(text: &RawValue, target: &str) -> Result<Json, Error> {
@@ -207,7 +209,7 @@ fn contact(text: &RawValue, target: &str) -> Result<SeedContact, Error> {
         return Err(refused(target, "A contact must be an object."));
     };
     let is_photo = |(name, _): &(String, Json)| name == "photo";
-    let photo = members.iter().position(is_photo).map(|at| members.remove(at).1);
+    let photo = members.iter().position(is_photo).map(|index| members.remove(index).1);
     let read = GraphFile.read(members).map_err(|refusal| {
         refused(target, refusal.detail.unwrap_or_else(|| format!("The contact cannot be read: {}.", refusal.reason)))
     })?;
@@ -239,12 +241,12 @@ fn picture(text: &str, target: &str) -> Result<(Picture, Vec<u8>), Error> {
     Ok((picture, bytes))
 }
 
-/// The same problems, with targets below a place of the document.
-fn below(target: &str, error: Error) -> Error {
+/// Prefixes the targets of problems with a position in the document.
+fn prefix_targets(target: &str, error: Error) -> Error {
     let Error::Invalid(problems) = error else { return error };
-    let moved = problems.into_iter().map(|Problem { kind, target: of, message }| {
-        let of = if of.is_empty() { target.to_owned() } else { format!("{target}/{of}") };
-        Problem::new(kind, of, message)
+    let moved = problems.into_iter().map(|Problem { kind, target: old_target, message }| {
+        let new_target = if old_target.is_empty() { target.to_owned() } else { format!("{target}/{old_target}") };
+        Problem::new(kind, new_target, message)
     });
     Error::Invalid(moved.collect())
 }
@@ -252,21 +254,21 @@ fn below(target: &str, error: Error) -> Error {
 /// Writes the document of a file into a store without users. A store with users was seeded before, or is in use.
 ///
 /// # Errors
-/// One line: the place in the document, or the error of the database.
+/// One line: the position in the document, or the error of the database.
 pub(crate) async fn seed_file(store: &Store, path: &Path) -> Result<(), String> {
     let shown = path.display();
     let text = std::fs::read(path).map_err(|error| format!("--seed-file {shown}: {error}"))?;
-    let told = |error: Error| match &error {
+    let describe = |error: Error| match &error {
         Error::Invalid(problems) => {
             let target = problems.first().map(|problem| problem.target.as_str()).filter(|target| !target.is_empty());
             format!("--seed-file {shown}: {}{error}", target.map(|target| format!("{target}: ")).unwrap_or_default())
         }
         error => format!("--seed-file {shown}: {error}"),
     };
-    let (users, shares) = read(&text).and_then(document).map_err(told)?;
-    if store.totals().await.map_err(told)?.0 > 0 {
+    let (users, shares) = read(&text).and_then(document).map_err(describe)?;
+    if store.totals().await.map_err(describe)?.0 > 0 {
         tracing::info!(file = %shown, "the database already has users, so it is not seeded");
         return Ok(());
     }
-    store.seed(users, shares).await.map(drop).map_err(told)
+    store.seed(users, shares).await.map(drop).map_err(describe)
 }

@@ -36,7 +36,7 @@ impl TemporaryFile {
 
 /// `GET /snapshots/{name}/$value`
 pub(crate) async fn download(request: KitRequest<'_>) -> Result<Answer, Error> {
-    request.only(&[])?;
+    request.allow_options(&[])?;
     let snapshot = request.kit.snapshot(request.key).await?;
     let scratch = TemporaryFile::new().map_err(Error::internal)?;
     let store = scratch.open().await.map_err(Error::internal)?;
@@ -54,7 +54,7 @@ pub(crate) async fn download(request: KitRequest<'_>) -> Result<Answer, Error> {
 
 /// `PUT /snapshots/{name}/$value`
 pub(crate) async fn upload(request: KitRequest<'_>) -> Result<Answer, Error> {
-    request.only(&[])?;
+    request.allow_options(&[])?;
     check_name(request.key)?;
     let refused = |why: String| Error::invalid(Kind::Request, "", why);
     if !request.body.starts_with(MAGIC) {

@@ -43,16 +43,16 @@ fn amounts(mut text: &str, mut units: &[(char, i64)]) -> Option<i64> {
         let end = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
         let (number, rest) = text.split_at(end);
         let unit = rest.chars().next()?;
-        let place = units.iter().position(|(name, _)| *name == unit)?;
-        let size = units[place].1;
-        units = &units[place + 1..];
+        let index = units.iter().position(|(name, _)| *name == unit)?;
+        let unit_micros = units[index].1;
+        units = &units[index + 1..];
         text = &rest[1..];
-        let (whole, part) = number.split_once('.').unwrap_or((number, ""));
-        if number.contains('.') && (unit != 'S' || !(1..=6).contains(&part.len())) {
+        let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+        if number.contains('.') && (unit != 'S' || !(1..=6).contains(&fraction.len())) {
             return None;
         }
-        let micros = if part.is_empty() { 0 } else { format!("{part:0<6}").parse::<i64>().ok()? };
-        sum = sum.checked_add(whole.parse::<i64>().ok()?.checked_mul(size)?)?.checked_add(micros)?;
+        let micros = if fraction.is_empty() { 0 } else { format!("{fraction:0<6}").parse::<i64>().ok()? };
+        sum = sum.checked_add(whole.parse::<i64>().ok()?.checked_mul(unit_micros)?)?.checked_add(micros)?;
     }
     Some(sum)
 }
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_span_is_read_as_iso_8601_writes_it() {
+    fn durations_are_parsed_as_iso_8601() {
         for (text, micros) in [
             ("PT2S", 2 * SECOND),
             ("PT0.5S", SECOND / 2),

@@ -87,7 +87,7 @@ impl Kit {
     async fn finish_initial(&self) {
         let mut initial = self.initial.lock().await;
         let Some(reading) = initial.as_mut() else { return };
-        // If this is dropped meanwhile, another call waits.
+        // If this future is dropped meanwhile, another call waits for the state.
         let kept = (&mut reading.kept).await.unwrap_or_else(|error| Err(Error::internal(error)));
         let Some(InitialState { clock, counts, created, .. }) = initial.take() else { return };
         match kept {
@@ -125,7 +125,7 @@ pub(crate) struct InitialState {
     kept: JoinHandle<Result<KeptState, Error>>,
 }
 
-/// Begins to save the initial state. It is that of now, but the server does not wait until it is read.
+/// Starts to save the current state as the initial one. The server does not wait until it is read.
 ///
 /// # Errors
 /// Those of the database.
@@ -160,7 +160,7 @@ struct Reset {
 
 /// `POST /reset`
 pub(crate) async fn reset(request: KitRequest<'_>) -> Result<Answer, Error> {
-    request.only(&[])?;
+    request.allow_options(&[])?;
     let Reset { users, to } = read(&request.body)?;
     let (kit, store) = (request.kit, &request.api.unguarded);
     let baseline = kit.snapshot(BASELINE).await.ok();
@@ -182,7 +182,7 @@ pub(crate) async fn reset(request: KitRequest<'_>) -> Result<Answer, Error> {
         kit.faults().clear(&[]);
         kit.journal.remove(&JournalFilter::default());
         kit.inboxes.clear();
-        clock::set(target.or(baseline).map_or_else(kit_clock, |snapshot| snapshot.clock));
+        clock::set(target.or(baseline).map_or_else(initial_clock_mode, |snapshot| snapshot.clock));
         clock::set_counts(&counts, |_| true);
     } else {
         store.restore_users(users.clone(), kept).await?;
@@ -196,7 +196,7 @@ pub(crate) async fn reset(request: KitRequest<'_>) -> Result<Answer, Error> {
 }
 
 /// The mode of the clock at the start.
-fn kit_clock() -> Mode {
+fn initial_clock_mode() -> Mode {
     clock::seeded().map_or(Mode::System, |_| Mode::Frozen { now: super::clock::DETERMINISTIC, tick: 0 })
 }
 
@@ -208,7 +208,7 @@ struct Save {
 
 /// `PUT /snapshots/{name}`
 pub(crate) async fn save(request: KitRequest<'_>) -> Result<Answer, Error> {
-    request.only(&[])?;
+    request.allow_options(&[])?;
     check_name(request.key)?;
     let Save { users } = read(&request.body)?;
     let paused = request.kit.pause_requests().await?;
@@ -222,8 +222,9 @@ pub(crate) async fn save(request: KitRequest<'_>) -> Result<Answer, Error> {
 /// # Errors
 /// 400 with the names that are allowed.
 pub(super) fn check_name(name: &str) -> Result<(), Error> {
-    let fits = (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
-    if !fits || name == BASELINE || name == EMPTY {
+    let is_valid =
+        (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+    if !is_valid || name == BASELINE || name == EMPTY {
         let message = "A snapshot must have a name of 1 to 64 characters A-Z, a-z, 0-9, '.', '_' and '-', but not 'baseline' or 'empty'.";
         return Err(Error::invalid(Kind::Request, "name", message));
     }
@@ -240,11 +241,11 @@ pub(super) fn insert(request: &KitRequest<'_>, snapshot: &Arc<SavedState>) -> Re
         return Err(Error::invalid(Kind::Limit, "", format!("At most {MAX_SNAPSHOTS} snapshots are allowed.")));
     }
     let others = snapshots.iter().filter(|(name, _)| *name != request.key && *name != BASELINE);
-    let (own, others) = (snapshot.bytes(), others.map(|(_, other)| other.bytes()).sum::<u64>());
-    let most = request.api.settings.max_snapshots;
-    if own.saturating_add(others) > most {
+    let (size, others) = (snapshot.bytes(), others.map(|(_, other)| other.bytes()).sum::<u64>());
+    let max_bytes = request.api.settings.max_snapshots;
+    if size.saturating_add(others) > max_bytes {
         let message = format!(
-            "At most {most} bytes are allowed for all snapshots together (--max-snapshot-bytes). This one has {own}, and the \
+            "At most {max_bytes} bytes are allowed for all snapshots together (--max-snapshot-bytes). This one has {size}, and the \
              others have {others}. Delete some, or raise the limit."
         );
         return Err(Error::invalid(Kind::Limit, "", message));
@@ -261,7 +262,7 @@ pub(super) fn snapshot_of(name: &str, users: Option<Vec<String>>, kept: KeptStat
 
 /// `GET /snapshots`
 pub(crate) async fn list(request: KitRequest<'_>) -> Result<Answer, Error> {
-    request.only(&[])?;
+    request.allow_options(&[])?;
     request.kit.finish_initial().await;
     let snapshots: Vec<_> = request.kit.snapshots().values().cloned().collect();
     let shown: Vec<_> = snapshots.iter().map(|snapshot| snapshot.to_json()).collect();
@@ -270,13 +271,13 @@ pub(crate) async fn list(request: KitRequest<'_>) -> Result<Answer, Error> {
 
 /// `GET /snapshots/{name}`
 pub(crate) async fn get(request: KitRequest<'_>) -> Result<Answer, Error> {
-    request.only(&[])?;
+    request.allow_options(&[])?;
     Answer::json(200, &request.kit.snapshot(request.key).await?.to_json())
 }
 
 /// `DELETE /snapshots/{name}`
 pub(crate) fn remove(request: &KitRequest<'_>) -> Result<Answer, Error> {
-    request.only(&[])?;
+    request.allow_options(&[])?;
     if request.key == BASELINE {
         return Err(Error::Denied("The baseline is the server's own."));
     }
@@ -299,7 +300,7 @@ enum KeepClock {
 
 /// `POST /snapshots/{name}/restore`
 pub(crate) async fn restore(request: KitRequest<'_>) -> Result<Answer, Error> {
-    request.only(&[])?;
+    request.allow_options(&[])?;
     let RestoreBody { users, clock } = read(&request.body)?;
     let (kit, store) = (request.kit, &request.api.unguarded);
     let snapshot = kit.snapshot(request.key).await?;
@@ -328,7 +329,7 @@ struct CopyBody {
 
 /// `POST /users/{name}/copy`
 pub(crate) async fn copy(request: KitRequest<'_>) -> Result<Answer, Error> {
-    request.only(&[])?;
+    request.allow_options(&[])?;
     let CopyBody { from, replace } = read(&request.body)?;
     let store = &request.api.unguarded;
     let name = |text: &str, target: &str| {

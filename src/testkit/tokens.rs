@@ -1,6 +1,6 @@
-//! The token endpoint for Microsoft's identity libraries, over TLS only. A `ClientSecretCredential` of the Azure SDKs gets the
-//! token of an application here. No secret is checked, because a server with this endpoint accepts every caller. Users cannot
-//! sign in (docs/testing.md, "Tokens of the Azure SDKs").
+//! The token endpoint for Microsoft's identity libraries, over TLS only. A `ClientSecretCredential` of the Azure SDKs
+//! gets the token of an application here. No secret is checked, because a server with this endpoint accepts every
+//! caller. Users cannot sign in (docs/testing.md, "Tokens of the Azure SDKs").
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -49,22 +49,22 @@ impl KitService for Tokens {
     ) -> Result<Answer, Error> {
         let (mount, path) = admit(request, api)?;
         let path = path.trim_start_matches('/');
-        let (tenant, below) = path.split_once('/').unwrap_or((path, ""));
+        let (tenant, subpath) = path.split_once('/').unwrap_or((path, ""));
         let root = origin::root(request, &api.settings.origin, mount);
         let tenant = percent_decode(tenant).filter(|tenant| is_tenant(tenant));
         let tenant = tenant.ok_or_else(|| Error::NoSegment(path.to_owned()))?;
-        let is = |path: &str| path.eq_ignore_ascii_case(below);
-        let (expected, needs_post) = if is(TOKEN) { ("POST", true) } else { ("GET", false) };
+        let is_path = |path: &str| path.eq_ignore_ascii_case(subpath);
+        let (expected, needs_post) = if is_path(TOKEN) { ("POST", true) } else { ("GET", false) };
         if request.method() != if needs_post { Method::POST } else { Method::GET } {
             return Err(Error::MethodNotAllowed(vec![expected]));
         }
-        if is(TOKEN) {
+        if is_path(TOKEN) {
             let form = receive(payload, MAX_FORM).await?;
             return token(request, &form);
         }
-        let document = if is(CONFIGURATION) {
+        let document = if is_path(CONFIGURATION) {
             configuration(&root, &tenant)
-        } else if is(INSTANCE) {
+        } else if is_path(INSTANCE) {
             instance(&root, &options(request.uri().query().unwrap_or_default())?)
         } else {
             json!({"keys": []})
@@ -78,15 +78,16 @@ fn is_tenant(tenant: &str) -> bool {
     (1..=253).contains(&tenant.len()) && tenant.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))
 }
 
-/// The metadata of a tenant. The libraries require `authorization_endpoint`, but users cannot sign in, so nothing answers there.
+/// The metadata of a tenant. The libraries require `authorization_endpoint`, but users cannot sign in, so nothing
+/// answers there.
 fn configuration(root: &str, tenant: &str) -> Value {
-    let below = |path: &str| format!("{root}/{tenant}/{path}");
+    let url = |path: &str| format!("{root}/{tenant}/{path}");
     json!({
-        "issuer": below("v2.0"),
-        "authorization_endpoint": below("oauth2/v2.0/authorize"),
-        "token_endpoint": below(TOKEN),
-        "jwks_uri": below(KEYS),
-        "end_session_endpoint": below("oauth2/v2.0/logout"),
+        "issuer": url("v2.0"),
+        "authorization_endpoint": url("oauth2/v2.0/authorize"),
+        "token_endpoint": url(TOKEN),
+        "jwks_uri": url(KEYS),
+        "end_session_endpoint": url("oauth2/v2.0/logout"),
         "token_endpoint_auth_methods_supported": ["client_secret_post", "client_secret_basic", "private_key_jwt"],
         "grant_types_supported": ["client_credentials"],
         "response_types_supported": ["code"],
@@ -152,21 +153,21 @@ fn client(request: &HttpRequest, form: &[u8]) -> Result<String, TokenError> {
         form.insert("client_id".to_owned(), id);
         form.insert("client_secret".to_owned(), secret);
     }
-    let needed = |name: &str| {
+    let required = |name: &str| {
         let value = form.get(name).filter(|value| !value.is_empty());
         value.ok_or_else(|| {
             invalid(900_144, &format!("The request body must contain the following parameter: '{name}'."))
         })
     };
-    let grant = needed("grant_type")?;
+    let grant = required("grant_type")?;
     if grant != "client_credentials" {
         let words = format!(
             "The grant '{grant}' is not supported: only client_credentials is, because there is no sign-in for users."
         );
         return Err(TokenError("unsupported_grant_type", 400, 70_003, words));
     }
-    let id = needed("client_id")?;
-    needed("scope")?;
+    let id = required("client_id")?;
+    required("scope")?;
     if !form.contains_key("client_secret") && !form.contains_key("client_assertion") {
         let words = "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.";
         return Err(TokenError("invalid_client", 401, 7_000_218, words.to_owned()));

@@ -1,12 +1,12 @@
-//! The request that made a change, for the trace of its notifications. Only the process that answered the request knows it, and
-//! only for the last changes. Without it, a notification is sent all the same, and belongs to no trace.
+//! The request that made a change, for the trace of its notifications. Only the process that answered the request knows
+//! it, and only for the last changes. Without it, a notification is sent all the same, and belongs to no trace.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::trace::Current;
 
-/// Changes that are remembered.
+/// Maximum number of remembered changes.
 const MAX_REMEMBERED: usize = 4_096;
 
 /// A change: the mailbox, and the number.
@@ -14,10 +14,10 @@ type MailboxChange = (i64, i64);
 
 /// The last changes that were made in a trace.
 #[derive(Debug, Default)]
-pub(crate) struct Carried(Mutex<Known>);
+pub(crate) struct Carried(Mutex<RememberedCauses>);
 
 #[derive(Debug, Default)]
-struct Known {
+struct RememberedCauses {
     causes: HashMap<MailboxChange, Arc<Current>>,
     /// Oldest first.
     order: VecDeque<MailboxChange>,
@@ -29,24 +29,24 @@ impl Carried {
         if cause.trace.is_none() {
             return;
         }
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.causes.insert(change, cause).is_none() {
-            known.order.push_back(change);
+        let mut remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if remembered.causes.insert(change, cause).is_none() {
+            remembered.order.push_back(change);
         }
-        while known.order.len() > MAX_REMEMBERED
-            && let Some(oldest) = known.order.pop_front()
+        while remembered.order.len() > MAX_REMEMBERED
+            && let Some(oldest) = remembered.order.pop_front()
         {
-            known.causes.remove(&oldest);
+            remembered.causes.remove(&oldest);
         }
     }
 
     /// The request that made the last of these changes, if it is known.
     pub(crate) fn cause(&self, mailbox: i64, numbers: impl DoubleEndedIterator<Item = i64>) -> Option<Arc<Current>> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.causes.is_empty() {
+        let remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if remembered.causes.is_empty() {
             return None;
         }
-        numbers.rev().find_map(|number| known.causes.get(&(mailbox, number)).cloned())
+        numbers.rev().find_map(|number| remembered.causes.get(&(mailbox, number)).cloned())
     }
 }
 
@@ -58,15 +58,15 @@ mod tests {
     use crate::trace::Trace;
 
     #[test]
-    fn the_last_changes_of_traces_are_known_and_no_more_than_so_many() {
+    fn only_the_latest_changes_are_remembered() {
         let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
         let trace = Trace::read([parent.as_bytes()].into_iter(), [].into_iter());
-        let of = |trace| Current::new(Uuid::nil(), trace);
+        let current = |trace| Current::new(Uuid::nil(), trace);
         let carried = Carried::default();
-        carried.remember((1, 1), of(None));
+        carried.remember((1, 1), current(None));
         assert!(carried.cause(1, 1..=1).is_none());
         for number in 1..=4_098 {
-            carried.remember((1, number), of(trace.clone()));
+            carried.remember((1, number), current(trace.clone()));
         }
         assert!(carried.cause(1, 1..=2).is_none() && carried.cause(2, 3..=4_098).is_none());
         assert!(carried.cause(1, 1..=3).is_some() && carried.cause(1, 4_098..=5_000).is_some());

@@ -5,7 +5,8 @@ use std::fmt;
 
 use crate::clock;
 
-/// Longest `tracestate` that is passed on, in bytes, and most entries of it: what the specification asks of everyone.
+/// Maximum length of a `tracestate` that is passed on, in bytes, and maximum number of its entries: the limits that the
+/// specification requires of every implementation.
 const MAX_STATE: usize = 512;
 const MAX_ENTRIES: usize = 32;
 /// The flags that are passed on: sampled, and random trace id.
@@ -14,13 +15,13 @@ const FLAGS: u8 = 0b11;
 #[cfg(feature = "otlp")]
 const SAMPLED: u8 = 0b1;
 
-/// A trace, and this server's own part of it.
+/// A trace, and this server's span in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Trace {
     id: u128,
-    /// The part that this one belongs to.
+    /// The parent span.
     parent: Option<u64>,
-    /// This part.
+    /// The id of this span.
     span: u64,
     flags: u8,
     state: Option<String>,
@@ -30,7 +31,7 @@ pub(crate) struct Trace {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TraceId(u128);
 
-/// The id of a part of a trace, as it is written.
+/// The id of a span, as it is written.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SpanId(u64);
 
@@ -47,8 +48,8 @@ impl fmt::Display for SpanId {
 }
 
 impl Trace {
-    /// The trace of a request with these headers, each as often as it was sent. `None` unless there is exactly one `traceparent`,
-    /// which can be read. A `tracestate` that cannot be read is left out.
+    /// The trace of a request with these headers, each as often as it was sent. `None` unless there is exactly one
+    /// `traceparent`, which can be read. A `tracestate` that cannot be read is left out.
     pub(crate) fn read<'a>(
         mut parents: impl Iterator<Item = &'a [u8]>,
         states: impl Iterator<Item = &'a [u8]>,
@@ -66,7 +67,7 @@ impl Trace {
         Self { id, parent: None, span: clock::new_span_id(), flags: SAMPLED, state: None }
     }
 
-    /// A part of this one.
+    /// A child span.
     pub(crate) fn child(&self) -> Self {
         Self { parent: Some(self.span), span: clock::new_span_id(), ..self.clone() }
     }
@@ -76,17 +77,17 @@ impl Trace {
         TraceId(self.id)
     }
 
-    /// The id of this part.
+    /// The id of this span.
     pub(crate) fn span(&self) -> SpanId {
         SpanId(self.span)
     }
 
-    /// `traceparent` for those who are called because of it.
+    /// The `traceparent` header for outgoing calls.
     pub(crate) fn header(&self) -> String {
         format!("00-{}-{}-{:02x}", self.id(), self.span(), self.flags)
     }
 
-    /// `tracestate` for them.
+    /// The `tracestate` header for outgoing calls.
     pub(crate) fn state(&self) -> Option<&str> {
         self.state.as_deref()
     }
@@ -94,7 +95,7 @@ impl Trace {
 
 #[cfg(feature = "otlp")]
 impl Trace {
-    /// The numbers of the trace, of this part, and of the one that this belongs to.
+    /// The ids of the trace, of this span, and of the parent span.
     pub(crate) fn numbers(&self) -> (u128, u64, Option<u64>) {
         (self.id, self.span, self.parent)
     }
@@ -111,7 +112,7 @@ impl Trace {
     }
 }
 
-/// The trace, the part of it, and the flags of a `traceparent`.
+/// The trace id, the span id and the flags of a `traceparent`.
 fn parse(sent: &[u8]) -> Option<(u128, u64, u8)> {
     let text = std::str::from_utf8(sent).ok()?.trim_matches([' ', '\t']);
     let mut parts = text.split('-');
@@ -120,7 +121,7 @@ fn parse(sent: &[u8]) -> Option<(u128, u64, u8)> {
         parts.next().filter(is_hex)
     };
     let (version, id, parent, flags) = (next(2)?, next(32)?, next(16)?, next(2)?);
-    // A later version may have more behind what is known.
+    // A later version may append fields.
     if version == "ff" || version == "00" && parts.next().is_some() {
         return None;
     }
@@ -129,19 +130,20 @@ fn parse(sent: &[u8]) -> Option<(u128, u64, u8)> {
     Some((id, parent, u8::from_str_radix(flags, 16).ok()?))
 }
 
-/// The lines of `tracestate` as one.
+/// Joins the lines of `tracestate`. `None` if they cannot be read or exceed a limit.
 fn state<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Option<String> {
     let lines = lines.map(|line| std::str::from_utf8(line).ok()).collect::<Option<Vec<_>>>()?;
     let entries = lines.iter().flat_map(|line| line.split(',')).map(|entry| entry.trim_matches([' ', '\t']));
     let entries: Vec<_> = entries.filter(|entry| !entry.is_empty()).collect();
-    let fits = |entry: &&str| {
+    let is_valid = |entry: &&str| {
         let (key, value) = entry.split_once('=').unwrap_or_default();
         let is_key = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-*/@".contains(&b);
         !key.is_empty() && key.bytes().all(is_key) && value.bytes().all(|b| matches!(b, b' '..=b'~') && b != b'=')
     };
     let text = entries.join(",");
-    let is_whole = (1..=MAX_ENTRIES).contains(&entries.len()) && entries.iter().all(fits) && text.len() <= MAX_STATE;
-    is_whole.then_some(text)
+    let is_valid_list =
+        (1..=MAX_ENTRIES).contains(&entries.len()) && entries.iter().all(is_valid) && text.len() <= MAX_STATE;
+    is_valid_list.then_some(text)
 }
 
 #[cfg(test)]
@@ -155,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trace_is_continued_with_a_span_of_this_servers() {
+    fn a_trace_continues_with_a_new_span() {
         let trace = read(&[PARENT], &["a=1, b@c=x y", "", "d=2"]).unwrap();
         assert_eq!(trace.id().to_string(), "4bf92f3577b34da6a3ce929d0e0e4736");
         assert_eq!(trace.parent, Some(0x00f0_67aa_0ba9_02b7));
@@ -171,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_no_trace() {
+    fn invalid_headers_are_ignored() {
         for bad in [
             "",
             "x",

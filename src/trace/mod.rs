@@ -1,5 +1,5 @@
-//! What the running task works for: the request, and the trace that the request belongs to. The log, the writer and calls to
-//! others take it from here, so that it need not be handed through every function. It is below all rooms.
+//! The context of the running task: the request, and the trace that the request belongs to. The log, the writer and
+//! calls to others take it from here, so that it need not be handed through every function. It is below all rooms.
 
 mod change_causes;
 mod context;
@@ -28,7 +28,7 @@ pub(crate) struct Current {
     /// The trace, where the client has sent one.
     pub(crate) trace: Option<Trace>,
     route: OnceLock<&'static str>,
-    /// What is read, as the place of a [`Query`] among its values and one more; 0 for nothing of that.
+    /// The kind of the running read: the index of a [`Query`] plus one, or 0 if nothing is read.
     reads: AtomicU8,
 }
 
@@ -42,7 +42,7 @@ impl Current {
         Self::new(self.request, self.trace.as_ref().map(Trace::child))
     }
 
-    /// The route is known.
+    /// Records the route.
     pub(crate) fn set_route(&self, route: &'static str) {
         let _ = self.route.set(route);
     }
@@ -51,10 +51,10 @@ impl Current {
         self.route.get().copied()
     }
 
-    /// The kind of what is read.
+    /// The kind of the running read.
     fn kind(&self) -> Option<&'static str> {
-        let place = usize::from(self.reads.load(Ordering::Relaxed)).checked_sub(1)?;
-        Query::VALUES.get(place).copied()
+        let index = usize::from(self.reads.load(Ordering::Relaxed)).checked_sub(1)?;
+        Query::VALUES.get(index).copied()
     }
 }
 
@@ -63,12 +63,13 @@ pub(crate) fn current() -> Option<Arc<Current>> {
     CURRENT.try_with(Clone::clone).ok().flatten()
 }
 
-/// Runs some work for it.
+/// Runs `work` in the context of a request.
 pub(crate) fn within<F: Future>(current: Option<Arc<Current>>, work: F) -> impl Future<Output = F::Output> {
     CURRENT.scope(current, work)
 }
 
-/// Begins to read something of a kind: its time is measured, and a slow statement is logged with the kind, until this is dropped.
+/// Begins a read. Until the returned value is dropped, its time is measured, and slow statements are logged with its
+/// kind.
 pub(crate) fn question(kind: Query) -> Question {
     let current = current();
     if let Some(current) = &current {
@@ -78,7 +79,7 @@ pub(crate) fn question(kind: Query) -> Question {
     Question { _timed: QUERIES.time(kind), _span: span, current }
 }
 
-/// A question to the database. See [`question`].
+/// A running read of the database. See [`question`].
 pub(crate) struct Question {
     _timed: Timed<'static>,
     _span: spans::Span,

@@ -7,22 +7,22 @@ use std::time::Duration;
 use crate::metrics::kinds::micros;
 use crate::trace::{self, Current};
 
-/// Longest text of a statement in the log, in characters.
+/// Maximum length of the text of a statement in the log, in characters.
 const MAX_TEXT: usize = 2_000;
-/// In place of a threshold: nothing is slow.
-const OFF: u64 = u64::MAX;
+/// The threshold while no statement is logged as slow.
+const DISABLED: u64 = u64::MAX;
 
 /// The time from which a statement is slow, in microseconds. It applies to the process, like the log.
-static THRESHOLD: AtomicU64 = AtomicU64::new(OFF);
+static THRESHOLD: AtomicU64 = AtomicU64::new(DISABLED);
 
-/// From now on what takes as long is slow; nothing, if the time is zero.
+/// Sets the time from which a statement is slow. Zero disables the log of slow statements.
 pub(crate) fn set_threshold(threshold: Duration) {
-    THRESHOLD.store(if threshold.is_zero() { OFF } else { micros(threshold) }, Ordering::Relaxed);
+    THRESHOLD.store(if threshold.is_zero() { DISABLED } else { micros(threshold) }, Ordering::Relaxed);
 }
 
-/// Whether anything may be slow.
+/// Whether slow statements are logged.
 pub(crate) fn is_watching() -> bool {
-    THRESHOLD.load(Ordering::Relaxed) != OFF
+    THRESHOLD.load(Ordering::Relaxed) != DISABLED
 }
 
 /// Whether a statement that took this long is slow.
@@ -35,11 +35,11 @@ pub(crate) struct Slow<'a> {
     /// Its text, with `$1..$n` for values.
     pub(crate) text: &'a str,
     pub(crate) took: Duration,
-    /// The number of its rows, if it has ended with some.
+    /// The number of its rows, if it returned rows.
     pub(crate) rows: Option<usize>,
-    /// It was stopped at `--query-timeout`.
+    /// Whether it was stopped at `--query-timeout`.
     pub(crate) interrupted: bool,
-    /// It was run by the writer.
+    /// Whether the writer ran it.
     pub(crate) writes: bool,
 }
 
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_text_of_a_statement_is_one_line_and_not_endless() {
+    fn statement_text_is_one_line_and_truncated() {
         assert_eq!(on_one_line("\nselect a\n    from  t\nwhere b = $1"), "select a from t where b = $1");
         let long = on_one_line(&"word ".repeat(1_000)).into_owned();
         assert!(long.len() < MAX_TEXT + 10 && long.ends_with("word …"), "{long}");

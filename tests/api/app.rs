@@ -28,7 +28,7 @@ pub const SEED_RESPONSE: &str = include_str!("../seed/response.json");
 pub const V1_JSON: &str =
     "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8";
 
-/// The settings of a test's server that differ from the usual ones.
+/// The settings of a test server that differ from the defaults.
 #[derive(Default)]
 pub struct Setup {
     pub settings: Settings,
@@ -42,23 +42,23 @@ pub struct Setup {
     pub controlled: bool,
 }
 
-/// Where a test's data is.
+/// The kind of database that a test uses.
 #[derive(Default)]
 pub enum Place {
-    /// On the engine this run of the suite is for.
+    /// On the engine of this test run.
     #[default]
     New,
-    /// In a SQLite file, whichever engine the run is for.
+    /// In a SQLite file, on every test run.
     File,
-    /// In a schema of a PostgreSQL server, whichever engine the run is for.
+    /// In a schema of a PostgreSQL server, on every test run.
     Postgres(Schema),
     /// `:memory:`
     Temporary,
-    /// Where another server had it.
+    /// The database of an earlier server.
     Kept(Data),
 }
 
-/// The place of a server's data, kept until the test has looked at it.
+/// The location of a server's data, which is kept until the test ends.
 pub enum Data {
     Folder(TempDir),
     Schema(Schema),
@@ -81,7 +81,7 @@ impl Data {
 /// A running server; it stops when dropped.
 pub struct TestApp {
     pub address: String,
-    /// None after another server has taken it.
+    /// `None` after another server has taken it over.
     data: Option<Data>,
     handle: ServerHandle,
     thread: Option<JoinHandle<()>>,
@@ -90,11 +90,11 @@ pub struct TestApp {
 
 /// Opens a store. On a busy machine PostgreSQL may refuse connections for longer than the program waits.
 async fn opened(database: &Database, options: &Options) -> Store {
-    let begun = Instant::now();
+    let started = Instant::now();
     loop {
         match Store::open(database, options.clone()).await {
             Ok(store) => return store,
-            Err(error) if error.to_string().contains("let us in") && begun.elapsed() < PATIENCE => {}
+            Err(error) if error.to_string().contains("let us in") && started.elapsed() < PATIENCE => {}
             Err(error) => panic!("{error}"),
         }
     }
@@ -166,7 +166,7 @@ impl TestApp {
         actix_web::rt::System::new().block_on(async move { check(&database, Verify::Full).await.unwrap() })
     }
 
-    /// Does something on the same data, as another process would.
+    /// Runs `work` on the same database, as another process would.
     pub fn beside<T>(&self, work: impl AsyncFnOnce(&Store) -> T) -> T {
         let database = self.database();
         actix_web::rt::System::new().block_on(async move {
@@ -177,7 +177,7 @@ impl TestApp {
         })
     }
 
-    /// Runs SQL beside the server. What it answers comes as text: a line a row, `|` between the columns.
+    /// Runs SQL on the server's database. Returns one line per row, with `|` between the columns.
     pub fn sql(&self, sql: &str) -> String {
         match self.data.as_ref().unwrap() {
             Data::Schema(schema) => schema.query(sql),
@@ -190,17 +190,17 @@ impl TestApp {
         matches!(self.data, Some(Data::Folder(_)))
     }
 
-    /// One number from the database.
+    /// Returns one number from the database.
     pub fn count(&self, sql: &str) -> i64 {
         self.sql(sql).parse().unwrap()
     }
 
-    /// The same database under a new server.
+    /// Restarts the server on the same database.
     pub fn restarted(self) -> Self {
         self.restarted_with(Setup::default())
     }
 
-    /// The same database under a new server with these settings; the location stays.
+    /// Restarts the server on the same database with other settings.
     pub fn restarted_with(mut self, setup: Setup) -> Self {
         self.stop();
         let data = self.data.take().unwrap();
@@ -209,7 +209,7 @@ impl TestApp {
 
     pub fn user(&self, token: &str) -> Client {
         let client = Client::new(&self.address, token);
-        // Who controls a server lets it answer anything.
+        // With the control plane, a test can set answers that no document describes.
         if self.is_controlled { client.unchecked() } else { client }
     }
 
@@ -228,7 +228,7 @@ impl Drop for TestApp {
     }
 }
 
-/// Runs SQL on a SQLite file, as a command of the program would beside a server.
+/// Runs SQL on a SQLite file that a server may have open.
 fn sqlite(file: &Path, sql: &str) -> String {
     let connection = rusqlite::Connection::open(file).unwrap();
     connection.busy_timeout(Duration::from_mins(1)).unwrap();
@@ -250,13 +250,13 @@ fn sqlite(file: &Path, sql: &str) -> String {
     rows.join("\n")
 }
 
-/// A client with a token, and headers it always sends.
+/// A client with a token and headers that it always sends.
 #[derive(Clone)]
 pub struct Client {
     address: String,
     headers: Vec<(String, String)>,
     agent: ureq::Agent,
-    /// Whether answers must be what the OpenAPI documents say.
+    /// Whether answers must match the OpenAPI documents.
     is_checked: bool,
 }
 
@@ -272,14 +272,14 @@ impl Client {
         if token.is_empty() { client } else { client.with("Authorization", &format!("Bearer {token}")) }
     }
 
-    /// The same client, which sends one header more.
+    /// The same client with one more header.
     pub fn with(&self, name: &str, value: &str) -> Self {
         let mut client = self.clone();
         client.headers.push((name.to_owned(), value.to_owned()));
         client
     }
 
-    /// The same client, whose answers need not be described: somebody else answers, or a fault that a test has set.
+    /// The same client without the check against the OpenAPI documents, for other servers and for faults that a test sets.
     pub fn unchecked(&self) -> Self {
         Self { is_checked: false, ..self.clone() }
     }
@@ -305,12 +305,12 @@ impl Client {
         self.send("DELETE", path, None)
     }
 
-    /// Any method and bytes; a body goes as JSON unless the client sends another type.
+    /// Sends any method and bytes. The body is JSON unless the client has another `Content-Type`.
     pub fn send(&self, method: &str, path: &str, body: Option<Vec<u8>>) -> Answer {
         self.try_send(method, path, body).unwrap()
     }
 
-    /// As [`Client::send`], for a server that may be gone.
+    /// As [`Client::send`], for a server that may be unreachable.
     pub fn try_send(&self, method: &str, path: &str, body: Option<Vec<u8>>) -> Result<Answer, ureq::Error> {
         let path = path.strip_prefix(&format!("http://{}", self.address)).unwrap_or(path);
         let mut request = ureq::http::Request::builder().method(method).uri(format!("http://{}{path}", self.address));
@@ -337,7 +337,7 @@ impl Client {
     }
 }
 
-/// An answer, read to its end.
+/// A complete answer.
 #[derive(Debug, Clone)]
 pub struct Answer {
     pub status: u16,
@@ -346,7 +346,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The body, which must be JSON if the status and this are to be asserted in one line.
+    /// Asserts the status and returns the body, which must be JSON.
     #[track_caller]
     pub fn json(&self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", String::from_utf8_lossy(&self.body));
@@ -359,14 +359,14 @@ impl Answer {
         String::from_utf8(self.body.clone()).unwrap()
     }
 
-    /// The status of an answer without a body.
+    /// Asserts the status and that the body is empty.
     #[track_caller]
     pub fn empty(&self, status: u16) -> &Self {
         assert_eq!((self.status, String::from_utf8_lossy(&self.body).as_ref()), (status, ""));
         self
     }
 
-    /// An error in Graph's body: asserts what all have in common and answers `(status, code, target)`.
+    /// Asserts what all errors of Graph have in common, and returns `(status, code, target)`.
     #[track_caller]
     pub fn error(&self) -> (u16, String, String) {
         let body = self.json(self.status);

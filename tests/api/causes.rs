@@ -1,4 +1,4 @@
-//! Metrics whose causes need time, a crowd or a second server, and a list of the test that moves each metric.
+//! Metrics whose causes need time, many clients or a second server, and a list of the test that changes each metric.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::both::costs::{COSTLY, encoded, large};
+use crate::both::costs::{COSTLY_FILTER, encoded, large};
 use crate::measured::{samples, serve_on, serve_tokens, start};
 use crate::notifications::subscribe;
 use crate::operating::create;
@@ -20,106 +20,88 @@ use crate::receiver::{Receiver, until};
 
 const IN_FLIGHT: &str = "contactd_http_requests_in_flight";
 
-/// The test that moves each metric: the first word is its file.
-const MOVED_BY: [(&str, &str); 46] = [
-    (
-        "contactd_audit_rows_total",
-        "measured each_metric_moves_when_its_cause_happens_and_none_has_a_label_that_a_client_chose",
-    ),
-    ("contactd_auth_total", "measured credentials_count_by_what_was_found_of_them"),
-    ("contactd_backup_bytes", "measured a_backup_leaves_its_figures_for_prometheus"),
-    ("contactd_backup_duration_seconds", "measured a_backup_leaves_its_figures_for_prometheus"),
-    ("contactd_backup_last_success_timestamp_seconds", "measured a_backup_leaves_its_figures_for_prometheus"),
-    ("contactd_build_info", "measured a_postgresql_server_that_goes_away_is_seen_in_its_metrics"),
-    ("contactd_changes_oldest_timestamp_seconds", "measured what_the_database_holds_and_what_purges_take_is_told"),
-    ("contactd_contacts", "measured what_the_database_holds_and_what_purges_take_is_told"),
+/// The test that changes each metric. The first word is its file.
+const CHANGED_BY: [(&str, &str); 46] = [
+    ("contactd_audit_rows_total", "measured each_metric_changes_with_its_cause_and_no_label_comes_from_a_client"),
+    ("contactd_auth_total", "measured credentials_are_counted_by_the_result_of_their_check"),
+    ("contactd_backup_bytes", "measured a_backup_writes_metrics_for_prometheus"),
+    ("contactd_backup_duration_seconds", "measured a_backup_writes_metrics_for_prometheus"),
+    ("contactd_backup_last_success_timestamp_seconds", "measured a_backup_writes_metrics_for_prometheus"),
+    ("contactd_build_info", "measured an_unreachable_postgresql_server_is_visible_in_the_metrics"),
+    ("contactd_changes_oldest_timestamp_seconds", "measured database_sizes_and_purged_rows_are_measured"),
+    ("contactd_contacts", "measured database_sizes_and_purged_rows_are_measured"),
     ("contactd_deleted_contacts", "causes subscriptions_and_deleted_contacts_are_counted"),
-    ("contactd_http_connections", "causes requests_in_progress_and_connections_are_counted_while_they_last"),
+    ("contactd_http_connections", "causes open_requests_and_connections_are_counted"),
     (
         "contactd_http_connections_closed_total",
-        "measured limits_count_what_they_refuse_and_connections_why_they_are_closed",
+        "measured refusals_by_limits_and_reasons_of_closed_connections_are_counted",
     ),
-    ("contactd_http_refused_total", "measured limits_count_what_they_refuse_and_connections_why_they_are_closed"),
+    ("contactd_http_refused_total", "measured refusals_by_limits_and_reasons_of_closed_connections_are_counted"),
     (
         "contactd_http_request_bytes_total",
-        "measured each_metric_moves_when_its_cause_happens_and_none_has_a_label_that_a_client_chose",
+        "measured each_metric_changes_with_its_cause_and_no_label_comes_from_a_client",
     ),
     (
         "contactd_http_request_duration_seconds",
-        "measured each_metric_moves_when_its_cause_happens_and_none_has_a_label_that_a_client_chose",
+        "measured each_metric_changes_with_its_cause_and_no_label_comes_from_a_client",
     ),
-    ("contactd_http_requests_in_flight", "causes requests_in_progress_and_connections_are_counted_while_they_last"),
-    (
-        "contactd_http_requests_total",
-        "measured each_metric_moves_when_its_cause_happens_and_none_has_a_label_that_a_client_chose",
-    ),
+    ("contactd_http_requests_in_flight", "causes open_requests_and_connections_are_counted"),
+    ("contactd_http_requests_total", "measured each_metric_changes_with_its_cause_and_no_label_comes_from_a_client"),
     (
         "contactd_http_response_bytes_total",
-        "measured each_metric_moves_when_its_cause_happens_and_none_has_a_label_that_a_client_chose",
+        "measured each_metric_changes_with_its_cause_and_no_label_comes_from_a_client",
     ),
-    ("contactd_notification_backlog_changes", "measured notifications_count_by_what_became_of_them"),
-    ("contactd_notification_delay_seconds", "measured notifications_count_by_what_became_of_them"),
-    ("contactd_notifications_total", "measured notifications_count_by_what_became_of_them"),
+    ("contactd_notification_backlog_changes", "measured notifications_are_counted_by_result"),
+    ("contactd_notification_delay_seconds", "measured notifications_are_counted_by_result"),
+    ("contactd_notifications_total", "measured notifications_are_counted_by_result"),
     ("contactd_postgres_commit_lookups_total", "lost a_commit_whose_answer_is_lost_is_looked_up_and_answered"),
-    ("contactd_postgres_connects_total", "measured a_postgresql_server_that_goes_away_is_seen_in_its_metrics"),
-    ("contactd_postgres_standby_reads_total", "causes reads_of_a_standby_count_by_what_it_answered"),
-    (
-        "contactd_provider_key_fetches_total",
-        "measured the_keys_of_an_identity_provider_have_an_age_and_fetches_that_fail_count",
-    ),
-    (
-        "contactd_provider_keys_age_seconds",
-        "measured the_keys_of_an_identity_provider_have_an_age_and_fetches_that_fail_count",
-    ),
-    ("contactd_purge_last_success_timestamp_seconds", "measured what_the_database_holds_and_what_purges_take_is_told"),
-    ("contactd_purged_total", "measured what_the_database_holds_and_what_purges_take_is_told"),
-    ("contactd_sqlite_database_bytes", "causes a_growing_file_is_seen_in_its_sizes"),
-    ("contactd_sqlite_disk_free_bytes", "causes a_growing_file_is_seen_in_its_sizes"),
-    ("contactd_sqlite_free_bytes", "causes a_growing_file_is_seen_in_its_sizes"),
-    ("contactd_sqlite_wal_bytes", "causes a_growing_file_is_seen_in_its_sizes"),
+    ("contactd_postgres_connects_total", "measured an_unreachable_postgresql_server_is_visible_in_the_metrics"),
+    ("contactd_postgres_standby_reads_total", "causes reads_of_a_standby_are_counted_by_result"),
+    ("contactd_provider_key_fetches_total", "measured the_age_of_provider_keys_and_failed_fetches_are_measured"),
+    ("contactd_provider_keys_age_seconds", "measured the_age_of_provider_keys_and_failed_fetches_are_measured"),
+    ("contactd_purge_last_success_timestamp_seconds", "measured database_sizes_and_purged_rows_are_measured"),
+    ("contactd_purged_total", "measured database_sizes_and_purged_rows_are_measured"),
+    ("contactd_sqlite_database_bytes", "causes the_sizes_of_a_growing_file_are_measured"),
+    ("contactd_sqlite_disk_free_bytes", "causes the_sizes_of_a_growing_file_are_measured"),
+    ("contactd_sqlite_free_bytes", "causes the_sizes_of_a_growing_file_are_measured"),
+    ("contactd_sqlite_wal_bytes", "causes the_sizes_of_a_growing_file_are_measured"),
     (
         "contactd_store_commit_duration_seconds",
-        "measured each_metric_moves_when_its_cause_happens_and_none_has_a_label_that_a_client_chose",
+        "measured each_metric_changes_with_its_cause_and_no_label_comes_from_a_client",
     ),
-    (
-        "contactd_store_commit_jobs",
-        "measured each_metric_moves_when_its_cause_happens_and_none_has_a_label_that_a_client_chose",
-    ),
-    ("contactd_store_errors_total", "measured errors_of_the_database_count_and_so_do_the_writes_that_they_end"),
+    ("contactd_store_commit_jobs", "measured each_metric_changes_with_its_cause_and_no_label_comes_from_a_client"),
+    ("contactd_store_errors_total", "measured database_errors_and_failed_writes_are_counted"),
     (
         "contactd_store_queries_interrupted_total",
-        "causes a_query_that_exceeds_its_time_counts_and_its_connection_is_busy_meanwhile",
+        "causes a_query_over_its_time_limit_is_counted_and_its_connection_is_busy",
     ),
     (
         "contactd_store_query_duration_seconds",
-        "measured each_metric_moves_when_its_cause_happens_and_none_has_a_label_that_a_client_chose",
+        "measured each_metric_changes_with_its_cause_and_no_label_comes_from_a_client",
     ),
     (
         "contactd_store_reader_wait_seconds",
-        "measured each_metric_moves_when_its_cause_happens_and_none_has_a_label_that_a_client_chose",
+        "measured each_metric_changes_with_its_cause_and_no_label_comes_from_a_client",
     ),
-    ("contactd_store_readers", "causes a_query_that_exceeds_its_time_counts_and_its_connection_is_busy_meanwhile"),
-    ("contactd_store_write_queue_jobs", "causes writes_that_wait_are_counted_until_they_are_done"),
+    ("contactd_store_readers", "causes a_query_over_its_time_limit_is_counted_and_its_connection_is_busy"),
+    ("contactd_store_write_queue_jobs", "causes waiting_writes_are_counted"),
     (
         "contactd_store_write_wait_seconds",
-        "measured each_metric_moves_when_its_cause_happens_and_none_has_a_label_that_a_client_chose",
+        "measured each_metric_changes_with_its_cause_and_no_label_comes_from_a_client",
     ),
-    ("contactd_store_writes_total", "measured errors_of_the_database_count_and_so_do_the_writes_that_they_end"),
+    ("contactd_store_writes_total", "measured database_errors_and_failed_writes_are_counted"),
     ("contactd_subscriptions", "causes subscriptions_and_deleted_contacts_are_counted"),
     (
         "contactd_tls_certificate_expiry_timestamp_seconds",
-        "measured tls_counts_its_handshakes_and_tells_when_the_certificate_ends",
+        "measured tls_handshakes_and_the_expiry_of_the_certificate_are_measured",
     ),
-    ("contactd_tls_handshakes_total", "measured tls_counts_its_handshakes_and_tells_when_the_certificate_ends"),
-    ("contactd_users", "measured what_the_database_holds_and_what_purges_take_is_told"),
-    (
-        "process_cpu_seconds_total",
-        "measured each_metric_moves_when_its_cause_happens_and_none_has_a_label_that_a_client_chose",
-    ),
+    ("contactd_tls_handshakes_total", "measured tls_handshakes_and_the_expiry_of_the_certificate_are_measured"),
+    ("contactd_users", "measured database_sizes_and_purged_rows_are_measured"),
+    ("process_cpu_seconds_total", "measured each_metric_changes_with_its_cause_and_no_label_comes_from_a_client"),
 ];
 
-/// Of the system, not of the program.
-const OF_THE_SYSTEM: [&str; 5] = [
+/// Metrics of the system, not of the program.
+const SYSTEM_METRICS: [&str; 5] = [
     "process_max_fds",
     "process_open_fds",
     "process_resident_memory_bytes",
@@ -128,14 +110,14 @@ const OF_THE_SYSTEM: [&str; 5] = [
 ];
 
 #[test]
-fn each_metric_has_a_test_that_moves_it() {
+fn each_metric_has_a_test_that_changes_it() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    // A test compares the page with what a server tells.
+    // Another test compares the page with the metrics of a server.
     let page = fs::read_to_string(root.join("docs/metrics.md")).unwrap();
     let documented: BTreeSet<_> = page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
-    let listed = MOVED_BY.iter().map(|(metric, _)| *metric).chain(OF_THE_SYSTEM);
+    let listed = CHANGED_BY.iter().map(|(metric, _)| *metric).chain(SYSTEM_METRICS);
     assert_eq!(listed.collect::<BTreeSet<_>>(), documented);
-    for (metric, test) in MOVED_BY {
+    for (metric, test) in CHANGED_BY {
         assert!(body_of(test).contains(metric), "{test} says nothing of {metric}");
     }
 }
@@ -151,38 +133,38 @@ pub fn body_of(test: &str) -> String {
 }
 
 #[test]
-fn requests_in_progress_and_connections_are_counted_while_they_last() {
+fn open_requests_and_connections_are_counted() {
     let place = Place::new();
     let (server, metrics) = start(&place, &["--dev"]);
-    let told = |name: &str| samples(&metrics)[name];
+    let sample = |name: &str| samples(&metrics)[name];
     let (active, idle) = ("contactd_http_connections{state=\"active\"}", "contactd_http_connections{state=\"idle\"}");
-    until(|| told(IN_FLIGHT) < 1.0 && told(active) < 1.0);
-    // A create whose body is not whole yet.
+    until(|| sample(IN_FLIGHT) < 1.0 && sample(active) < 1.0);
+    // A create whose body is incomplete.
     let mut stream = TcpStream::connect(&server.address).unwrap();
     let head = "POST /me/contacts HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ann\r\nContent-Type: application/json\r\n\
                 Content-Length: 2\r\n\r\n{";
     stream.write_all(head.as_bytes()).unwrap();
-    until(|| told(IN_FLIGHT) > 0.0 && told(active) > 0.0);
+    until(|| sample(IN_FLIGHT) > 0.0 && sample(active) > 0.0);
     stream.write_all(b"}").unwrap();
     let mut answer = [0; 12];
     stream.read_exact(&mut answer).unwrap();
     assert_eq!(&answer, b"HTTP/1.1 201");
     // The connection stays open.
-    until(|| told(IN_FLIGHT) < 1.0 && told(active) < 1.0 && told(idle) > 0.0);
+    until(|| sample(IN_FLIGHT) < 1.0 && sample(active) < 1.0 && sample(idle) > 0.0);
     drop(stream);
-    until(|| told(idle) < 1.0);
+    until(|| sample(idle) < 1.0);
 }
 
 #[test]
-fn writes_that_wait_are_counted_until_they_are_done() {
+fn waiting_writes_are_counted() {
     let place = Place::new();
     let (server, metrics) = start(&place, &["--dev"]);
-    let queued = || samples(&metrics)["contactd_store_write_queue_jobs"];
+    let queued_jobs = || samples(&metrics)["contactd_store_write_queue_jobs"];
     server.user("ann").post("/me/contacts", json!({})).json(201);
     let other = rusqlite::Connection::open(place.database()).unwrap();
     other.execute_batch("begin immediate").unwrap();
     std::thread::scope(|scope| {
-        // On a busy machine a write may end, since the file is locked, before the metrics are read.
+        // On a busy machine a write may fail on the locked file before the metrics are read.
         let create = || {
             until(|| {
                 let status = server.user("ann").post("/me/contacts", json!({})).status;
@@ -190,36 +172,36 @@ fn writes_that_wait_are_counted_until_they_are_done() {
                 status == 201
             });
         };
-        // The writer has taken the first, and others wait behind it.
+        // The writer has taken the first write, and the others wait.
         let creates: Vec<_> = (0..8).map(|_| scope.spawn(create)).collect();
-        until(|| queued() > 0.0);
+        until(|| queued_jobs() > 0.0);
         other.execute_batch("rollback").unwrap();
         for create in creates {
             create.join().unwrap();
         }
     });
-    until(|| queued() < 1.0);
+    until(|| queued_jobs() < 1.0);
 }
 
 #[test]
-fn a_query_that_exceeds_its_time_counts_and_its_connection_is_busy_meanwhile() {
+fn a_query_over_its_time_limit_is_counted_and_its_connection_is_busy() {
     let place = Place::new();
     let (server, metrics) = start(&place, &["--dev", "--query-timeout", "2"]);
-    let told = |name: &str| samples(&metrics)[name];
+    let sample = |name: &str| samples(&metrics)[name];
     let interrupted = "contactd_store_queries_interrupted_total";
     let busy = "contactd_store_readers{state=\"busy\",server=\"primary\"}";
     let ann = server.user("ann");
     ann.post("/me/contacts", large()).json(201);
-    until(|| told(busy) < 1.0);
-    assert!(told(interrupted) < 1.0);
+    until(|| sample(busy) < 1.0);
+    assert!(sample(interrupted) < 1.0);
     std::thread::scope(|scope| {
-        let path = format!("/me/contacts?$filter={}", encoded(COSTLY));
-        let asked = scope.spawn(move || ann.get(&path).error());
-        until(|| told(busy) > 0.0);
-        assert_eq!(asked.join().unwrap().0, 400);
+        let path = format!("/me/contacts?$filter={}", encoded(COSTLY_FILTER));
+        let pending_request = scope.spawn(move || ann.get(&path).error());
+        until(|| sample(busy) > 0.0);
+        assert_eq!(pending_request.join().unwrap().0, 400);
     });
-    assert!(told(interrupted) > 0.0);
-    until(|| told(busy) < 1.0);
+    assert!(sample(interrupted) > 0.0);
+    until(|| sample(busy) < 1.0);
 }
 
 #[test]
@@ -233,7 +215,7 @@ fn subscriptions_and_deleted_contacts_are_counted() {
     let id = ann.post("/me/contacts", json!({})).id();
     ann.delete(&format!("/me/contacts/{id}")).empty(204);
     drop((server, metrics));
-    // Rows are counted once a minute, so at once after a start.
+    // Rows are counted at startup and then once a minute.
     let (_server, metrics) = start(&place, &notify);
     let after = samples(&metrics);
     for name in ["contactd_subscriptions", "contactd_deleted_contacts"] {
@@ -242,10 +224,10 @@ fn subscriptions_and_deleted_contacts_are_counted() {
 }
 
 #[test]
-fn a_growing_file_is_seen_in_its_sizes() {
+fn the_sizes_of_a_growing_file_are_measured() {
     let place = Place::new();
     let (server, metrics) = start(&place, &["--dev"]);
-    let told = |name: &str| samples(&metrics)[name];
+    let sample = |name: &str| samples(&metrics)[name];
     let [size, log, free] =
         ["contactd_sqlite_database_bytes", "contactd_sqlite_wal_bytes", "contactd_sqlite_free_bytes"];
     let ann = server.user("ann");
@@ -255,25 +237,25 @@ fn a_growing_file_is_seen_in_its_sizes() {
     for _ in 0..4 {
         ann.post("/me/contacts", json!({"personalNotes": notes})).json(201);
     }
-    until(|| told(log) > before[log]);
-    // Another process frees a table, and writes the log into the file.
+    until(|| sample(log) > before[log]);
+    // Another process frees a table and checkpoints the write-ahead log.
     let other = rusqlite::Connection::open(place.database()).unwrap();
     let work = "create table more (bytes blob); insert into more values (zeroblob(1000000)); drop table more";
     other.execute_batch(work).unwrap();
     until(|| {
         other.execute_batch("pragma wal_checkpoint(passive)").unwrap();
-        told(size) > before[size] && told(free) > before[free]
+        sample(size) > before[size] && sample(free) > before[free]
     });
-    assert!(told("contactd_sqlite_disk_free_bytes") > 0.0);
+    assert!(sample("contactd_sqlite_disk_free_bytes") > 0.0);
 }
 
 #[test]
-fn limits_of_graph_count_what_they_refuse() {
+fn refusals_by_graphs_limits_are_counted() {
     let place = Place::new();
     let (server, metrics) = serve_tokens(&place, &["--throttle", "graph"]);
-    let told = |name: &str| samples(&metrics)[name];
+    let sample = |name: &str| samples(&metrics)[name];
     let token = create(&place.database(), &["--user", "ann", "--name", "one"]);
-    // Four at once, and one more.
+    // Four requests at once are allowed; the fifth is refused.
     let head = format!(
         "POST /me/contacts HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n\
          Content-Length: 2\r\n\r\n{{"
@@ -285,14 +267,14 @@ fn limits_of_graph_count_what_they_refuse() {
             stream
         })
         .collect();
-    until(|| told(IN_FLIGHT) > 3.0);
+    until(|| sample(IN_FLIGHT) > 3.0);
     until(|| server.user(&token).get("/me/contacts").status == 429);
-    assert!(told("contactd_http_refused_total{reason=\"graph_throttle\"}") > 0.0);
+    assert!(sample("contactd_http_refused_total{reason=\"graph_throttle\"}") > 0.0);
     drop(streams);
 }
 
 #[test]
-fn reads_of_a_standby_count_by_what_it_answered() {
+fn reads_of_a_standby_are_counted_by_result() {
     let primary = Postgres::start(&[]);
     let standby = primary.standby("reader", &[]);
     let schema = primary.schema();
@@ -316,12 +298,12 @@ fn reads_of_a_standby_count_by_what_it_answered() {
     let connections =
         |state: &str| samples(&metrics)[&format!("contactd_store_readers{{state=\"{state}\",server=\"standby\"}}")];
     assert!(connections("idle") > 0.0);
-    // The primary is asked once the standby has not answered for some seconds.
+    // After some seconds without an answer of the standby, the primary is asked.
     standby.freeze();
-    let (seen, begun) = (AtomicBool::new(false), Instant::now());
+    let (seen, started) = (AtomicBool::new(false), Instant::now());
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            while !seen.load(Ordering::Relaxed) && begun.elapsed() < Duration::from_mins(1) {
+            while !seen.load(Ordering::Relaxed) && started.elapsed() < Duration::from_mins(1) {
                 list();
             }
         });

@@ -1,4 +1,4 @@
-//! Who moves the write-ahead log into the file: the server, or a program beside it that replicates the log, as Litestream does.
+//! Checkpoints of the write-ahead log, by the server or by a program that replicates the log, like Litestream.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,10 +19,10 @@ fn size(path: &Path) -> u64 {
     std::fs::metadata(path).map_or(0, |file| file.len())
 }
 
-/// Contacts that make the log so large that it is moved into the file.
+/// Number of contacts that cause a checkpoint.
 const FILLED: i64 = 200;
 
-/// More megabytes than the log has before it is moved, in many commits.
+/// In many commits, more megabytes than the log may have before a checkpoint.
 fn fill(server: &Program) {
     let ann = server.user("ann");
     let notes = "0123456789abcdef ".repeat(6_000);
@@ -37,7 +37,7 @@ fn count(connection: &Connection) -> i64 {
 }
 
 #[test]
-fn the_server_moves_its_log_into_the_file_by_itself() {
+fn the_server_checkpoints_its_write_ahead_log() {
     let place = Place::new();
     let database = place.0.path().join("contacts.db");
     let server = serve(&database, "auto");
@@ -46,7 +46,7 @@ fn the_server_moves_its_log_into_the_file_by_itself() {
 }
 
 #[test]
-fn with_checkpoints_off_the_log_is_left_to_a_replica_which_is_whole() {
+fn with_checkpoints_off_a_replica_of_the_write_ahead_log_is_complete() {
     let place = Place::new();
     let database = place.0.path().join("contacts.db");
     let log = place.0.path().join("contacts.db-wal");
@@ -55,7 +55,7 @@ fn with_checkpoints_off_the_log_is_left_to_a_replica_which_is_whole() {
     fill(&server);
     assert!(size(&database) == before && size(&log) > 6_000_000, "{before} {} {}", size(&database), size(&log));
 
-    // A replica reads the log while a reader of its own keeps it from being overwritten.
+    // A replica reads the log. Its own read transaction keeps the log from being overwritten.
     let replica = Connection::open(&database).unwrap();
     replica.busy_timeout(Duration::from_secs(5)).unwrap();
     replica.execute_batch("begin").unwrap();
@@ -71,7 +71,7 @@ fn with_checkpoints_off_the_log_is_left_to_a_replica_which_is_whole() {
     let (code, text) = fails(contactd(&["check", "--database", copy.to_str().unwrap()]));
     assert_eq!((code, text.as_str()), (0, ""));
 
-    // It moves the log while the server writes: no write is refused.
+    // It makes a checkpoint while the server writes. No write is refused.
     let done = AtomicBool::new(false);
     let written = std::thread::scope(|scope| {
         let writer = scope.spawn(|| {

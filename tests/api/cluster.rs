@@ -1,4 +1,4 @@
-//! Several processes on one PostgreSQL, standbys, and a primary that fails: all real. Time budget: 60 seconds.
+//! Several processes on one PostgreSQL server, standbys, and a failing primary, all real. Time budget: 60 seconds.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -22,7 +22,7 @@ fn titles(client: &Client) -> Vec<String> {
     list["value"].as_array().unwrap().iter().map(|contact| contact["title"].as_str().unwrap_or("").to_owned()).collect()
 }
 
-/// The log has every change once, and what every contact was last changed by.
+/// Asserts that the change log has every change once, and the last change of every contact.
 fn assert_exact(schema: &Schema) {
     let gaps = "
 select count(*) from mailboxes m
@@ -31,7 +31,7 @@ where seq <> (select count(*) from changes c where c.mailbox = m.id) or seq <> (
     assert_logged(schema);
 }
 
-/// The log has what every contact was last changed by.
+/// Asserts that the change log has the last change of every contact.
 fn assert_logged(schema: &Schema) {
     let unlogged = "
 select count(*) from contacts c where not exists (
@@ -41,7 +41,7 @@ select count(*) from contacts c where not exists (
 }
 
 #[test]
-fn two_processes_lose_no_update_and_tell_one_story() {
+fn two_processes_lose_no_update_and_log_one_sequence_of_changes() {
     let schema = Postgres::shared().schema();
     let servers = [serve(&schema.url, &[]), serve(&schema.url, &[])];
     let ann = servers[0].user("ann");
@@ -60,7 +60,7 @@ fn two_processes_lose_no_update_and_tell_one_story() {
                 })
             })
             .collect();
-        // Meanwhile changes are followed, and pages, from one process to the other.
+        // Meanwhile delta and next links are followed, alternating between the processes.
         scope.spawn(move || {
             let mut follower = Follower::new(&servers[0].user("ann"), "/me/contacts");
             for round in 1.. {
@@ -86,9 +86,9 @@ fn two_processes_lose_no_update_and_tell_one_story() {
                 found.extend(ids);
                 next = body.get("@odata.nextLink").map(|link| link.as_str().unwrap().to_owned());
             }
-            let once: BTreeSet<_> = found.iter().collect();
-            assert_eq!(once.len(), found.len(), "none comes twice");
-            assert!(kept.iter().all(|id| once.contains(id)), "none that was there throughout is left out");
+            let distinct: BTreeSet<_> = found.iter().collect();
+            assert_eq!(distinct.len(), found.len(), "none comes twice");
+            assert!(kept.iter().all(|id| distinct.contains(id)), "none that was there throughout is left out");
             walks += 1;
         }
         let created: Vec<_> = writers.into_iter().flat_map(|writer| writer.join().unwrap()).collect();
@@ -109,7 +109,7 @@ fn two_processes_lose_no_update_and_tell_one_story() {
     assert_exact(&schema);
 }
 
-/// One writer's share: ten increments of the counter on the state it read, and contacts that come and go.
+/// The work of one writer: ten increments of the counter with `If-Match`, and contacts that are created and deleted.
 fn write(servers: &[Program; 2], counter: &str, thread: usize) -> Vec<String> {
     let mut kept = Vec::new();
     for i in 0..10 {
@@ -125,8 +125,9 @@ fn write(servers: &[Program; 2], counter: &str, thread: usize) -> Vec<String> {
             assert_eq!(written.error().0, 412);
         }
         let title = format!("new {thread}-{i}");
-        let one = servers[(thread + i) % 2].user("ann");
-        let id = one.post("/me/contacts", json!({"title": title, "parentFolderId": format!("folder {}", i % 3)})).id();
+        let client = servers[(thread + i) % 2].user("ann");
+        let id =
+            client.post("/me/contacts", json!({"title": title, "parentFolderId": format!("folder {}", i % 3)})).id();
         let other = servers[(thread + i + 1) % 2].user("ann");
         assert_eq!(
             other.get(&format!("/me/contacts/{id}")).json(200)["title"],
@@ -137,14 +138,14 @@ fn write(servers: &[Program; 2], counter: &str, thread: usize) -> Vec<String> {
             kept.push(title);
         } else {
             other.delete(&format!("/me/contacts/{id}")).empty(204);
-            assert_eq!(one.get(&format!("/me/contacts/{id}")).status, 404);
+            assert_eq!(client.get(&format!("/me/contacts/{id}")).status, 404);
         }
     }
     kept
 }
 
 #[test]
-fn a_process_that_is_killed_leaves_whole_contacts_and_the_other_goes_on() {
+fn a_killed_process_leaves_complete_contacts_and_the_other_process_continues() {
     let schema = Postgres::shared().schema();
     let mut dying = serve(&schema.url, &[]);
     let living = serve(&schema.url, &[]);
@@ -185,13 +186,13 @@ fn a_process_that_is_killed_leaves_whole_contacts_and_the_other_goes_on() {
 }
 
 #[test]
-fn lists_come_from_a_standby_that_has_what_the_client_wrote_and_else_from_the_primary() {
+fn lists_come_from_a_standby_only_if_it_has_the_clients_own_writes() {
     let primary = Postgres::start(&[]);
     let mut standby = primary.standby("reader", &[]);
     let schema = primary.schema();
     let server = serve(&schema.url, &["--database-read", &schema.on(&primary, &standby).url]);
     let ann = server.user("ann");
-    // Nothing but lists reads this table there.
+    // Only lists read this table on the standby.
     let pages = "select coalesce(sum(seq_scan + idx_scan), 0) from pg_stat_user_tables where relname = 'contacts'";
     let wait = |what: &str, done: &dyn Fn() -> bool| {
         let started = Instant::now();
@@ -206,21 +207,21 @@ fn lists_come_from_a_standby_that_has_what_the_client_wrote_and_else_from_the_pr
         standby.query(pages) != "0"
     });
 
-    // Frozen standby: reads see what was written, from the primary.
+    // While the standby is frozen, reads see the client's own writes from the primary.
     standby.query("select pg_wal_replay_pause()");
     wait("it does not pause", &|| standby.query("select pg_get_wal_replay_pause_state()") == "paused");
     let new = ann.post("/me/contacts", json!({"title": "new"})).header("contactd-position");
     assert_eq!(titles(&ann), ["old", "new"]);
-    // A client that carries its position is not made to ask the primary for it.
+    // A client that sends its position does not need the primary.
     assert_eq!(titles(&ann.with("Contactd-Position", &old)), ["old"]);
     assert_eq!(titles(&ann.with("Contactd-Position", &new)), ["old", "new"]);
-    // Neither is a mailbox that the standby has not heard of.
+    // Neither does a mailbox that the standby does not have yet.
     assert_eq!(server.user("bob").post("/me/contacts", json!({"title": "his"})).status, 201);
     assert_eq!(titles(&server.user("bob")), ["his"]);
     standby.query("select pg_wal_replay_resume()");
     wait("it does not go on", &|| titles(&ann.with("Contactd-Position", &old)).len() == 2);
 
-    // The standby crashes, returns and hangs: no request fails.
+    // The standby crashes, restarts and hangs. No request fails.
     let stop = AtomicBool::new(false);
     let lists = Answers::default();
     std::thread::scope(|scope| {
@@ -232,7 +233,7 @@ fn lists_come_from_a_standby_that_has_what_the_client_wrote_and_else_from_the_pr
                 }
             });
         }
-        // The readers end with the test's thread, also where that panics.
+        // The readers end with the test's thread, even if it panics.
         let _stop = Stop(&stop);
         lists.wait_for(10, Duration::from_millis(300));
         standby.kill();
@@ -246,7 +247,7 @@ fn lists_come_from_a_standby_that_has_what_the_client_wrote_and_else_from_the_pr
     assert!(!server.log().contains("panicked"), "{}", server.log());
 }
 
-/// Tells clients to end when it is dropped.
+/// Stops the clients when it is dropped.
 struct Stop<'a>(&'a AtomicBool);
 
 impl Drop for Stop<'_> {
@@ -257,31 +258,31 @@ impl Drop for Stop<'_> {
 
 /// What happens to the primary.
 #[derive(Debug, Clone, Copy)]
-enum Fate {
+enum Failure {
     /// It crashes, and its synchronous standby takes its place.
     KilledAndReplaced,
     /// It is shut down, and its synchronous standby takes its place.
     StoppedAndReplaced,
-    /// It crashes and comes back by itself.
+    /// It crashes and restarts.
     KilledAndRestarted,
 }
 
 #[test]
-fn a_primary_that_crashes_is_replaced_and_no_answered_contact_is_lost_or_doubled() {
-    survive(Fate::KilledAndReplaced);
+fn after_a_crash_of_the_primary_no_acknowledged_contact_is_lost_or_duplicated() {
+    survive(Failure::KilledAndReplaced);
 }
 
 #[test]
-fn a_primary_that_is_shut_down_is_replaced_and_no_answered_contact_is_lost_or_doubled() {
-    survive(Fate::StoppedAndReplaced);
+fn after_a_shutdown_of_the_primary_no_acknowledged_contact_is_lost_or_duplicated() {
+    survive(Failure::StoppedAndReplaced);
 }
 
 #[test]
-fn a_primary_that_crashes_and_comes_back_loses_and_doubles_nothing() {
-    survive(Fate::KilledAndRestarted);
+fn a_primary_that_crashes_and_restarts_loses_and_duplicates_nothing() {
+    survive(Failure::KilledAndRestarted);
 }
 
-fn survive(fate: Fate) {
+fn survive(failure: Failure) {
     let mut primary = Postgres::start(&[("synchronous_standby_names", "*")]);
     let standby = primary.standby("heir", &[]);
     let schema = primary.schema();
@@ -291,10 +292,10 @@ fn survive(fate: Fate) {
     let server = &servers[0];
     let end = AtomicBool::new(false);
     let kept: [Answers; 3] = Default::default();
-    let told: Vec<Told> = std::thread::scope(|scope| {
+    let client_states: Vec<ClientState> = std::thread::scope(|scope| {
         let clients: Vec<_> = (0..9)
             .map(|i| {
-                // Each mailbox is written to by both processes.
+                // Both processes write to each mailbox.
                 let client = servers[i / 3 % 2].user(["ann", "bob", "cy"][i % 3]);
                 let (kept, end) = (&kept[i % 3], &end);
                 scope.spawn(move || storm(&client, i, kept, end))
@@ -304,17 +305,17 @@ fn survive(fate: Fate) {
         for kept in &kept {
             kept.wait_for(15, Duration::from_millis(200));
         }
-        match fate {
-            Fate::KilledAndReplaced | Fate::KilledAndRestarted => primary.kill(),
-            Fate::StoppedAndReplaced => primary.stop(),
+        match failure {
+            Failure::KilledAndReplaced | Failure::KilledAndRestarted => primary.kill(),
+            Failure::StoppedAndReplaced => primary.stop(),
         }
         std::thread::sleep(Duration::from_millis(700));
-        // Meanwhile the server answers so at once, and stays up.
+        // Meanwhile the server answers 503 at once, and keeps running.
         for refused in [server.user("").get("/healthz"), server.user("dan").post("/me/contacts", "{}")] {
             assert_eq!((refused.error().0, refused.header("retry-after").as_str()), (503, "1"));
         }
-        match fate {
-            Fate::KilledAndRestarted => primary.restart(),
+        match failure {
+            Failure::KilledAndRestarted => primary.restart(),
             _ => standby.promote(),
         }
         for kept in &kept {
@@ -324,9 +325,10 @@ fn survive(fate: Fate) {
         clients.into_iter().map(|client| client.join().unwrap()).collect()
     });
     assert_eq!(server.user("").get("/healthz").status, 200);
-    let survivor = schema.on(&primary, if matches!(fate, Fate::KilledAndRestarted) { &primary } else { &standby });
+    let survivor =
+        schema.on(&primary, if matches!(failure, Failure::KilledAndRestarted) { &primary } else { &standby });
     for (i, user) in ["ann", "bob", "cy"].into_iter().enumerate() {
-        let expected: BTreeMap<_, _> = told.iter().skip(i).step_by(3).flat_map(Clone::clone).collect();
+        let expected: BTreeMap<_, _> = client_states.iter().skip(i).step_by(3).flat_map(Clone::clone).collect();
         let mut found = BTreeMap::new();
         let mut next = Some("/me/contacts?$top=500".to_owned());
         while let Some(path) = next {
@@ -339,7 +341,7 @@ fn survive(fate: Fate) {
             }
             next = page.get("@odata.nextLink").map(|link: &Value| link.as_str().unwrap().to_owned());
         }
-        assert_eq!(found, expected, "{fate:?}");
+        assert_eq!(found, expected, "{failure:?}");
     }
     let doubled = survivor.query("select count(*) from extensions e join contacts c on c.id = e.contact_id");
     assert_eq!(doubled, survivor.query("select count(*) from contacts"));
@@ -349,39 +351,39 @@ fn survive(fate: Fate) {
     }
 }
 
-/// What a client was told is stored, by title: id and job title.
-type Told = BTreeMap<String, (String, String)>;
+/// What a client knows is stored, by title: id and job title.
+type ClientState = BTreeMap<String, (String, String)>;
 
-/// Creates, changes and deletes until the end, each until it is answered.
-fn storm(client: &Client, number: usize, kept: &Answers, end: &AtomicBool) -> Told {
-    let mut told = Told::default();
+/// Creates, changes and deletes contacts until `end`. Each call is repeated until it is answered.
+fn storm(client: &Client, number: usize, kept: &Answers, end: &AtomicBool) -> ClientState {
+    let mut acknowledged = ClientState::default();
     for i in 0.. {
         let title = format!("{number}-{i}");
         let body = json!({"title": title, "jobTitle": "new", "phones": [{"number": "1"}, {"number": "2"}]});
-        let id = insist(client, "POST", "/me/contacts", Some(&body), 201).id();
+        let id = call_until_answered(client, "POST", "/me/contacts", Some(&body), 201).id();
         let path = format!("/me/contacts/{id}");
         let mut job = "new";
         if i % 3 == 1 {
-            insist(client, "PATCH", &path, Some(&json!({"jobTitle": "changed"})), 200);
+            call_until_answered(client, "PATCH", &path, Some(&json!({"jobTitle": "changed"})), 200);
             job = "changed";
         }
         // The change log does not show it; a second try would be refused.
-        insist(client, "POST", &format!("{path}/extensions"), Some(&json!({"extensionName": "a.b"})), 201);
+        call_until_answered(client, "POST", &format!("{path}/extensions"), Some(&json!({"extensionName": "a.b"})), 201);
         if i % 3 == 2 {
-            insist(client, "DELETE", &path, None, 204);
+            call_until_answered(client, "DELETE", &path, None, 204);
         } else {
-            told.insert(title, (id, job.to_owned()));
+            acknowledged.insert(title, (id, job.to_owned()));
             kept.add();
         }
         if end.load(Ordering::SeqCst) {
             break;
         }
     }
-    told
+    acknowledged
 }
 
-/// Asks until the answer is not "try again": 503 means that nothing was written, so asking again doubles nothing.
-fn insist(client: &Client, method: &str, path: &str, body: Option<&Value>, status: u16) -> Answer {
+/// Repeats a call until the answer is not 503. With 503 nothing was written, so a retry duplicates nothing.
+fn call_until_answered(client: &Client, method: &str, path: &str, body: Option<&Value>, status: u16) -> Answer {
     let started = Instant::now();
     loop {
         let answer = client.send(method, path, body.map(|body| body.to_string().into_bytes()));

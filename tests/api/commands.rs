@@ -1,6 +1,6 @@
-//! Every command in the documents is run as it stands there, by a shell, beside a real server in a temporary folder; each
-//! section of a document in a folder of its own, in order. Those that cannot be run here are named below with the reason,
-//! and at least their flags are read by the program's own parser.
+//! Every command in the documents is run unchanged by a shell, with a real server in a temporary folder. Each
+//! section of a document has its own folder. Commands that cannot be run here are listed below with the reason,
+//! and their flags are checked by the program's parser.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -16,11 +16,11 @@ use tempfile::TempDir;
 use crate::postgres::{Postgres, programs};
 use crate::program::{Program, contactd};
 
-/// What commands begin with.
+/// The first words of commands.
 const PROGRAMS: [&str; 11] =
     ["contactd", "curl", "cargo", "tests/run", "docker", "sudo", "export", "psql", "createdb", "pg_dump", "promtool"];
 
-/// What is not run, by how it begins, and why.
+/// Commands that are not run, by their beginning, and the reason.
 const NOT_RUN: [(&str, &str); 12] = [
     ("tests/run", "it runs this"),
     ("cargo install ", "it compiles the program once more, with all optimizations"),
@@ -36,10 +36,10 @@ const NOT_RUN: [(&str, &str); 12] = [
     ("pg_dump", "PostgreSQL's own"),
 ];
 
-/// Servers that the documents name, and that are not there.
-const ELSEWHERE: [&str; 4] = ["postgres://db1", "@pg1,", "@db.example.org", "postgres://…"];
+/// Servers in the documents that do not exist here.
+const UNAVAILABLE_SERVERS: [&str; 4] = ["postgres://db1", "@pg1,", "@db.example.org", "postgres://…"];
 
-/// The files of contacts that documents name, for the commands that read them. An export writes over its own.
+/// The contact files that documents name, for the commands that read them. An export overwrites its file.
 const FILES: [(&str, &str); 6] = [
     ("contacts.vcf", "BEGIN:VCARD\r\nVERSION:3.0\r\nFN:Adele Vance\r\nN:Vance;Adele;;;\r\nEND:VCARD\r\n"),
     ("contacts.csv", "First Name,Last Name,E-mail 1 - Label,E-mail 1 - Value\nAdele,Vance,Work,adele@example.com\n"),
@@ -49,16 +49,16 @@ const FILES: [(&str, &str); 6] = [
     ("members.csv", "Vorname,Handy,Mail\nAdele,+1 555 0100,adele@example.com\n"),
 ];
 
-/// What a shell reads as the end of a command's words.
-const ENDS: [char; 4] = ['|', '>', '<', '&'];
+/// The characters that end a command in a shell.
+const COMMAND_ENDS: [char; 4] = ['|', '>', '<', '&'];
 
-/// What looks like a command and is a line that the server writes.
+/// Lines of the server's output that look like commands.
 const OUTPUT: [&str; 2] = ["contactd listening on ", "contactd metrics on "];
 
 struct Found {
     section: String,
     text: String,
-    /// In a block, and not in a sentence, where a command may also be only named.
+    /// Whether it is in a code block. In a sentence a command may only be mentioned.
     in_block: bool,
 }
 
@@ -121,30 +121,30 @@ fn words(text: &str) -> Vec<String> {
     words
 }
 
-/// Reads the flags of the program's own part of a command, if it has one. Answers whether it is whole.
+/// Parses the program's own part of a command, if it has one. Returns whether the command is complete.
 #[track_caller]
 fn is_whole(text: &str) -> bool {
     let words = words(text);
     let is_docker = words.first().is_some_and(|first| first == "docker");
-    // The image's name, behind which its arguments stand.
+    // The image's name; its arguments follow.
     let is_image = |at: &usize| words[*at] == "contactd" && !words[at - 1].starts_with("--");
     let first = words.iter().position(|word| !word.contains('='));
     let at = if is_docker { (1..words.len()).rev().find(is_image) } else { first };
     let at = at.filter(|at| words[*at] == "contactd");
     let Some(own) = at
         .map(|at| &words[at..])
-        .filter(|own| !is_docker || own.len() > 1 && own[1] != "." && !own[1].starts_with(ENDS))
+        .filter(|own| !is_docker || own.len() > 1 && own[1] != "." && !own[1].starts_with(COMMAND_ENDS))
     else {
         return true;
     };
-    let own = own.iter().take_while(|word| !word.starts_with(ENDS));
+    let own = own.iter().take_while(|word| !word.starts_with(COMMAND_ENDS));
     match Cli::try_parse_from(own) {
         Ok(_) => true,
         Err(error) => match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => true,
             // Only named.
             ErrorKind::MissingRequiredArgument | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => false,
-            // A word in capitals stands for something.
+            // A word in capitals is a placeholder.
             ErrorKind::ValueValidation if has_placeholder(text) => false,
             _ => panic!("{text}: {error}"),
         },
@@ -156,21 +156,21 @@ fn has_placeholder(text: &str) -> bool {
     text.contains('…') || words(text).iter().any(is_capitals)
 }
 
-/// A folder in which the documents' commands do what they say, and the server that they are about.
-struct World {
+/// The folder in which the documented commands run, and their server.
+struct Workspace {
     folder: TempDir,
     server: Option<Program>,
 }
 
-impl World {
+impl Workspace {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let programs = folder.path().join("bin");
         fs::create_dir(&programs).unwrap();
         symlink(env!("CARGO_BIN_EXE_contactd"), programs.join("contactd")).unwrap();
-        // What it would build is built.
+        // The program is already built.
         let cargo = "#!/bin/sh\nwhile [ \"$1\" != -- ]; do shift; done\nshift\nexec contactd \"$@\"\n";
-        // Written by another process: a child that another test starts meanwhile would hold the open file, and a file that is open
+        // Another process writes the file. A child that another test starts meanwhile could inherit an open file, and a file that is open
         // for writing cannot be executed.
         let written = Command::new("sh")
             .args(["-c", r#"printf %s "$1" > "$0" && chmod 755 "$0""#])
@@ -184,18 +184,18 @@ impl World {
         for (name, content) in FILES {
             fs::write(folder.path().join(name), content).unwrap();
         }
-        let mut world = Self { folder, server: None };
-        world.serve("contactd serve");
+        let mut workspace = Self { folder, server: None };
+        workspace.serve("contactd serve");
         for user in ["bob", "carl"] {
-            world.run(&format!("contactd user add {user}"));
+            workspace.run(&format!("contactd user add {user}"));
         }
-        world
+        workspace
     }
 
-    /// A shell that takes a text as somebody's would who has the program installed.
+    /// A shell in which the program is installed.
     fn shell(&self, text: &str, listen: &str) -> Command {
         let path = std::env::var("PATH").unwrap();
-        // Without the caller's own settings, as every command of the program here.
+        // Without the caller's environment variables, like every command in these tests.
         let mut command = contactd(&[]);
         let unset: Vec<_> = command.get_envs().map(|(name, _)| name.to_owned()).collect();
         command = Command::new("sh");
@@ -217,7 +217,7 @@ impl World {
         }
     }
 
-    /// Starts a server in place of the one before, on a free port, and has curl take it for the one on port 8080.
+    /// Replaces the server by a new one on a free port. curl is configured to use it for port 8080.
     fn serve(&mut self, text: &str) {
         self.stop();
         let server = Program::start(self.shell(&format!("exec env {text}"), "127.0.0.1:0"));
@@ -237,12 +237,12 @@ impl World {
     #[track_caller]
     fn run(&self, text: &str) -> String {
         let output = self.output(text);
-        let (said, why) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert!(output.status.success(), "{text}: {said}{why}");
-        said.into_owned()
+        let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{text}: {stdout}{stderr}");
+        stdout.into_owned()
     }
 
-    /// Puts a copy in the place of a database, with the server stopped if it is its own, and goes on with it.
+    /// Restores a copy. The server is stopped meanwhile if the database is its own.
     fn restore(&mut self, text: &str) {
         if text.contains("--from copy.db") {
             self.output("contactd backup --to copy.db");
@@ -257,7 +257,7 @@ impl World {
         }
     }
 
-    /// Does what a command of the documents says.
+    /// Runs a documented command.
     fn act(&mut self, text: &str) {
         if text.contains(" serve") && !["--help", "--print-config"].iter().any(|flag| text.contains(flag)) {
             return self.serve(text);
@@ -270,7 +270,7 @@ impl World {
             self.stop();
         }
         if ["--of ann", "--user ann"].iter().any(|flag| text.contains(flag)) {
-            // They are there already where a line before makes them.
+            // An earlier line may have created them.
             self.output("contactd user add ann");
         }
         let of_last = || {
@@ -278,15 +278,15 @@ impl World {
             tokens.lines().last().unwrap().split('\t').next().unwrap().to_owned()
         };
         let text = if text == "contactd token revoke ID" { text.replace("ID", &of_last()) } else { text.to_owned() };
-        let said = self.run(&text);
+        let output = self.run(&text);
         if text.contains("tests/seed/request.json") {
-            assert!(said.starts_with("HTTP/1.1 201 Created"), "{said}");
+            assert!(output.starts_with("HTTP/1.1 201 Created"), "{output}");
         }
     }
 }
 
 #[test]
-fn every_command_in_the_documents_does_what_it_says() {
+fn every_documented_command_works_as_described() {
     let mut left_out: Vec<&str> = Vec::new();
     let mut done = 0;
     let mut documents = vec!["README.md".to_owned()];
@@ -294,7 +294,7 @@ fn every_command_in_the_documents_does_what_it_says() {
         documents.push(format!("docs/{}", entry.unwrap().file_name().to_str().unwrap()));
     }
     for name in documents {
-        let mut world: Option<(String, World)> = None;
+        let mut workspace: Option<(String, Workspace)> = None;
         for Found { section, text, in_block } in commands(&name) {
             let is_whole = is_whole(&text);
             assert!(is_whole || !in_block || has_placeholder(&text), "{name}: {text}");
@@ -302,16 +302,16 @@ fn every_command_in_the_documents_does_what_it_says() {
                 left_out.push(begins);
                 continue;
             }
-            let is_elsewhere = ELSEWHERE.iter().any(|server| text.contains(server));
+            let is_elsewhere = UNAVAILABLE_SERVERS.iter().any(|server| text.contains(server));
             let is_known = text == "contactd token revoke ID";
             if is_elsewhere || !is_known && (!is_whole || has_placeholder(&text)) {
                 continue;
             }
-            if world.as_ref().is_none_or(|(of, _)| *of != section) {
-                world = Some((section.clone(), World::new()));
+            if workspace.as_ref().is_none_or(|(of, _)| *of != section) {
+                workspace = Some((section.clone(), Workspace::new()));
             }
-            if let Some((_, world)) = &mut world {
-                world.act(&text);
+            if let Some((_, workspace)) = &mut workspace {
+                workspace.act(&text);
                 done += 1;
             }
         }
@@ -322,16 +322,16 @@ fn every_command_in_the_documents_does_what_it_says() {
 }
 
 #[test]
-fn a_database_on_postgresql_is_made_by_the_commands_of_its_page() {
+fn the_documented_commands_create_a_postgresql_database() {
     let server = Postgres::start(&[]);
-    // The tests' own administrator has the name that the page gives to contactd.
+    // The administrator of the test server has the name that the page gives to contactd.
     server.query("create role boss superuser login");
     let (port, programs) = (server.port().to_string(), programs("createdb"));
-    let world = World::new();
+    let workspace = Workspace::new();
     let shell = |text: &str| {
-        let mut command = world.shell(text, "127.0.0.1:0");
+        let mut command = workspace.shell(text, "127.0.0.1:0");
         let path = std::env::var("PATH").unwrap();
-        let own = world.folder.path().join("bin");
+        let own = workspace.folder.path().join("bin");
         command.env("PATH", format!("{}:{}:{path}", own.display(), programs.display()));
         command.env("PGHOST", "127.0.0.1").env("PGPORT", &port).env("PGUSER", "boss");
         command

@@ -1,5 +1,5 @@
-//! Every answer that a test gets is one that the OpenAPI documents describe: its status, its type, its headers and its body.
-//! Of objects that the documents leave open no member may be missing there either.
+//! Every answer in these tests must match the OpenAPI documents in status, type, headers and body.
+//! The check also finds undocumented members of objects that the documents leave open.
 
 use std::collections::HashMap;
 use std::io::Read as _;
@@ -14,14 +14,14 @@ use serde_json::{Value, json};
 
 use crate::app::Answer;
 
-/// A method and the pattern of an address.
+/// A method and a path pattern.
 type Call = (String, &'static str);
 
-/// What a document says of one answer.
+/// The description of one answer in a document.
 struct Described {
     /// The names of its headers, in lower case.
     headers: Vec<String>,
-    /// Its types, each with what checks it.
+    /// Its media types, each with a validator.
     content: HashMap<String, Option<Validator>>,
 }
 
@@ -30,14 +30,14 @@ struct Contract {
     whole: Value,
     /// The answers of each call.
     calls: HashMap<Call, Value>,
-    /// What was looked up before, by the reference to it.
+    /// Resolved descriptions by reference.
     known: Mutex<HashMap<String, Arc<Described>>>,
 }
 
 static BETA: LazyLock<Contract> = LazyLock::new(|| Contract::read(include_str!("../../docs/openapi-beta.json")));
 static V1: LazyLock<Contract> = LazyLock::new(|| Contract::read(include_str!("../../docs/openapi.json")));
 
-/// Closes the objects of a schema that say nothing of further members.
+/// Forbids additional members in objects of a schema that do not mention them.
 fn close(schema: &mut Value) {
     match schema {
         Value::Object(members) => {
@@ -53,16 +53,16 @@ fn close(schema: &mut Value) {
 
 impl Contract {
     fn read(text: &str) -> Self {
-        let mut whole: Value = serde_json::from_str(text).unwrap();
-        close(&mut whole["components"]["schemas"]);
+        let mut document: Value = serde_json::from_str(text).unwrap();
+        close(&mut document["components"]["schemas"]);
         let mut calls = HashMap::new();
-        for (path, item) in whole["paths"].as_object().unwrap() {
+        for (path, item) in document["paths"].as_object().unwrap() {
             let pattern = Address::parse(&path.replace(['{', '}'], "")).unwrap().pattern();
             for (method, call) in item.as_object().unwrap().iter().filter(|(name, _)| *name != "parameters") {
                 calls.insert((method.to_ascii_uppercase(), pattern), call["responses"].clone());
             }
         }
-        Self { whole, calls, known: Mutex::default() }
+        Self { whole: document, calls, known: Mutex::default() }
     }
 
     fn described(&self, reference: &str) -> Arc<Described> {
@@ -84,7 +84,7 @@ impl Contract {
         jsonschema::draft202012::new(&schema).unwrap()
     }
 
-    /// The headers that are described anywhere.
+    /// All headers that the document describes.
     fn headers(&self) -> impl Iterator<Item = String> {
         self.whole["components"]["headers"].as_object().unwrap().keys().map(|name| name.to_ascii_lowercase())
     }
@@ -92,7 +92,7 @@ impl Contract {
     #[track_caller]
     fn check(&self, call: &Call, place: &str, answer: &Answer) {
         let Some(answers) = self.calls.get(call) else {
-            // CardDAV has calls at the root.
+            // CardDAV calls also use the root path.
             let may_be = answer.status >= 400 || answer.status == 204 && call.0 == "OPTIONS" || call.1 == "/";
             assert!(may_be, "{place}: {}", answer.status);
             return;
@@ -138,7 +138,7 @@ fn unpacked(answer: &Answer) -> Vec<u8> {
     body
 }
 
-/// Checks the answer to a request; a path that is not one of the API's says nothing.
+/// Checks the answer to a request. Paths outside the API are not checked.
 #[track_caller]
 pub fn check(method: &str, path: &str, answer: &Answer) {
     let bare = path.split(['?', '#']).next().unwrap();

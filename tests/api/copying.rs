@@ -61,7 +61,7 @@ fn path(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// What `contactd copy` says on standard output when it works.
+/// The standard output of a successful `contactd copy`.
 fn copies(arguments: &[&str]) -> String {
     let output = contactd(&[&["copy"], arguments].concat()).output().unwrap();
     let text = String::from_utf8_lossy(&output.stderr);
@@ -69,7 +69,7 @@ fn copies(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The reason why it does not.
+/// The error message of a failed `contactd copy`.
 fn refuses(arguments: &[&str]) -> String {
     let (code, text) = fails(contactd(&[&["copy"], arguments].concat()));
     assert_eq!(code, if text.contains("another contactd serves it") { 75 } else { 1 }, "{text}");
@@ -78,7 +78,7 @@ fn refuses(arguments: &[&str]) -> String {
     lines[0].to_owned()
 }
 
-/// Two users with contacts of every kind, changed, moved and deleted.
+/// Creates two users with contacts of every kind, changed, moved and deleted.
 fn fill(database: &Path, contacts: usize) {
     let mut command = serve_dev(database);
     command.env("CONTACTD_ALLOW_NOTIFICATION_TARGET", "127.0.0.1");
@@ -114,7 +114,7 @@ fn fill(database: &Path, contacts: usize) {
             }
         }
     }
-    // A subscriber, who has been told.
+    // A subscription that has been notified.
     let (receiver, ann) = (Receiver::new(), server.user("ann"));
     let id = subscribe(&ann, &receiver.url("/"));
     ann.post("/me/contacts", "{}");
@@ -136,7 +136,7 @@ select 'https://login.example.org', id, mailbox, 1, 'c', 'upn', 'N', 'n', 2, tru
     rusqlite::Connection::open(database).unwrap().execute(identities, []).unwrap();
 }
 
-/// All rows of a SQLite file, as text, but for when migrations were applied.
+/// All rows of a SQLite file as text, without the times of migrations.
 fn dump(database: &Path) -> String {
     let rows = rusqlite::Connection::open(database).unwrap();
     let mut lines = Vec::new();
@@ -172,15 +172,15 @@ fn photos(server: &Program, user: &str) -> BTreeMap<String, Vec<u8>> {
 }
 
 #[test]
-fn a_file_goes_to_postgresql_and_back_whole() {
+fn a_file_is_copied_to_postgresql_and_back_completely() {
     let folder = tempfile::tempdir().unwrap();
     let (one, two) = (folder.path().join("one.db"), folder.path().join("two.db"));
     fill(&one, 40);
     let schema = Postgres::shared().schema();
-    let told = copies(&["--from", path(&one), "--to", &schema.url]);
-    assert!(told.ends_with("counts and hashes of both sides are equal\n"), "{told}");
+    let output = copies(&["--from", path(&one), "--to", &schema.url]);
+    assert!(output.ends_with("counts and hashes of both sides are equal\n"), "{output}");
     let lines: Vec<_> =
-        told.lines().map(|line| line.split_whitespace().take(2).collect::<Vec<_>>().join(" ")).collect();
+        output.lines().map(|line| line.split_whitespace().take(2).collect::<Vec<_>>().join(" ")).collect();
     for (table, line) in TABLES.iter().zip(&lines) {
         assert_eq!(*line, format!("{table} {}", schema.query(&format!("select count(*) from {table}"))));
     }
@@ -197,24 +197,24 @@ fn a_file_goes_to_postgresql_and_back_whole() {
     let kept = schema.query("select epoch from store").replace('-', "");
     let rows = rusqlite::Connection::open(&two).unwrap();
     assert_eq!(rows.query_row("select lower(hex(epoch)) from store", [], |row| row.get::<_, String>(0)).unwrap(), kept);
-    // It is a database like any other: numbers go on where they were.
+    // The copy can be used like any database, and its numbering continues.
     let server = Program::start(serve_dev(&two));
     assert_eq!(server.user("ann").post("/me/contacts", "{}").status, 201);
 }
 
 #[test]
-fn what_a_target_holds_is_not_touched_unless_told() {
+fn a_copy_overwrites_a_target_only_with_a_flag() {
     let folder = tempfile::tempdir().unwrap();
     let (one, two) = (folder.path().join("one.db"), folder.path().join("two.db"));
     fill(&one, 3);
     fill(&two, 2);
     let before = dump(&two);
-    let both = ["--from", path(&one), "--to", path(&two)];
-    assert!(refuses(&both).ends_with("two.db: it is not empty: --overwrite deletes its contents"));
-    let other = refuses(&[&both[..], &["--resume"]].concat());
+    let arguments = ["--from", path(&one), "--to", path(&two)];
+    assert!(refuses(&arguments).ends_with("two.db: it is not empty: --overwrite deletes its contents"));
+    let other = refuses(&[&arguments[..], &["--resume"]].concat());
     assert!(other.ends_with("it is not the beginning of a copy of this source"), "{other}");
     assert_eq!(dump(&two), before);
-    copies(&[&both[..], &["--overwrite"]].concat());
+    copies(&[&arguments[..], &["--overwrite"]].concat());
     assert_eq!(dump(&two), dump(&one));
 
     for (from, to, why) in [
@@ -230,20 +230,20 @@ fn what_a_target_holds_is_not_touched_unless_told() {
     }
     let itself = ["--from", path(&one), "--to", path(&one)];
     assert!(refuses(&itself).contains("another contactd serves it"));
-    // A file that is served is not copied, nor into.
+    // A file that is served is refused as source and as target.
     let server = Program::start(serve_dev(&one));
-    assert!(refuses(&both).contains("another contactd serves it"));
+    assert!(refuses(&arguments).contains("another contactd serves it"));
     drop(server);
     let (code, text) = fails(contactd(&["copy", "--from", path(&one), "--to", path(&two), "--resume", "--overwrite"]));
     assert!(code == 2 && text.contains("cannot be used with"), "{text}");
 }
 
-/// Starts a copy and kills it once it has copied a part.
-fn interrupted(from: &Path, to: &Schema) {
+/// Starts a copy and kills it after it has copied a part.
+fn copy_and_kill(from: &Path, to: &Schema) {
     let mut copy = contactd(&["copy", "--from", path(from), "--to", &to.url]);
     let mut copy = copy.stderr(Stdio::null()).spawn().unwrap();
-    let begun = "select to_regclass('changes') is not null";
-    while to.query(begun) != "t" || to.query("select count(*) > 0 from phones") != "t" {
+    let has_started = "select to_regclass('changes') is not null";
+    while to.query(has_started) != "t" || to.query("select count(*) > 0 from phones") != "t" {
         assert!(copy.try_wait().unwrap().is_none(), "it ended before it was interrupted");
     }
     copy.kill().unwrap();
@@ -252,33 +252,33 @@ fn interrupted(from: &Path, to: &Schema) {
 }
 
 #[test]
-fn an_interrupted_copy_goes_on_and_nobody_serves_it_before() {
+fn an_interrupted_copy_continues_and_is_not_served_before() {
     let folder = tempfile::tempdir().unwrap();
-    let one = folder.path().join("one.db");
-    fill(&one, 300);
+    let source = folder.path().join("one.db");
+    fill(&source, 300);
     let schema = Postgres::shared().schema();
-    interrupted(&one, &schema);
+    copy_and_kill(&source, &schema);
     let (code, text) = fails(contactd(&["serve", "--dev", "--listen", "127.0.0.1:0", "--database", &schema.url]));
     assert!(
         code == 1 && text.contains("a copy into it is not finished: continue it with contactd copy --resume"),
         "{text}"
     );
-    let both = ["--from", path(&one), "--to", &schema.url];
-    assert!(refuses(&both).contains("it has an unfinished copy of this source: --resume continues it"));
-    copies(&[&both[..], &["--resume"]].concat());
+    let arguments = ["--from", path(&source), "--to", &schema.url];
+    assert!(refuses(&arguments).contains("it has an unfinished copy of this source: --resume continues it"));
+    copies(&[&arguments[..], &["--resume"]].concat());
     let two = folder.path().join("two.db");
     copies(&["--from", &schema.url, "--to", path(&two)]);
-    assert_eq!(dump(&one), dump(&two));
+    assert_eq!(dump(&source), dump(&two));
 
-    // The source changed in between, where it was copied already: that is seen, and the target stays what it is.
+    // A row that was already copied changed in the source. The copy detects it and leaves the target unchanged.
     let other = Postgres::shared().schema();
-    interrupted(&one, &other);
-    let rows = rusqlite::Connection::open(&one).unwrap();
+    copy_and_kill(&source, &other);
+    let rows = rusqlite::Connection::open(&source).unwrap();
     rows.execute_batch("update contacts set title = 'changed' where id = (select min(id) from contacts)").unwrap();
     drop(rows);
-    let again = ["--from", path(&one), "--to", &other.url, "--resume"];
+    let again = ["--from", path(&source), "--to", &other.url, "--resume"];
     assert!(refuses(&again).contains("contacts differs from the source"));
     assert_eq!(other.query("select folding from store"), "0");
-    copies(&["--from", path(&one), "--to", &other.url, "--overwrite"]);
+    copies(&["--from", path(&source), "--to", &other.url, "--overwrite"]);
     assert_eq!(other.query("select count(*) from contacts where title = 'changed'"), "1");
 }

@@ -9,7 +9,7 @@ use crate::app::SEED_REQUEST;
 use crate::program::{Program, serve_dev};
 use crate::storm::Answers;
 
-/// The tables below a contact and how many rows each has for one of the storm's.
+/// The tables of a contact, and the number of rows for each contact that the test writes.
 const CHILDREN: [(&str, i64); 8] = [
     ("emails", 1),
     ("phones", 1),
@@ -22,20 +22,20 @@ const CHILDREN: [(&str, i64); 8] = [
 ];
 
 #[test]
-fn after_ten_kills_every_answered_contact_is_there_and_whole() {
+fn after_ten_kills_every_acknowledged_contact_is_complete() {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("contacts.db");
-    let mut answered: BTreeMap<String, Last> = BTreeMap::new();
+    let mut answered: BTreeMap<String, ExpectedState> = BTreeMap::new();
     for round in 0..10 {
         let mut server = Program::start(serve_dev(&database));
         let ann = server.user("ann");
         for (id, last) in &answered {
             let answer = ann.get(&format!("/me/contacts/{id}"));
             match last {
-                Last::Gone => assert_eq!(answer.status, 404, "{id} is back after it was deleted"),
-                Last::Exists => assert_eq!(answer.status, 200),
-                Last::Open => assert!([200, 404].contains(&answer.status)),
-                Last::Is(last) => {
+                ExpectedState::Gone => assert_eq!(answer.status, 404, "{id} is back after it was deleted"),
+                ExpectedState::Exists => assert_eq!(answer.status, 200),
+                ExpectedState::Open => assert!([200, 404].contains(&answer.status)),
+                ExpectedState::Is(last) => {
                     let mut read = answer.json(200);
                     read["@odata.context"] = last["@odata.context"].clone();
                     assert_eq!(read, *last, "round {round}");
@@ -43,7 +43,7 @@ fn after_ten_kills_every_answered_contact_is_there_and_whole() {
             }
         }
         let answers = Answers::default();
-        let storm: Vec<Vec<(String, Last)>> = std::thread::scope(|scope| {
+        let storm: Vec<Vec<(String, ExpectedState)>> = std::thread::scope(|scope| {
             let clients: Vec<_> = (0..12)
                 .map(|client| {
                     let (ann, answers) = (server.user("ann"), &answers);
@@ -78,7 +78,7 @@ fn after_ten_kills_every_answered_contact_is_there_and_whole() {
 }
 
 #[test]
-fn a_create_with_a_key_is_done_once_however_often_the_server_dies() {
+fn a_create_with_a_key_is_executed_once_despite_crashes() {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("contacts.db");
     let mut answered: BTreeMap<String, String> = BTreeMap::new();
@@ -86,7 +86,7 @@ fn a_create_with_a_key_is_done_once_however_often_the_server_dies() {
         let mut server = Program::start(serve_dev(&database));
         let address = server.address.clone();
         let answers = Answers::default();
-        // Each client goes on with the key whose answer it has not seen, as an SDK does.
+        // Each client retries with the key whose answer it has not received, as an SDK does.
         let storm: Vec<Vec<(String, String)>> = std::thread::scope(|scope| {
             let clients: Vec<_> = (0..8)
                 .map(|client| {
@@ -121,17 +121,17 @@ fn a_create_with_a_key_is_done_once_however_often_the_server_dies() {
         let number = |sql: &str| rows.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
         let keys = number("select count(*) from idempotency_keys");
         assert_eq!(number("select count(*) from contacts"), keys);
-        // An answer may be lost, but no acknowledged write.
+        // An answer may be lost, but not an acknowledged write.
         assert!((0..=8).contains(&(keys - i64::try_from(answered.len()).unwrap())), "{keys} keys");
     }
     assert!(answered.len() > 50, "a storm of {} writes proves little", answered.len());
 }
 
-/// What a contact must be after the answers.
-enum Last {
-    /// This, as it was answered.
+/// The expected state of a contact.
+enum ExpectedState {
+    /// It exists as answered.
     Is(Value),
-    /// It is there; the answer to a change did not arrive.
+    /// It exists. The answer to a change did not arrive.
     Exists,
     /// It was deleted.
     Gone,
@@ -139,27 +139,27 @@ enum Last {
     Open,
 }
 
-/// Creates, changes and deletes.
-fn write_until_it_dies(ann: &crate::app::Client, client: usize, answers: &Answers) -> Vec<(String, Last)> {
+/// Creates, changes and deletes contacts until the server ends.
+fn write_until_it_dies(ann: &crate::app::Client, client: usize, answers: &Answers) -> Vec<(String, ExpectedState)> {
     let mut answered = Vec::new();
     for i in 0.. {
         let Ok(created) = ann.try_send("POST", "/me/contacts/$ref", Some(SEED_REQUEST.into())) else { break };
         let path = format!("/me/contacts/{}", created.id());
         if i % 4 == 1 {
             match ann.try_send("PATCH", &path, Some(json!({"title": format!("{client}-{i}")}).to_string().into())) {
-                Ok(patched) => answered.push((patched.id(), Last::Is(patched.json(200)))),
-                Err(_) => answered.push((created.id(), Last::Exists)),
+                Ok(patched) => answered.push((patched.id(), ExpectedState::Is(patched.json(200)))),
+                Err(_) => answered.push((created.id(), ExpectedState::Exists)),
             }
         } else if i % 4 == 3 {
             match ann.try_send("DELETE", &path, None) {
                 Ok(deleted) => {
                     deleted.empty(204);
-                    answered.push((created.id(), Last::Gone));
+                    answered.push((created.id(), ExpectedState::Gone));
                 }
-                Err(_) => answered.push((created.id(), Last::Open)),
+                Err(_) => answered.push((created.id(), ExpectedState::Open)),
             }
         } else {
-            answered.push((created.id(), Last::Is(created.json(201))));
+            answered.push((created.id(), ExpectedState::Is(created.json(201))));
         }
         answers.add();
     }

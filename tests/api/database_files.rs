@@ -58,16 +58,16 @@ fn backup(from: &Path, to: &Path) -> (i32, String) {
     fails(contactd(&["backup", "--database", from.to_str().unwrap(), "--to", to.to_str().unwrap()]))
 }
 
-/// One line, and the reason in it.
+/// Asserts that the error is one line with this reason.
 #[track_caller]
-fn refused(command: Command, why: &str) {
+fn assert_fails(command: Command, why: &str) {
     let (code, text) = fails(command);
     let last = text.lines().last().unwrap_or_default();
     assert!(code == 1 && last.starts_with("contactd: ") && last.contains(why), "{code} {text}");
 }
 
 #[test]
-fn a_copy_beside_the_log_of_another_database_is_refused_and_nothing_is_touched() {
+fn a_copy_next_to_the_wal_of_another_database_is_refused_and_unchanged() {
     for later in [1, 30] {
         let place = Place::new();
         let (database, copy) = (place.database(), place.file("copy.db"));
@@ -82,7 +82,7 @@ fn a_copy_beside_the_log_of_another_database_is_refused_and_nothing_is_touched()
         let log = fs::read(place.file("contacts.db-wal")).unwrap();
         for command in [serve_dev(&database), on(&database, &["user", "list"]), on(&database, &["user", "add", "bob"])]
         {
-            refused(command, "contacts.db-wal beside it belongs to another database");
+            assert_fails(command, "contacts.db-wal beside it belongs to another database");
         }
         assert!(backup(&database, &place.file("other.db")).1.contains("contacts.db-wal beside it belongs"));
         assert_eq!(fs::read(&copy).unwrap(), fs::read(&database).unwrap());
@@ -94,7 +94,7 @@ fn a_copy_beside_the_log_of_another_database_is_refused_and_nothing_is_touched()
 }
 
 #[test]
-fn a_file_that_was_copied_before_the_last_start_is_refused_beside_the_log_of_that() {
+fn a_file_copied_before_the_last_start_is_refused_next_to_a_newer_wal() {
     let place = Place::new();
     let (database, old) = (place.database(), place.file("old.db"));
     let server = Program::start(serve_dev(&database));
@@ -106,17 +106,17 @@ fn a_file_that_was_copied_before_the_last_start_is_refused_beside_the_log_of_tha
     kill(server);
     let killed = fs::read(&database).unwrap();
     fs::copy(&old, &database).unwrap();
-    refused(serve_dev(&database), "contacts.db-wal beside it belongs to another database");
+    assert_fails(serve_dev(&database), "contacts.db-wal beside it belongs to another database");
     assert_eq!(fs::read(&old).unwrap(), fs::read(&database).unwrap());
-    // Nor is a log taken for that of a file that is empty, or gone.
+    // A log next to an empty or missing file is refused too.
     fs::write(&database, "").unwrap();
-    refused(
+    assert_fails(
         on(&database, &["serve", "--dev", "--listen", "127.0.0.1:0", "--create"]),
         "contacts.db-wal beside it belongs",
     );
     fs::remove_file(&database).unwrap();
-    refused(serve_dev(&database), "there is no such file, but its contacts.db-wal");
-    // The file that it is of is served on, wherever both are.
+    assert_fails(serve_dev(&database), "there is no such file, but its contacts.db-wal");
+    // The log and its own file are accepted, even after both are moved.
     fs::write(&database, killed).unwrap();
     let elsewhere = Place::new();
     for name in ["contacts.db", "contacts.db-wal"] {
@@ -128,12 +128,12 @@ fn a_file_that_was_copied_before_the_last_start_is_refused_beside_the_log_of_tha
 }
 
 #[test]
-fn the_log_of_a_server_that_was_killed_is_its_own_each_time() {
+fn the_wal_of_a_killed_server_is_accepted_each_time() {
     let place = Place::new();
     for _ in 0..3 {
         let server = Program::start(serve_dev(&place.database()));
         add(&server, &["x"]);
-        // As the server is there, so may commands be.
+        // Commands work while the server runs and after it is killed.
         assert_eq!(fails(on(&place.database(), &["user", "list"])).0, 0);
         kill(server);
         assert_eq!(fails(on(&place.database(), &["user", "list"])).0, 0);
@@ -141,16 +141,16 @@ fn the_log_of_a_server_that_was_killed_is_its_own_each_time() {
     assert_eq!(served(&place.database()).len(), 3);
 }
 
-/// Asserts that nothing is written any more, and that this is said, once.
+/// Asserts that the server refuses writes, and logs the reason once.
 #[track_caller]
-fn stands_still(server: &Program, why: &str) {
+fn assert_writes_refused(server: &Program, why: &str) {
     let ann = server.user("ann");
     for _ in 0..3 {
         assert_eq!(ann.post("/me/contacts", json!({"givenName": "lost"})).error().0, 503);
         assert_eq!(ann.get("/healthz").status, 503);
     }
     assert_eq!(ann.get("/me/contacts").error().0, 503);
-    // The log is written by a thread of its own.
+    // A separate thread writes the log.
     let errors =
         || server.log().lines().filter(|line| line.contains("\"ERROR\"")).map(str::to_owned).collect::<Vec<_>>();
     for _ in 0..3_000 {
@@ -163,9 +163,9 @@ fn stands_still(server: &Program, why: &str) {
 }
 
 #[test]
-fn a_server_whose_files_are_taken_away_acknowledges_nothing() {
-    type Deed = fn(&Place);
-    let deeds: [(&str, Deed); 6] = [
+fn a_server_whose_files_are_removed_acknowledges_no_write() {
+    type Action = fn(&Place);
+    let deeds: [(&str, Action); 6] = [
         ("file was removed", |place| fs::remove_file(place.database()).unwrap()),
         ("file was replaced", |place| fs::rename(place.file("copy.db"), place.database()).unwrap()),
         ("was overwritten", |place| _ = fs::copy(place.file("copy.db"), place.database()).unwrap()),
@@ -179,18 +179,18 @@ fn a_server_whose_files_are_taken_away_acknowledges_nothing() {
         add(&server, &["x"]);
         assert_eq!(backup(&place.database(), &place.file("copy.db")), (0, String::new()));
         deed(&place);
-        stands_still(&server, why);
+        assert_writes_refused(&server, why);
     }
 }
 
 #[test]
-fn a_database_that_is_put_back_is_written_to_again_and_lost_nothing() {
+fn a_database_that_is_moved_back_accepts_writes_and_lost_nothing() {
     let place = Place::new();
     let server = Program::start(serve_dev(&place.database()));
     add(&server, &["a"]);
     fs::rename(place.database(), place.file("away.db")).unwrap();
-    stands_still(&server, "file was removed");
-    // Another one that has its name meanwhile is left alone.
+    assert_writes_refused(&server, "file was removed");
+    // Another file that now has its name is not changed.
     fs::write(place.database(), "mine").unwrap();
     assert_eq!(server.user("ann").get("/healthz").status, 503);
     assert_eq!(fs::read(place.database()).unwrap(), b"mine");
@@ -202,18 +202,18 @@ fn a_database_that_is_put_back_is_written_to_again_and_lost_nothing() {
 }
 
 #[test]
-fn of_two_backups_to_one_name_one_succeeds_and_it_is_that_one() {
+fn exactly_one_of_two_backups_to_the_same_name_succeeds() {
     let place = Place::new();
     let server = Program::start(serve_dev(&place.database()));
     add(&server, &["x"]);
     for round in 0..5 {
         let copy = place.file(&format!("copy{round}.db"));
-        let both = [0, 1].map(|_| {
+        let backups = [0, 1].map(|_| {
             contactd(&["backup", "--database", place.database().to_str().unwrap(), "--to", copy.to_str().unwrap()])
                 .spawn()
                 .unwrap()
         });
-        let ended = both.map(|child| child.wait_with_output().unwrap());
+        let ended = backups.map(|child| child.wait_with_output().unwrap());
         let failed: Vec<_> = ended.iter().filter(|output| !output.status.success()).collect();
         assert_eq!(failed.len(), 1);
         assert!(String::from_utf8_lossy(&failed[0].stderr).contains("it already exists"));
@@ -223,17 +223,17 @@ fn of_two_backups_to_one_name_one_succeeds_and_it_is_that_one() {
 }
 
 #[test]
-fn a_backup_writes_to_nothing_that_others_have_prepared() {
+fn a_backup_does_not_write_through_planted_files_or_links() {
     let place = Place::new();
     let server = Program::start(serve_dev(&place.database()));
     add(&server, &["secret"]);
-    let (copy, theirs) = (place.file("copy.db"), place.file("theirs"));
-    fs::write(&theirs, "").unwrap();
-    std::os::unix::fs::symlink(&theirs, place.file("copy.db.partial")).unwrap();
+    let (copy, foreign_file) = (place.file("copy.db"), place.file("theirs"));
+    fs::write(&foreign_file, "").unwrap();
+    std::os::unix::fs::symlink(&foreign_file, place.file("copy.db.partial")).unwrap();
     assert_eq!(backup(&place.database(), &copy), (0, String::new()));
-    assert_eq!(fs::read(&theirs).unwrap(), b"");
+    assert_eq!(fs::read(&foreign_file).unwrap(), b"");
     assert_eq!(fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
-    // A link that leads nowhere is a name too.
+    // A dangling link also counts as an existing file.
     std::os::unix::fs::symlink(place.file("nowhere"), place.file("link.db")).unwrap();
     assert!(backup(&place.database(), &place.file("link.db")).1.contains("it already exists"));
     assert!(!place.file("nowhere").exists());
@@ -244,23 +244,23 @@ fn a_backup_writes_to_nothing_that_others_have_prepared() {
         fs::remove_file(place.file(left)).unwrap();
     }
     drop(server);
-    // Nor is the file followed that keeps a second server off.
+    // A link in place of the lock file is not followed either.
     fs::remove_file(place.file("contacts.db.lock")).unwrap();
-    fs::write(&theirs, "theirs").unwrap();
-    std::os::unix::fs::symlink(&theirs, place.file("contacts.db.lock")).unwrap();
-    refused(serve_dev(&place.database()), "contacts.db.lock");
-    assert_eq!(fs::read(&theirs).unwrap(), b"theirs");
+    fs::write(&foreign_file, "theirs").unwrap();
+    std::os::unix::fs::symlink(&foreign_file, place.file("contacts.db.lock")).unwrap();
+    assert_fails(serve_dev(&place.database()), "contacts.db.lock");
+    assert_eq!(fs::read(&foreign_file).unwrap(), b"theirs");
 }
 
 #[test]
-fn what_a_killed_backup_left_is_taken_away_by_the_next() {
+fn a_backup_removes_the_leftovers_of_a_killed_one() {
     let place = Place::new();
     drop(Program::start(serve_dev(&place.database())));
     let folder = place.file(".contactd-copy-left");
     fs::create_dir(&folder).unwrap();
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
     fs::write(folder.join("copy.db"), "half").unwrap();
-    // It is not certain whose this is.
+    // The owner of this file is not certain.
     assert_eq!(backup(&place.database(), &place.file("one.db")).0, 0);
     assert!(folder.exists());
     let lock = fs::File::create(folder.join("lock")).unwrap();
@@ -273,7 +273,7 @@ fn what_a_killed_backup_left_is_taken_away_by_the_next() {
 }
 
 #[test]
-fn the_folder_of_a_killed_temporary_server_is_taken_away_by_the_next_start() {
+fn a_start_removes_the_folder_of_a_killed_temporary_server() {
     let place = Place::new();
     let start = || {
         let mut command = contactd(&["serve", "--dev", "--listen", "127.0.0.1:0", "--database", ":memory:"]);
@@ -295,7 +295,7 @@ fn the_folder_of_a_killed_temporary_server_is_taken_away_by_the_next_start() {
 }
 
 #[test]
-fn commands_make_no_file_and_upgrade_none() {
+fn commands_create_and_upgrade_no_database_file() {
     let place = Place::new();
     let database = place.database();
     let commands: [&[&str]; 6] = [
@@ -308,7 +308,7 @@ fn commands_make_no_file_and_upgrade_none() {
     ];
     let refuse = |why: &str| {
         for arguments in commands {
-            refused(on(&database, arguments), why);
+            assert_fails(on(&database, arguments), why);
         }
         let copied = fails(contactd(&[
             "copy",
@@ -322,7 +322,7 @@ fn commands_make_no_file_and_upgrade_none() {
     refuse("there is no such file");
     assert_eq!(file_names(&place), [""; 0]);
     stop(Program::start(serve_dev(&database)));
-    // As an older program left it, and a newer one.
+    // A database of an older program, and of a newer one.
     for (change, why) in [
         (
             "delete from refinery_schema_history where version = (select max(version) from refinery_schema_history)",
@@ -336,19 +336,19 @@ fn commands_make_no_file_and_upgrade_none() {
         let connection = rusqlite::Connection::open(&database).unwrap();
         connection.execute(change, []).unwrap();
         drop(connection);
-        let was = fs::read(&database).unwrap();
+        let bytes_before = fs::read(&database).unwrap();
         refuse(why);
-        assert_eq!(fs::read(&database).unwrap(), was);
+        assert_eq!(fs::read(&database).unwrap(), bytes_before);
     }
 }
 
 #[test]
-fn an_empty_file_is_no_database_unless_it_is_said() {
+fn an_empty_file_is_refused_as_a_database_by_default() {
     let place = Place::new();
     let database = place.database();
     fs::write(&database, "").unwrap();
-    refused(serve_dev(&database), "the file is empty and is not a database: contactd serve --create creates");
-    refused(on(&database, &["user", "list"]), "the file is empty");
+    assert_fails(serve_dev(&database), "the file is empty and is not a database: contactd serve --create creates");
+    assert_fails(on(&database, &["user", "list"]), "the file is empty");
     assert_eq!(fs::metadata(&database).unwrap().len(), 0);
     let mut create = serve_dev(&database);
     create.arg("--create");
@@ -359,7 +359,7 @@ fn an_empty_file_is_no_database_unless_it_is_said() {
 }
 
 #[test]
-fn a_database_that_others_may_read_is_warned_of() {
+fn a_database_that_others_may_read_causes_a_warning() {
     let place = Place::new();
     let server = Program::start(serve_dev(&place.database()));
     assert!(!server.log().contains("may read the database"));

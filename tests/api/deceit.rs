@@ -54,7 +54,7 @@ fn nothing_that_a_client_sends_makes_a_command_print_another_line() {
         }
     }
     assert_eq!(lines(), before, "what was refused is not in the log");
-    // Ids that older versions accepted, and the other columns that are printed.
+    // Ids that older versions accepted, and the other printed columns.
     let connection = rusqlite::Connection::open(&database).unwrap();
     for (i, deceit) in DECEITS.into_iter().enumerate() {
         let mailbox: i64 = connection.query_row("select mailbox from users", [], |row| row.get(0)).unwrap();
@@ -106,7 +106,7 @@ insert into audit (mailbox, id, audit_date_time, actor, address, action, item) v
 }
 
 #[test]
-fn no_name_that_an_operator_gives_has_control_characters() {
+fn names_with_control_characters_are_refused_from_operators() {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("contacts.db");
     make(&database);
@@ -125,9 +125,9 @@ fn no_name_that_an_operator_gives_has_control_characters() {
         ] {
             refuses(&database, arguments);
         }
-        let mut given = contactd(&["serve", "--listen", "127.0.0.1:0", "--database", ":memory:"]);
-        given.env("CONTACTD_TOKENS", format!("a{deceit}b=secret"));
-        assert_ne!(crate::program::fails(given).0, 0);
+        let mut command = contactd(&["serve", "--listen", "127.0.0.1:0", "--database", ":memory:"]);
+        command.env("CONTACTD_TOKENS", format!("a{deceit}b=secret"));
+        assert_ne!(crate::program::fails(command).0, 0);
     }
     assert_eq!(run(&database, &["user", "list"]).lines().count(), 2);
     assert_eq!(run(&database, &["token", "list"]).lines().count(), 1);
@@ -199,12 +199,12 @@ fn who_has_a_name_now_is_not_taken_for_whoever_had_it_before() {
 }
 
 #[test]
-fn a_user_who_is_called_like_the_operator_is_not_taken_for_them() {
+fn a_user_with_the_operators_name_is_not_treated_as_the_operator() {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("contacts.db");
     make(&database);
     run(&database, &["user", "add", "operator"]);
-    // With a token somebody can sign in, so the start creates no user.
+    // Since a token exists, the start creates no user.
     let token = create(&database, &["--user", "operator"]);
     let server = Program::start(serve(&database));
     let id = server.user(&token).post("/me/contacts", json!({})).id();

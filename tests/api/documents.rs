@@ -23,14 +23,14 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Whether a file is this module, or is inside it.
+/// Whether a file is this module or is in its folder.
 fn is_of(path: &Path, module: &str) -> bool {
     let mut names = path.components().filter_map(|part| part.as_os_str().to_str());
     path.file_stem().is_some_and(|stem| stem == module) || names.any(|name| name == module)
 }
 
 #[test]
-fn every_fault_of_the_field_has_tests_that_exist() {
+fn every_documented_failure_names_existing_tests() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = Vec::new();
     sources(&root.join("src"), &mut files);
@@ -71,7 +71,7 @@ fn documented() -> BTreeMap<String, Setting> {
 }
 
 #[test]
-fn the_page_of_operating_has_the_exit_statuses_of_the_manual() {
+fn the_operating_page_lists_the_exit_statuses_of_the_manual() {
     let text = read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operating.md"));
     let table = text.split("\n| Status | Meaning |\n|---|---|\n").nth(1).unwrap();
     let rows: Vec<_> =
@@ -80,7 +80,7 @@ fn the_page_of_operating_has_the_exit_statuses_of_the_manual() {
 }
 
 #[test]
-fn the_page_of_settings_has_every_flag_with_its_variable_and_its_default() {
+fn the_settings_page_lists_every_flag_with_its_variable_and_default() {
     let mut documented = documented();
     // It has no flag, because every process of the machine can read flags.
     assert!(documented.remove("CONTACTD_TOKENS").is_some());

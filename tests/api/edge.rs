@@ -12,7 +12,7 @@ use crate::app::Answer;
 use crate::program::{Program, contactd};
 use crate::receiver::until;
 
-/// A server with a user `ann`, who has a token. Answers both.
+/// Starts a server with a user `ann`. Returns the server and her token.
 fn start(folder: &Path, arguments: &[&str]) -> (Program, String) {
     let database = folder.join("contacts.db");
     let run = |arguments: &[&str]| {
@@ -28,14 +28,14 @@ fn start(folder: &Path, arguments: &[&str]) -> (Program, String) {
     (server, run(&["token", "create", "--user", "ann"]))
 }
 
-/// The events of a log that are these.
+/// The log events with this message.
 fn events(server: &Program, message: &str) -> Vec<Value> {
     let log = server.log();
     let events = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     events.filter(|event| event["message"] == message).collect()
 }
 
-/// The line of a request, once it is there.
+/// Waits for the log line of a request.
 fn line_of(server: &Program, answer: &Answer) -> Value {
     let id = answer.header("request-id");
     let find = || events(server, "request").into_iter().find(|event| event["request_id"] == id.as_str());
@@ -44,7 +44,7 @@ fn line_of(server: &Program, answer: &Answer) -> Value {
 }
 
 #[test]
-fn the_log_tells_from_where_by_which_token_and_why_not() {
+fn the_log_has_client_addresses_token_names_and_reasons_for_refusals() {
     let folder = tempfile::tempdir().unwrap();
     let (server, token) = start(folder.path(), &["--trust-forwarded"]);
     let (ann, stranger) = (server.user(&token), server.user("").with("X-Forwarded-For", "203.0.113.9"));
@@ -69,7 +69,7 @@ fn the_log_tells_from_where_by_which_token_and_why_not() {
             assert!(listed.contains(line["token"].as_str().unwrap()), "{line}");
         }
     }
-    // Of a batch those steps that were refused have lines of their own.
+    // Refused steps of a batch have their own lines.
     let steps = ["/me", "/me/contacts?$top=x"].map(|url| json!({"id": url, "method": "GET", "url": url}));
     let batch = ann.post("/$batch", json!({"requests": steps}));
     assert_eq!(line_of(&server, &batch)["status"], 200);
@@ -80,7 +80,7 @@ fn the_log_tells_from_where_by_which_token_and_why_not() {
 }
 
 #[test]
-fn the_log_has_no_addresses_where_it_is_not_to_have_them() {
+fn the_log_has_no_client_addresses_if_they_are_switched_off() {
     let folder = tempfile::tempdir().unwrap();
     let (server, token) = start(folder.path(), &["--log-addresses", "off"]);
     let line = line_of(&server, &server.user(&token).get("/me"));
@@ -126,13 +126,13 @@ fn what_is_no_http_is_logged_with_its_address_and_is_no_error_of_the_server() {
     assert!(!server.log().contains("\"ERROR\"") && !server.log().contains("actix_http"), "{}", server.log());
 }
 
-/// How many lines warn of a proxy.
+/// The number of warnings about a proxy.
 fn warnings(server: &Program) -> usize {
     server.log().lines().filter(|line| line.contains("\"WARN\"") && line.contains("--trust-forwarded")).count()
 }
 
 #[test]
-fn a_proxy_whose_clients_count_as_one_is_warned_of_once() {
+fn an_untrusted_proxy_causes_one_warning() {
     for (flags, expected) in [
         (&[][..], 1),
         (&["--trust-forwarded"], 0),

@@ -1,4 +1,4 @@
-//! The same calls to both engines: the answers are the same to the byte, but for ids, times and keys.
+//! Both engines answer the same calls with the same bytes, except ids, times and keys.
 
 use std::collections::HashMap;
 
@@ -9,14 +9,14 @@ use serde_json::{Value, json};
 use crate::app::{Answer, Place, SEED_REQUEST, Setup, TestApp};
 use crate::postgres::Postgres;
 
-/// A call, with what it takes from earlier answers by number.
+/// A call. It refers to values of earlier answers by number.
 #[derive(Debug, Clone)]
 struct Call {
     user: &'static str,
     method: &'static str,
     path: Path,
     prefer: &'static str,
-    /// If-Match with the tag of an earlier answer.
+    /// `If-Match` with the ETag of an earlier answer.
     expects: Option<Index>,
     body: Option<String>,
 }
@@ -27,7 +27,7 @@ enum Path {
     Contact(&'static str, Index),
     /// Below a contact.
     Below(Index, &'static str),
-    /// The same of one in the trash.
+    /// Below a deleted contact.
     Deleted(Index, &'static str),
     Next(Index),
 }
@@ -106,7 +106,7 @@ fn body() -> impl Strategy<Value = String> {
     ]
 }
 
-/// The least of a GIF's header and any text, or something that is no picture.
+/// A minimal GIF header with any text, or something that is not a picture.
 fn photo() -> impl Strategy<Value = String> {
     prop_oneof![
         4 => "\\PC{0,40}".prop_map(|text| format!("GIF89a\u{2}\0\u{3}\0\0\0\0{text}")),
@@ -140,7 +140,7 @@ fn call() -> impl Strategy<Value = Call> {
         "/v1.0/me/deletedContacts?$orderby=surname,id",
         "/me/contacts/01890000-0000-7000-8000-000000000000",
     ]);
-    let what = prop_oneof![
+    let path_and_body = prop_oneof![
         6 => (create, body()).prop_map(|(path, body)| ("POST", Path::Fixed(path), Some(body))),
         4 => (contact(), body()).prop_map(|((root, i), body)| ("PATCH", Path::Contact(root, i), Some(body))),
         2 => contact().prop_map(|(root, i)| ("GET", Path::Contact(root, i), None)),
@@ -157,17 +157,17 @@ fn call() -> impl Strategy<Value = Call> {
     ];
     let prefer = select(vec!["", "", "", "handling=strict", "return=minimal", "odata.maxpagesize=1"]);
     let user = select(vec!["ann", "ann", "ann", "bob", "app:sync"]);
-    (user, what, prefer, proptest::option::weighted(0.2, any::<Index>()))
+    (user, path_and_body, prefer, proptest::option::weighted(0.2, any::<Index>()))
         .prop_map(|(user, (method, path, body), prefer, expects)| Call { user, method, path, prefer, expects, body })
 }
 
-/// What one engine has answered so far.
+/// The answers of one engine so far.
 struct Side {
     app: TestApp,
     ids: Vec<String>,
     tags: Vec<String>,
     links: Vec<String>,
-    /// Ids, keys and tokens by the order in which they came up.
+    /// Ids, keys and tokens in the order of their first appearance.
     names: HashMap<String, usize>,
 }
 
@@ -177,7 +177,7 @@ impl Side {
         Self { app, ids: Vec::new(), tags: Vec::new(), links: Vec::new(), names: HashMap::new() }
     }
 
-    /// The answer to a call, settled; `None` where it takes something that there is not.
+    /// The normalized answer to a call, or `None` if it refers to a value that does not exist.
     fn answer(&mut self, call: &Call) -> Option<String> {
         let pick = |index: &Index, of: &[String]| (!of.is_empty()).then(|| index.get(of).clone());
         let path = match &call.path {
@@ -207,14 +207,14 @@ impl Side {
         Some(self.settled(&answer))
     }
 
-    /// Status, headers and body, with a name in place of all that another server makes up differently.
+    /// Status, headers and body. Values that differ between servers are replaced by names.
     fn settled(&mut self, answer: &Answer) -> String {
         let mut text = format!("{}\n", answer.status);
         let mut headers: Vec<_> = answer.headers.iter().filter(|(name, _)| *name != "date").collect();
         headers.sort_by_key(|(name, _)| name.as_str());
         for (name, value) in headers {
-            let made_up = matches!(name.as_str(), "request-id" | "client-request-id" | "content-length");
-            let value = if made_up { "…" } else { value.to_str().unwrap() };
+            let is_generated = matches!(name.as_str(), "request-id" | "client-request-id" | "content-length");
+            let value = if is_generated { "…" } else { value.to_str().unwrap() };
             text.extend([name.as_str(), ": ", value, "\n"]);
         }
         text += &String::from_utf8(answer.body.clone()).unwrap();
@@ -225,7 +225,7 @@ impl Side {
         let mut out = String::new();
         let mut rest = text;
         while let Some(c) = rest.chars().next() {
-            if let Some(token) = made_up(rest, &out) {
+            if let Some(token) = generated_value(rest, &out) {
                 let next = self.names.len();
                 out.push('#');
                 out += &self.names.entry(token.to_owned()).or_insert(next).to_string();
@@ -242,8 +242,8 @@ impl Side {
     }
 }
 
-/// An id, a key or a page's token at the start of `rest`, by its form and what stands before it.
-fn made_up<'t>(rest: &'t str, before: &str) -> Option<&'t str> {
+/// The id, key or page token at the start of `rest`, recognised by its form and the text before it.
+fn generated_value<'t>(rest: &'t str, before: &str) -> Option<&'t str> {
     if let Some(id) = rest.get(..36).filter(|id| uuid::Uuid::parse_str(id).is_ok()) {
         return Some(id);
     }
@@ -261,7 +261,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 100, ..ProptestConfig::default() })]
 
     #[test]
-    fn both_answer_the_same_calls_alike(calls in proptest::collection::vec(call(), 1..60)) {
+    fn both_engines_answer_the_same_calls_alike(calls in proptest::collection::vec(call(), 1..60)) {
         let mut sqlite = Side::new(Place::File);
         let mut postgres = Side::new(Place::Postgres(Postgres::shared().schema()));
         for call in &calls {
@@ -269,8 +269,8 @@ proptest! {
         }
         for user in ["ann", "bob"] {
             let path = Path::Fixed("/me/contacts?$top=1000");
-            let all = Call { user, method: "GET", path, prefer: "", expects: None, body: None };
-            prop_assert_eq!(sqlite.answer(&all), postgres.answer(&all));
+            let list_call = Call { user, method: "GET", path, prefer: "", expects: None, body: None };
+            prop_assert_eq!(sqlite.answer(&list_call), postgres.answer(&list_call));
         }
         for table in ["contacts", "emails", "phones", "addresses", "websites", "flags", "categories", "im_addresses",
                       "children", "folded", "photos", "photo_chunks", "folders", "changes", "idempotency_keys", "users", "mailboxes"] {

@@ -25,7 +25,7 @@ const FORM: &str = "Content-Type: application/x-www-form-urlencoded\r\n";
 const TENANT: &str = "/0f0f0f0f-0000-4000-8000-000000000001";
 
 #[test]
-fn an_application_gets_its_token_with_any_id_and_secret_and_opens_a_mailbox_with_it() {
+fn an_application_gets_a_token_for_any_id_and_secret_and_opens_a_mailbox_with_it() {
     let dev = DevCert::new();
     let server = dev.serve();
     let get = |path: &str| ask(&dev, &server, "GET", path, "", "");
@@ -49,10 +49,10 @@ fn an_application_gets_its_token_with_any_id_and_secret_and_opens_a_mailbox_with
     );
     let token = format!("{TENANT}/oauth2/v2.0/token");
     let form = "client_id=a-b&client_secret=any%2Bthing&grant_type=client_credentials&scope=https%3A%2F%2Fgraph.microsoft.com%2F.default";
-    let (status, given) = ask(&dev, &server, "POST", &token, FORM, form);
+    let (status, answer_body) = ask(&dev, &server, "POST", &token, FORM, form);
     let expected =
         json!({"token_type": "Bearer", "expires_in": 3_599, "ext_expires_in": 3_599, "access_token": "app:a-b"});
-    assert_eq!((status, given), (200, expected.clone()));
+    assert_eq!((status, answer_body), (200, expected.clone()));
     let basic = format!("{FORM}Authorization: Basic YS1iOnM=\r\n");
     assert_eq!(ask(&dev, &server, "POST", &token, &basic, "grant_type=client_credentials&scope=x"), (200, expected));
     let bearer = "Authorization: Bearer app:a-b\r\nContent-Type: application/json\r\n";
@@ -60,7 +60,7 @@ fn an_application_gets_its_token_with_any_id_and_secret_and_opens_a_mailbox_with
 }
 
 #[test]
-fn a_request_for_a_token_that_lacks_something_is_told_so_as_oauth_has_it() {
+fn an_incomplete_token_request_gets_an_oauth_error() {
     let dev = DevCert::new();
     let server = dev.serve();
     let token = format!("{TENANT}/oauth2/v2.0/token");
@@ -90,7 +90,7 @@ fn a_request_for_a_token_that_lacks_something_is_told_so_as_oauth_has_it() {
 }
 
 #[test]
-fn without_tls_or_without_dev_there_are_no_such_paths() {
+fn without_tls_or_without_dev_the_token_paths_do_not_exist() {
     let plain = Program::start(contactd(&["serve", "--dev", "--listen", "127.0.0.1:0", "--database", ":memory:"]));
     for (method, path) in [
         ("POST", "/oauth2/v2.0/token"),

@@ -1,4 +1,4 @@
-//! What whole answers look like.
+//! Expected answers.
 
 use serde_json::{Value, json};
 

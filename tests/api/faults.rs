@@ -1,4 +1,4 @@
-//! Files and disks that do not work: a one-line reason and exit 1 at the start, 503 while running, never a panic and
+//! Damaged files and full disks: one line and exit 1 at startup, 503 while running, never a panic and
 //! never half a contact.
 
 use std::fs::{self, Permissions};
@@ -22,7 +22,7 @@ fn refuses(command: Command, reason: &str) {
     assert!(lines[0].contains(reason) && !text.contains("panicked") && !text.contains("listening"), "{text}");
 }
 
-fn stopped(database: &Path) {
+fn make_database(database: &Path) {
     let mut server = Program::start(serve_dev(database));
     assert_eq!(server.user("ann").post("/me/contacts/$ref", SEED_REQUEST).status, 201);
     server.signal("TERM");
@@ -44,14 +44,14 @@ fn a_second_server_on_the_same_file_is_refused() {
     assert_eq!(first.user("ann").get("/me").status, 200);
     drop(first);
     // A killed server leaves no lock behind.
-    stopped(&database);
+    make_database(&database);
 }
 
 #[test]
-fn a_newer_schema_is_refused_and_left_as_it_is() {
+fn a_newer_schema_is_refused_and_unchanged() {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("contacts.db");
-    stopped(&database);
+    make_database(&database);
     let rows = rusqlite::Connection::open(&database).unwrap();
     rows.execute("insert into refinery_schema_history values (9001, 'later', '2026-01-01T00:00:00Z', '1')", [])
         .unwrap();
@@ -62,7 +62,7 @@ fn a_newer_schema_is_refused_and_left_as_it_is() {
 }
 
 #[test]
-fn a_file_that_is_no_database_of_ours_is_refused_and_left_as_it_is() {
+fn a_foreign_file_is_refused_and_unchanged() {
     let folder = tempfile::tempdir().unwrap();
     let text = folder.path().join("notes.txt");
     fs::write(&text, "not a database, but longer than its header: ".repeat(100)).unwrap();
@@ -84,29 +84,29 @@ fn a_file_that_is_no_database_of_ours_is_refused_and_left_as_it_is() {
 fn a_corrupt_database_is_refused_or_answers_503() {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("contacts.db");
-    stopped(&database);
-    let whole = fs::read(&database).unwrap();
-    // Cut short: what the header promises is not there.
-    fs::write(&database, &whole[..whole.len() / 2]).unwrap();
+    make_database(&database);
+    let original_bytes = fs::read(&database).unwrap();
+    // A truncated file, which is shorter than its header says.
+    fs::write(&database, &original_bytes[..original_bytes.len() / 2]).unwrap();
     refuses(serve_dev(&database), "malformed");
-    // Pages overwritten: found when they are read.
-    let mut torn = whole.clone();
+    // Overwritten pages, which are detected when they are read.
+    let mut torn = original_bytes.clone();
     torn[4096..].fill(0x5a);
     fs::write(&database, &torn).unwrap();
     refuses(serve_dev(&database), "malformed");
     let table: i64 = {
-        fs::write(&database, &whole).unwrap();
+        fs::write(&database, &original_bytes).unwrap();
         let rows = rusqlite::Connection::open(&database).unwrap();
         rows.query_row("select rootpage from sqlite_master where name = 'phones'", [], |row| row.get(0)).unwrap()
     };
-    // One page of a table: found at the start.
+    // One page of a table, which is detected at startup.
     let start = usize::try_from(table - 1).unwrap() * 4096;
-    let mut torn = whole.clone();
+    let mut torn = original_bytes.clone();
     torn[start..start + 4096].fill(0x5a);
     fs::write(&database, &torn).unwrap();
     refuses(serve_dev(&database), "it is damaged");
-    // The same while it is served: found when it is read. The writer still has the page in its cache from the start.
-    fs::write(&database, &whole).unwrap();
+    // The same while the file is served. It is detected on the next read; the writer has the page in its cache since the start.
+    fs::write(&database, &original_bytes).unwrap();
     let server = Program::start(serve_dev(&database));
     fs::OpenOptions::new().write(true).open(&database).unwrap().write_at(&[0x5a; 4096], start as u64).unwrap();
     let ann = server.user("ann");
@@ -118,11 +118,11 @@ fn a_corrupt_database_is_refused_or_answers_503() {
     assert!(!server.log().contains("panicked"), "{}", server.log());
 }
 
-/// Root may write everywhere, so the program runs as another user where the tests run as root.
+/// Root may write everywhere. So if the tests run as root, the program runs as another user.
 fn unprivileged(folder: &Path, arguments: &[&str]) -> Command {
     let program = folder.join("contactd");
     if !program.exists() {
-        // Copied by another process: a child that another test starts meanwhile would hold the open file, and a file that is open
+        // Another process copies the file. A child that another test starts meanwhile could inherit an open file, and a file that is open
         // for writing cannot be executed.
         let copied = Command::new("cp").args([Path::new(env!("CARGO_BIN_EXE_contactd")), &program]).status().unwrap();
         assert!(copied.success());
@@ -146,7 +146,7 @@ fn a_read_only_file_or_folder_is_refused() {
     let data = folder.path().join("data");
     fs::create_dir(&data).unwrap();
     let database = data.join("contacts.db");
-    stopped(&database);
+    make_database(&database);
     let serve = ["serve", "--dev", "--listen", "127.0.0.1:0", "--database", database.to_str().unwrap()];
     // The folder and the lock can be written, the database cannot.
     fs::set_permissions(&data, Permissions::from_mode(0o777)).unwrap();
@@ -161,7 +161,7 @@ fn a_read_only_file_or_folder_is_refused() {
 }
 
 #[test]
-fn a_disk_that_fills_up_answers_503_and_loses_nothing() {
+fn a_full_disk_answers_503_and_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("contacts.db");
     // No file may grow past 1 MiB; the signal that says so is ignored, and the write fails instead.
@@ -198,7 +198,7 @@ fn a_disk_that_fills_up_answers_503_and_loses_nothing() {
     server.signal("TERM");
     assert_eq!(server.ended(Duration::from_mins(1)).code(), Some(0), "{}", server.log());
     assert!(!server.log().contains("panicked"), "{}", server.log());
-    // With room again everything answered is there, and nothing else.
+    // After space is freed, exactly the acknowledged contacts exist.
     let server = Program::start(serve_dev(&database));
     let list = server.user("ann").get("/me/contacts?$top=1000").json(200);
     let listed: Vec<_> =
@@ -206,9 +206,9 @@ fn a_disk_that_fills_up_answers_503_and_loses_nothing() {
     assert_eq!(listed, created, "a refused write is not there either");
     assert_eq!(server.user("ann").post("/me/contacts", &body).status, 201);
     let rows = rusqlite::Connection::open(&database).unwrap();
-    let whole: bool = rows
+    let are_complete: bool = rows
         .query_row("select count(*) * 2 = (select count(*) from phones) from contacts", [], |row| row.get(0))
         .unwrap();
-    assert!(whole);
+    assert!(are_complete);
     assert_eq!(fails(contactd(&["health", "--listen", &server.address])).0, 0);
 }

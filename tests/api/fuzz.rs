@@ -1,6 +1,6 @@
-//! Whatever is sent: every reader of what a stranger writes, on generated and damaged input, against a law or another
-//! reader where there is one. The numbers of cases are fixed; the readers' own modules have more of this. What is sent over
-//! a socket goes to one server, which must neither fail nor stop.
+//! Every parser of client input, on generated and damaged input, compared with an invariant or another
+//! parser. The numbers of cases are fixed; the parsers' own modules have more such tests. Requests over
+//! a socket go to one server, which must neither fail nor stop.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -32,7 +32,7 @@ fn cases(cases: u32) -> ProptestConfig {
     ProptestConfig { cases, max_shrink_iters: 500, failure_persistence: None, ..ProptestConfig::default() }
 }
 
-/// What is done to a text or a picture: bytes changed, put in, taken out, doubled, and the end cut off.
+/// Damage to a text or a picture: bytes changed, inserted, removed or doubled, or the end cut off.
 #[derive(Debug, Clone)]
 enum Damage {
     Set(Index, u8),
@@ -43,7 +43,7 @@ enum Damage {
 }
 
 fn damage() -> impl Strategy<Value = Vec<Damage>> {
-    let one = prop_oneof![
+    let change = prop_oneof![
         (any::<Index>(), any::<u8>()).prop_map(|(at, byte)| Damage::Set(at, byte)),
         (any::<Index>(), select(b"\"'\\{}[](),:;%&=/$@ \t\r\n\0\xff0e-+.".to_vec()))
             .prop_map(|(at, byte)| Damage::Set(at, byte)),
@@ -52,7 +52,7 @@ fn damage() -> impl Strategy<Value = Vec<Damage>> {
         (any::<Index>(), 1_usize..40).prop_map(|(at, count)| Damage::Repeat(at, count)),
         any::<Index>().prop_map(Damage::Cut),
     ];
-    vec(one, 1..6)
+    vec(change, 1..6)
 }
 
 fn damaged(bytes: &[u8], damage: &[Damage]) -> Vec<u8> {
@@ -107,7 +107,7 @@ const PATHS: [&str; 13] = [
     "/me/translateExchangeIds",
 ];
 
-/// A path in another spelling that means the same: words in another case, any byte escaped, slashes doubled.
+/// An equivalent spelling of a path: words in another case, any byte escaped, slashes doubled.
 fn respelled(path: &str, turns: &[bool]) -> String {
     let mut turns = turns.iter().copied().cycle();
     let mut turn = || turns.next().unwrap_or_default();
@@ -131,20 +131,20 @@ proptest! {
     #![proptest_config(cases(2_000))]
 
     #[test]
-    fn a_path_means_the_same_however_it_is_spelled(path in select(PATHS.to_vec()), turns in vec(any::<bool>(), 1..80)) {
+    fn equivalent_spellings_of_a_path_are_parsed_alike(path in select(PATHS.to_vec()), turns in vec(any::<bool>(), 1..80)) {
         let spelled = respelled(path, &turns);
         prop_assert_eq!(Address::parse(&spelled).unwrap(), Address::parse(path).unwrap(), "{}", spelled);
     }
 
     #[test]
-    fn a_damaged_path_is_read_or_refused(path in select(PATHS.to_vec()), turns in vec(any::<bool>(), 1..9), damage in damage()) {
+    fn a_damaged_path_is_parsed_or_refused(path in select(PATHS.to_vec()), turns in vec(any::<bool>(), 1..9), damage in damage()) {
         let damaged = damaged_text(&respelled(path, &turns), &damage);
         let slashes = format!("{}//", damaged.replace('/', "///"));
         prop_assert_eq!(Address::parse(&damaged).ok(), Address::parse(&slashes).ok());
     }
 }
 
-// JSON, with serde_json's own tree as the other reader.
+// JSON, compared with serde_json's own tree.
 
 fn json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
@@ -162,7 +162,7 @@ fn json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// What both readers see: numbers as serde_json reads them, and members have no order.
+/// A value in a form that both parsers share: numbers as in serde_json, members without order.
 #[derive(Debug, PartialEq)]
 enum Seen {
     Null,
@@ -199,15 +199,16 @@ fn of_value(value: Value) -> Seen {
     }
 }
 
-/// What is JSON for one reader is JSON for the other, but for what ours refuses on purpose.
+/// Both parsers accept the same JSON, except what ours refuses on purpose.
 fn assert_read_alike(bytes: &[u8]) -> Result<(), TestCaseError> {
     match (Json::read(bytes), serde_json::from_slice::<Value>(bytes)) {
         (Ok(ours), Ok(theirs)) => prop_assert_eq!(of_json(ours), of_value(theirs)),
-        // Ours keeps what no 64 bits hold.
+        // Our parser keeps numbers that do not fit into 64 bits.
         (Ok(ours), Err(error)) => prop_assert!(error.to_string().contains("out of range"), "{:?}: {}", ours, error),
         (Err(why), Ok(_)) => {
-            let meant = ["is repeated", "NUL", "more than 50000 values"].iter().any(|reason| why.contains(reason));
-            prop_assert!(meant, "{}", why);
+            let is_intended =
+                ["is repeated", "NUL", "more than 50000 values"].iter().any(|reason| why.contains(reason));
+            prop_assert!(is_intended, "{}", why);
         }
         (Err(why), Err(_)) => prop_assert!(!why.is_empty()),
     }
@@ -218,7 +219,7 @@ proptest! {
     #![proptest_config(cases(1_000))]
 
     #[test]
-    fn what_is_json_is_read_as_serde_json_reads_it(value in json(), pretty in any::<bool>()) {
+    fn valid_json_is_parsed_as_by_serde_json(value in json(), pretty in any::<bool>()) {
         let text = if pretty { serde_json::to_vec_pretty(&value) } else { serde_json::to_vec(&value) };
         assert_read_alike(&text.unwrap())?;
     }
@@ -229,7 +230,7 @@ proptest! {
     }
 
     #[test]
-    fn the_damaged_example_is_refused_where_serde_json_refuses_it(damage in damage()) {
+    fn the_damaged_example_is_refused_at_the_position_where_serde_json_refuses_it(damage in damage()) {
         assert_read_alike(&damaged(SEED_REQUEST.as_bytes(), &damage))?;
     }
 }
@@ -264,14 +265,14 @@ proptest! {
     }
 
     #[test]
-    fn a_link_to_the_next_page_asks_what_the_query_asked(
+    fn a_next_link_repeats_the_options_of_its_query(
         text in select(FILTERS.to_vec()), top in 1_i64..2_000, extra in "[a-zé{}\"]{0,5}", damage in vec(damage(), 0..2),
     ) {
-        let whole = format!(
+        let query = format!(
             "$filter={}&%24top={top}&$skip=3&$count=true&@p='{extra}'&mine={extra}&$orderby=surname+desc",
             percent_encode(text)
         );
-        let text = damage.first().map_or(whole.clone(), |damage| damaged_text(&whole, damage));
+        let text = damage.first().map_or(query.clone(), |damage| damaged_text(&query, damage));
         if let Ok(asked) = Query::parse(&text) {
             let link = asked.with_token("token");
             let next = Query::parse(&link);
@@ -284,7 +285,7 @@ proptest! {
             );
             prop_assert!(link.is_ascii());
         } else {
-            prop_assert!(!damage.is_empty(), "{}", whole);
+            prop_assert!(!damage.is_empty(), "{}", query);
         }
     }
 }
@@ -295,31 +296,31 @@ proptest! {
     #![proptest_config(cases(1_000))]
 
     #[test]
-    fn preferences_are_found_among_whatever_else_is_preferred(
+    fn known_preferences_are_found_among_unknown_ones(
         noise in vec("[a-z]{1,5}(=[a-z0-9]{0,4}|=\"[a-z, ;=]{0,9}\")?(; ?[a-z]{1,3}=[a-z]{0,3})?", 0..5),
         strict in any::<bool>(), minimal in any::<bool>(), size in 1_i64..100_000, at in any::<Index>(),
     ) {
-        let said = [
+        let preferences = [
             if strict { "HANDLING=strict" } else { "handling=\"lenient\"" },
             if minimal { "Return=minimal;x=y" } else { "return = representation" },
             &format!("odata.maxpagesize={size}"),
         ];
-        let mut all: Vec<&str> = noise.iter().map(String::as_str).collect();
-        let at = at.index(all.len() + 1);
-        all.splice(at..at, said);
-        let read = Prefer::parse(&all.join(" , "));
+        let mut preference_list: Vec<&str> = noise.iter().map(String::as_str).collect();
+        let at = at.index(preference_list.len() + 1);
+        preference_list.splice(at..at, preferences);
+        let read = Prefer::parse(&preference_list.join(" , "));
         prop_assert_eq!(read.handling, Some(if strict { Handling::Strict } else { Handling::Lenient }));
         prop_assert_eq!((read.minimal, read.max_page_size), (Some(minimal), Some(size)));
     }
 
     #[test]
     fn damaged_preferences_are_ignored(damage in damage()) {
-        let whole = "handling=strict, return=minimal; x=\"a,b\", odata.maxpagesize=50, IdType=\"ImmutableId\"";
-        Prefer::parse(&damaged_text(whole, &damage));
+        let header = "handling=strict, return=minimal; x=\"a,b\", odata.maxpagesize=50, IdType=\"ImmutableId\"";
+        Prefer::parse(&damaged_text(header, &damage));
     }
 
     #[test]
-    fn a_tag_is_found_in_any_list_that_has_it_and_in_no_other(
+    fn an_etag_matches_exactly_the_lists_that_contain_it(
         tags in vec("[!#-+\\--~]{0,12}", 1..6), weak in vec(any::<bool>(), 6), commas in vec(select(vec![",", " ,, ", ",\t"]), 6),
         other in "[!#-+\\--~]{0,12}",
     ) {
@@ -360,19 +361,19 @@ proptest! {
     #![proptest_config(cases(500))]
 
     #[test]
-    fn what_is_wrong_with_a_list_of_tokens_is_told_without_any_of_them(
+    fn errors_in_a_list_of_tokens_reveal_no_token(
         names in vec("(app:)?[a-z]{1,8}", 1..6), secrets in vec("[A-Z0-9]{12,20}", 6), damage in vec(damage(), 0..2),
     ) {
         let entries: Vec<_> = names.iter().zip(&secrets).map(|(name, secret)| format!("{name}={secret}")).collect();
-        let whole = entries.join("\n");
-        let text = damage.first().map_or(whole.clone(), |damage| damaged_text(&whole, damage));
+        let token_list = entries.join("\n");
+        let text = damage.first().map_or(token_list.clone(), |damage| damaged_text(&token_list, damage));
         match Access::tokens(&text) {
             Ok(access) => prop_assert_eq!(format!("{access:?}"), "Access"),
             Err(why) => {
-                prop_assert!(!damage.is_empty(), "{}: {}", whole, why);
-                // Not even a part of one.
-                let told = |secret: &String| secret.as_bytes().windows(8).any(|part| why.as_bytes().windows(8).any(|w| w == part));
-                prop_assert!(!secrets.iter().any(told), "{}", why);
+                prop_assert!(!damage.is_empty(), "{}: {}", token_list, why);
+                // Not even a part of a secret.
+                let is_revealed = |secret: &String| secret.as_bytes().windows(8).any(|part| why.as_bytes().windows(8).any(|w| w == part));
+                prop_assert!(!secrets.iter().any(is_revealed), "{}", why);
             }
         }
     }
@@ -384,7 +385,7 @@ static SERVER: LazyLock<TestApp> = LazyLock::new(|| {
     TestApp::with(Setup { access: Some(access), ..Setup::default() })
 });
 
-/// Sends bytes on a connection of their own, and answers all that comes back.
+/// Sends bytes on a new connection, and returns the whole answer.
 fn raw(bytes: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(&SERVER.address).unwrap();
     stream.set_read_timeout(Some(Duration::from_mins(2))).unwrap();
@@ -397,20 +398,20 @@ fn raw(bytes: &[u8]) -> Vec<u8> {
 
 /// The status of the first answer, if anything was answered.
 fn status(answer: &[u8]) -> Option<u16> {
-    // Whoever waits to be asked for the body is asked for it first.
+    // With `Expect: 100-continue` an interim answer comes first.
     let answer = answer.strip_prefix(b"HTTP/1.1 100 Continue\r\n\r\n").unwrap_or(answer);
     let text = String::from_utf8_lossy(answer.get(..12)?).into_owned();
-    // A damaged head may ask in the version before, and is answered in it.
+    // A damaged head may use HTTP/1.0, and is answered in it.
     assert!(text.starts_with("HTTP/1.1 ") || text.starts_with("HTTP/1.0 "), "{text}");
     text[9..].parse().ok()
 }
 
-/// A header's value as HTTP allows it: what else there is, the HTTP layer refuses.
+/// A header value that HTTP allows. The HTTP layer refuses all others.
 fn legal(value: Vec<u8>) -> Vec<u8> {
     value.into_iter().filter(|byte| *byte == b'\t' || *byte >= b' ' && *byte != 0x7f).collect()
 }
 
-/// Whether an Authorization header is of ann, read as the reference says and in another way than the server does.
+/// Whether an Authorization header is ann's, parsed by the specification and independently of the server.
 fn opens(value: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(value) else { return false };
     if !text.bytes().all(|byte| byte == b'\t' || (b' '..=b'~').contains(&byte)) {
@@ -453,15 +454,15 @@ proptest! {
         damage in vec(damage(), 0..2),
     ) {
         let target = format!("{}{query}", respelled(path, &turns));
-        let whole = format!(
+        let head = format!(
             "{method} {target} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer secret-of-ann\r\n{header}\r\nConnection: close\r\n\r\n{body}"
         );
-        let bytes = damage.first().map_or(whole.clone().into_bytes(), |damage| damaged(whole.as_bytes(), damage));
+        let bytes = damage.first().map_or(head.clone().into_bytes(), |damage| damaged(head.as_bytes(), damage));
         let answer = raw(&bytes);
         if let Some(status) = status(&answer) {
             prop_assert!((200..500).contains(&status) || status == 501, "{}", String::from_utf8_lossy(&answer));
         }
-        // It goes on for others.
+        // The server still serves others.
         let answer = raw(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
         prop_assert_eq!(status(&answer), Some(200));
     }

@@ -1,4 +1,4 @@
-//! The walk through every call, answered as it was recorded: one file for both engines. `UPDATE_GOLDEN=1` records it again.
+//! Compares the answers to every call with a recording, one file for both engines. `UPDATE_GOLDEN=1` records it again.
 
 use std::path::Path;
 
@@ -14,20 +14,20 @@ use crate::walk::{Stop, calls, walk};
 /// Longest body that is recorded.
 const MAX_BODY: usize = 8_000;
 
-/// What was answered, for people to read.
+/// The answers in readable form.
 fn text(stops: &[Stop], replaced: &[(&str, &str)]) -> String {
     let stop = |(call, answer): &Stop| {
         let header = |(name, value): (&ureq::http::HeaderName, &ureq::http::HeaderValue)| {
             format!("{name}: {}\n", value.to_str().unwrap())
         };
-        // How long a text with the version is changes with it.
+        // The length of a text with the version changes with the version.
         let headers = answer.headers.iter().filter(|(name, _)| *name != "content-length");
         let headers = headers.filter(|(name, _)| *name != "etag" || answer.body.len() <= MAX_BODY);
         let mut headers: Vec<_> = headers.map(header).collect();
         headers.sort();
         let body = match String::from_utf8(answer.body.clone()) {
             Ok(body) if body.len() <= MAX_BODY => body.replace('\r', "\\r"),
-            // What describes the API changes with it.
+            // The description of the API changes with the API.
             Ok(_) => "(a long text)".to_owned(),
             Err(_) => format!("({} bytes)", answer.body.len()),
         };
@@ -62,7 +62,7 @@ fn recorded(database: &str) -> (Vec<Stop>, String) {
 }
 
 #[test]
-fn every_call_is_answered_as_it_was_recorded_on_both_engines() {
+fn every_call_is_answered_as_recorded_on_both_engines() {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/walk.txt");
     let (stops, found) = recorded(":memory:");
     let served = served_calls().into_iter().map(|(method, path)| format!("{method} {path}"));
@@ -74,7 +74,7 @@ fn every_call_is_answered_as_it_was_recorded_on_both_engines() {
     let expected = std::fs::read_to_string(&golden).unwrap();
     let schema = Postgres::shared().schema();
     for (engine, found) in [("sqlite", found), ("postgres", recorded(&schema.url).1)] {
-        // One after the other, which says more than all at once.
+        // A comparison of single answers gives a better message.
         for (found, expected) in found.split("### ").zip(expected.split("### ")) {
             assert_eq!(found, expected, "{engine}");
         }
@@ -83,14 +83,15 @@ fn every_call_is_answered_as_it_was_recorded_on_both_engines() {
 }
 
 #[test]
-fn what_a_seed_has_made_is_answered_alike_on_both_engines() {
+fn seeded_data_is_answered_alike_on_both_engines() {
     let schema = Postgres::shared().schema();
     let seen = [":memory:", &schema.url].map(|database| {
         let flags = ["serve", "--dev", "--deterministic", "7", "--public-url", "http://contacts.example"];
         let server =
             Program::start(contactd(&[&flags[..], &["--listen", "127.0.0.1:0", "--database", database]].concat()));
-        let asked = json!({"user": "ann", "count": 150, "seed": 42, "photos": 0.1}).to_string();
-        let made = Client::new(&server.address, "").send("POST", "/_contactd/seed", Some(asked.into_bytes())).text();
+        let seed_request = json!({"user": "ann", "count": 150, "seed": 42, "photos": 0.1}).to_string();
+        let made =
+            Client::new(&server.address, "").send("POST", "/_contactd/seed", Some(seed_request.into_bytes())).text();
         let list = server.user("ann").get("/me/contacts?$top=150&$orderby=id").text();
         let found = server.user("ann").get("/me/contacts?$search=%22example%22&$top=10").text();
         (made, list, found)

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 /// The audience of its tokens.
 pub const AUDIENCE: &str = "api://contactd";
 
-/// A provider on a port of its own; it ends when dropped.
+/// A provider on its own port. It ends when dropped.
 pub struct IdentityProvider {
     pub issuer: String,
     child: Child,
@@ -23,7 +23,7 @@ impl IdentityProvider {
         // Beside what it imports.
         let program = root.join("target/recipes/oidc/provider.mjs");
         let text = std::fs::read(root.join("tests/oidc/provider.mjs")).unwrap();
-        // Several tests may start it at once: none may read half a file.
+        // Several tests may start it at once, and none may read a half-written file.
         let copy = program.with_extension(format!("{:?}.mjs", std::thread::current().id()));
         std::fs::write(&copy, text).unwrap_or_else(|error| panic!("{error}: tests/run installs what this needs"));
         std::fs::rename(&copy, &program).unwrap();
@@ -44,7 +44,7 @@ impl IdentityProvider {
         self.command(command)["token"].as_str().unwrap().to_owned()
     }
 
-    /// Signs somebody in, who consents to these scopes.
+    /// Signs a user in, who consents to these scopes.
     pub fn user(&mut self, login: &str, scope: &str) -> String {
         self.token(json!({"do": "user", "login": login, "scope": scope, "audience": AUDIENCE}))
     }
@@ -59,12 +59,12 @@ impl IdentityProvider {
         self.command(json!({"do": "say", "login": login, "claims": claims}));
     }
 
-    /// A token of an application that has these roles.
+    /// A token of an application with these roles.
     pub fn app(&mut self, roles: &[&str]) -> String {
         self.token(json!({"do": "app", "roles": roles, "audience": AUDIENCE}))
     }
 
-    /// Rotates the signing keys; the old ones stay published, or are withdrawn.
+    /// Rotates the signing keys. The old ones stay published if `keep` is set.
     pub fn rotate(&mut self, keep: bool) {
         self.command(json!({"do": "rotate", "keep": keep}));
     }

@@ -1,4 +1,4 @@
-//! A list of the test that moves each value of the metrics' labels, and the tests of those whose causes are faults of files, limits
+//! A list of the test that changes each value of the metrics' labels, and the tests for faults of files, limits
 //! and credentials.
 
 use std::collections::BTreeSet;
@@ -20,24 +20,24 @@ use crate::measured::{metrics_of, samples, serve_on, serve_tokens, start};
 use crate::operating::{create, make, run};
 use crate::postgres::Postgres;
 use crate::program::{Place, Program, serve_dev};
-use crate::receiver::{Mood, Receiver, until};
+use crate::receiver::{Behaviour, Receiver, until};
 use crate::traced::{forged, forged_for};
 
-/// The test that moves each value: the metric, the test (the first word is its file), and the values.
-const MOVED_BY: [(&str, &str, &[&str]); 38] = [
+/// The test that changes each value: the metric, the test (the first word is its file), and the values.
+const CHANGED_BY: [(&str, &str, &[&str]); 38] = [
     (
         "contactd_auth_total",
-        "measured credentials_count_by_what_was_found_of_them",
+        "measured credentials_are_counted_by_the_result_of_their_check",
         &["stored ok", "stored unknown", "stored revoked", "stored disabled"],
     ),
     (
         "contactd_auth_total",
-        "label_values tokens_that_the_server_sees_for_the_first_time_count_by_what_the_database_knows_of_them",
+        "label_values uncached_tokens_are_counted_by_their_state_in_the_database",
         &["stored expired", "stored revoked", "stored disabled"],
     ),
     (
         "contactd_auth_total",
-        "label_values tokens_of_the_operator_and_of_a_provider_count_by_what_was_found_of_them",
+        "label_values tokens_of_the_operator_and_of_a_provider_are_counted_by_the_result_of_their_check",
         &["named ok", "named disabled", "provider ok", "provider denied"],
     ),
     (
@@ -45,47 +45,39 @@ const MOVED_BY: [(&str, &str, &[&str]); 38] = [
         "label_values credentials_that_cannot_be_checked_are_counted_as_failed",
         &["stored failed", "named failed", "dev failed", "provider failed", "provider expired"],
     ),
+    ("contactd_auth_total", "measured the_age_of_provider_keys_and_failed_fetches_are_measured", &["provider unknown"]),
     (
         "contactd_auth_total",
-        "measured the_keys_of_an_identity_provider_have_an_age_and_fetches_that_fail_count",
-        &["provider unknown"],
-    ),
-    (
-        "contactd_auth_total",
-        "measured each_metric_moves_when_its_cause_happens_and_none_has_a_label_that_a_client_chose",
+        "measured each_metric_changes_with_its_cause_and_no_label_comes_from_a_client",
         &["dev ok", "dev unknown"],
     ),
-    (
-        "contactd_http_connections",
-        "causes requests_in_progress_and_connections_are_counted_while_they_last",
-        &["active", "idle"],
-    ),
+    ("contactd_http_connections", "causes open_requests_and_connections_are_counted", &["active", "idle"]),
     (
         "contactd_http_connections_closed_total",
-        "measured heads_that_do_not_end_and_connections_that_wait_count_apart",
+        "measured incomplete_heads_and_idle_connections_are_counted_separately",
         &["idle", "slow_head"],
     ),
     (
         "contactd_http_connections_closed_total",
-        "measured limits_count_what_they_refuse_and_connections_why_they_are_closed",
+        "measured refusals_by_limits_and_reasons_of_closed_connections_are_counted",
         &["slow_body", "address"],
     ),
     (
         "contactd_http_connections_closed_total",
-        "label_values connections_that_are_too_many_or_whose_client_reads_nothing_count_when_they_are_closed",
+        "label_values connections_over_the_limit_and_with_unread_answers_are_counted_when_closed",
         &["slow_reader", "too_many"],
     ),
     (
         "contactd_http_refused_total",
-        "measured limits_count_what_they_refuse_and_connections_why_they_are_closed",
+        "measured refusals_by_limits_and_reasons_of_closed_connections_are_counted",
         &["token_rate", "address_rate", "body_time", "head"],
     ),
     (
         "contactd_http_refused_total",
-        "measured each_metric_moves_when_its_cause_happens_and_none_has_a_label_that_a_client_chose",
+        "measured each_metric_changes_with_its_cause_and_no_label_comes_from_a_client",
         &["body_size"],
     ),
-    ("contactd_http_refused_total", "causes limits_of_graph_count_what_they_refuse", &["graph_throttle"]),
+    ("contactd_http_refused_total", "causes refusals_by_graphs_limits_are_counted", &["graph_throttle"]),
     (
         "contactd_http_refused_total",
         "label_values limits_of_requests_at_once_and_of_memory_count_what_they_refuse",
@@ -103,7 +95,7 @@ const MOVED_BY: [(&str, &str, &[&str]); 38] = [
     ),
     (
         "contactd_notifications_total",
-        "measured notifications_count_by_what_became_of_them",
+        "measured notifications_are_counted_by_result",
         &["taken", "refused", "failed", "dropped"],
     ),
     (
@@ -119,35 +111,31 @@ const MOVED_BY: [(&str, &str, &[&str]); 38] = [
     ),
     (
         "contactd_postgres_connects_total",
-        "measured a_postgresql_server_that_goes_away_is_seen_in_its_metrics",
+        "measured an_unreachable_postgresql_server_is_visible_in_the_metrics",
         &["ok", "failed"],
     ),
     (
         "contactd_postgres_standby_reads_total",
-        "causes reads_of_a_standby_count_by_what_it_answered",
+        "causes reads_of_a_standby_are_counted_by_result",
         &["fresh", "behind", "failed"],
     ),
     (
         "contactd_provider_key_fetches_total",
-        "measured the_keys_of_an_identity_provider_have_an_age_and_fetches_that_fail_count",
+        "measured the_age_of_provider_keys_and_failed_fetches_are_measured",
         &["ok", "failed"],
     ),
     (
         "contactd_purged_total",
-        "measured what_the_database_holds_and_what_purges_take_is_told",
+        "measured database_sizes_and_purged_rows_are_measured",
         &["contacts", "changes", "audit", "keys"],
     ),
     ("contactd_purged_total", "label_values folders_that_a_purge_removes_are_counted", &["folders"]),
     (
         "contactd_store_writes_total",
-        "measured each_metric_moves_when_its_cause_happens_and_none_has_a_label_that_a_client_chose",
+        "measured each_metric_changes_with_its_cause_and_no_label_comes_from_a_client",
         &["ok", "refused"],
     ),
-    (
-        "contactd_store_writes_total",
-        "measured errors_of_the_database_count_and_so_do_the_writes_that_they_end",
-        &["failed"],
-    ),
+    ("contactd_store_writes_total", "measured database_errors_and_failed_writes_are_counted", &["failed"]),
     (
         "contactd_store_writes_total",
         "counted writes_that_panic_and_those_whose_caller_has_left_are_counted",
@@ -155,49 +143,37 @@ const MOVED_BY: [(&str, &str, &[&str]); 38] = [
     ),
     (
         "contactd_tls_handshakes_total",
-        "measured tls_counts_its_handshakes_and_tells_when_the_certificate_ends",
+        "measured tls_handshakes_and_the_expiry_of_the_certificate_are_measured",
         &["ok", "failed"],
     ),
     ("contactd_store_errors_total", "sqlite a_full_disk_ends_the_batch_and_nothing_of_it_is_stored", &["full"]),
     (
         "contactd_store_errors_total",
-        "label_values a_file_that_may_not_grow_and_one_with_a_damaged_page_are_errors_of_their_kinds",
+        "label_values a_full_file_and_a_damaged_page_are_counted_as_different_errors",
         &["io", "corrupt"],
     ),
-    (
-        "contactd_store_errors_total",
-        "measured errors_of_the_database_count_and_so_do_the_writes_that_they_end",
-        &["busy"],
-    ),
-    ("contactd_store_errors_total", "measured a_postgresql_server_that_goes_away_is_seen_in_its_metrics", &["lost"]),
-    (
-        "contactd_store_errors_total",
-        "counted a_database_that_may_only_be_read_is_an_error_of_no_kind_of_its_own",
-        &["other"],
-    ),
+    ("contactd_store_errors_total", "measured database_errors_and_failed_writes_are_counted", &["busy"]),
+    ("contactd_store_errors_total", "measured an_unreachable_postgresql_server_is_visible_in_the_metrics", &["lost"]),
+    ("contactd_store_errors_total", "counted an_error_of_a_read_only_database_is_counted_as_other", &["other"]),
     (
         "contactd_store_query_duration_seconds",
-        "measured each_metric_moves_when_its_cause_happens_and_none_has_a_label_that_a_client_chose",
+        "measured each_metric_changes_with_its_cause_and_no_label_comes_from_a_client",
         &["get", "page", "count", "search", "delta", "expand"],
     ),
     (
         "contactd_store_readers",
-        "causes a_query_that_exceeds_its_time_counts_and_its_connection_is_busy_meanwhile",
+        "causes a_query_over_its_time_limit_is_counted_and_its_connection_is_busy",
         &["busy primary"],
     ),
     (
         "contactd_store_readers",
-        "measured each_metric_moves_when_its_cause_happens_and_none_has_a_label_that_a_client_chose",
+        "measured each_metric_changes_with_its_cause_and_no_label_comes_from_a_client",
         &["idle primary"],
     ),
-    (
-        "contactd_store_readers",
-        "causes reads_of_a_standby_count_by_what_it_answered",
-        &["busy standby", "idle standby"],
-    ),
+    ("contactd_store_readers", "causes reads_of_a_standby_are_counted_by_result", &["busy standby", "idle standby"]),
 ];
 
-/// A series with labels: its metric and their values. Those of calls and of the build are left out.
+/// The metric and the label values of a series. The series of calls and of the build are left out.
 fn labelled(series: &str) -> Option<(String, String)> {
     let (name, labels) = series.split_once('{')?;
     let is_of_calls = name.starts_with("contactd_http_request") || name == "contactd_build_info";
@@ -208,8 +184,8 @@ fn labelled(series: &str) -> Option<(String, String)> {
     Some((name.trim_end_matches("_count").to_owned(), values.join(" ")))
 }
 
-/// The values of which docs/metrics.md says that they stay 0.
-fn staying() -> BTreeSet<(String, String)> {
+/// The values that stay 0 by docs/metrics.md.
+fn staying_zero() -> BTreeSet<(String, String)> {
     let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md")).unwrap();
     let (_, section) = page.split_once("\n## Values that stay 0\n").unwrap();
     let section = section.split("\n## ").next().unwrap();
@@ -222,12 +198,12 @@ fn staying() -> BTreeSet<(String, String)> {
 }
 
 #[test]
-fn each_value_of_a_label_has_a_test_that_moves_it_or_stays_0_for_a_reason() {
+fn each_label_value_has_a_test_that_changes_it_or_a_reason_to_stay_0() {
     let place = Place::new();
     let (_server, metrics) = start(&place, &["--dev"]);
-    let told: BTreeSet<_> = samples(&metrics).keys().filter_map(|series| labelled(series)).collect();
-    let (mut listed, staying) = (staying(), staying());
-    for (metric, test, values) in MOVED_BY {
+    let series_labels: BTreeSet<_> = samples(&metrics).keys().filter_map(|series| labelled(series)).collect();
+    let (mut listed, staying_zero) = (staying_zero(), staying_zero());
+    for (metric, test, values) in CHANGED_BY {
         let body = body_of(test);
         assert!(body.contains(metric), "{test} says nothing of {metric}");
         for value in values {
@@ -239,14 +215,14 @@ fn each_value_of_a_label_has_a_test_that_moves_it_or_stays_0_for_a_reason() {
                 );
             }
             let moved = (metric.to_owned(), (*value).to_owned());
-            assert!(!staying.contains(&moved), "{moved:?} moves");
+            assert!(!staying_zero.contains(&moved), "{moved:?} moves");
             listed.insert(moved);
         }
     }
-    assert_eq!(listed, told);
+    assert_eq!(listed, series_labels);
 }
 
-/// Begins a create that waits for its body.
+/// Starts a create that waits for its body.
 fn waiting(server: &Program, token: &str) -> TcpStream {
     let mut stream = TcpStream::connect(&server.address).unwrap();
     let head = format!(
@@ -257,14 +233,14 @@ fn waiting(server: &Program, token: &str) -> TcpStream {
     stream
 }
 
-/// Four contacts of a mebibyte.
-fn fill(server: &Program) {
+/// Creates four contacts of one mebibyte.
+fn create_large_contacts(server: &Program) {
     for _ in 0..4 {
         server.user("ann").post("/me/contacts", json!({"personalNotes": "x".repeat(1 << 20)})).json(201);
     }
 }
 
-/// Asks for them twice, since the system alone may keep one answer, and reads nothing.
+/// Requests them twice, since the system may buffer one answer, and reads nothing.
 fn unread(server: &Program) -> TcpStream {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
@@ -279,7 +255,7 @@ fn unread(server: &Program) -> TcpStream {
 fn limits_of_requests_at_once_and_of_memory_count_what_they_refuse() {
     let place = Place::new();
     let (server, metrics) = start(&place, &["--dev", "--max-buffered-each", "32", "--request-timeout", "600"]);
-    fill(&server);
+    create_large_contacts(&server);
     let mut held = Vec::new();
     until(|| {
         if held.len() < 40 {
@@ -319,7 +295,7 @@ fn unknown_tokens_beyond_the_limit_of_an_address_are_counted() {
 fn subscriptions_that_wait_for_their_receivers_are_limited_and_counted() {
     let place = Place::new();
     let (server, metrics) = start(&place, &["--dev", "--allow-notification-target", "127.0.0.1"]);
-    // It takes connections, and answers nothing.
+    // It accepts connections and answers nothing.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let terms = json!({
         "changeType": "created", "resource": "me/contacts",
@@ -328,22 +304,22 @@ fn subscriptions_that_wait_for_their_receivers_are_limited_and_counted() {
     });
     std::thread::scope(|scope| {
         let subscribe = || server.user("ann").post("/subscriptions", &terms).status;
-        let asked: Vec<_> = (0..8).map(|_| scope.spawn(subscribe)).collect();
+        let subscribers: Vec<_> = (0..8).map(|_| scope.spawn(subscribe)).collect();
         until(|| samples(&metrics)["contactd_http_refused_total{reason=\"confirmations\"}"] > 0.0);
         drop(silent);
-        let statuses: Vec<_> = asked.into_iter().map(|asked| asked.join().unwrap()).collect();
+        let statuses: Vec<_> = subscribers.into_iter().map(|subscriber| subscriber.join().unwrap()).collect();
         assert!(statuses.contains(&429) && statuses.contains(&400), "{statuses:?}");
     });
 }
 
 #[test]
-fn connections_that_are_too_many_or_whose_client_reads_nothing_count_when_they_are_closed() {
+fn connections_over_the_limit_and_with_unread_answers_are_counted_when_closed() {
     let place = Place::new();
     let limits = ["--dev", "--request-timeout", "1", "--max-connections", "3", "--max-connections-address", "50"];
     let (server, metrics) = start(&place, &limits);
     let closed =
         |reason: &str| samples(&metrics)[&format!("contactd_http_connections_closed_total{{reason=\"{reason}\"}}")];
-    fill(&server);
+    create_large_contacts(&server);
     let reader = unread(&server);
     until(|| closed("slow_reader") > 0.0);
     let waiting: Vec<_> = (0..6).map(|_| TcpStream::connect(&server.address).unwrap()).collect();
@@ -352,7 +328,7 @@ fn connections_that_are_too_many_or_whose_client_reads_nothing_count_when_they_a
 }
 
 #[test]
-fn tokens_that_the_server_sees_for_the_first_time_count_by_what_the_database_knows_of_them() {
+fn uncached_tokens_are_counted_by_their_state_in_the_database() {
     let place = Place::new();
     let (server, metrics) = serve_tokens(&place, &[]);
     let auth = |result: &str| samples(&metrics)[&format!("contactd_auth_total{{kind=\"stored\",result=\"{result}\"}}")];
@@ -374,7 +350,7 @@ fn tokens_that_the_server_sees_for_the_first_time_count_by_what_the_database_kno
 }
 
 #[test]
-fn tokens_of_the_operator_and_of_a_provider_count_by_what_was_found_of_them() {
+fn tokens_of_the_operator_and_of_a_provider_are_counted_by_the_result_of_their_check() {
     let (place, mut provider) = (Place::new(), IdentityProvider::start());
     make(&place.database());
     let file = place.file("tokens");
@@ -403,7 +379,7 @@ fn credentials_that_cannot_be_checked_are_counted_as_failed() {
     let schema = postgres.schema();
     let file = place.file("tokens");
     fs::write(&file, "ann=hunter2").unwrap();
-    provider.set(Mood::Refuses(500));
+    provider.set(Behaviour::Refuses(500));
     let issuer = provider.url("");
     let oidc = ["--oidc-issuer", &issuer, "--oidc-audience", "api://contactd"];
     let servers = [
@@ -444,7 +420,7 @@ fn folders_that_a_purge_removes_are_counted() {
 }
 
 #[test]
-fn a_file_that_may_not_grow_and_one_with_a_damaged_page_are_errors_of_their_kinds() {
+fn a_full_file_and_a_damaged_page_are_counted_as_different_errors() {
     let errors =
         |metrics: &Client, kind: &str| samples(metrics)[&format!("contactd_store_errors_total{{kind=\"{kind}\"}}")];
     let place = Place::new();

@@ -1,4 +1,4 @@
-//! How long a server lives: as long as the process that started it, or the command that it was started for.
+//! The lifetime of a server that depends on its parent process or on the command it was started for.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use crate::app::Client;
 use crate::program::{Program, contactd, fails};
 
-/// Time after which a test fails: far more than it needs.
-const LONG: Duration = Duration::from_secs(30);
+/// Time after which a test fails, far longer than it needs.
+const TEST_TIMEOUT: Duration = Duration::from_secs(30);
 const SERVE: [&str; 6] = ["serve", "--dev", "--listen", "127.0.0.1:0", "--database", ":memory:"];
 
 fn serve(flags: &[&str]) -> Command {
@@ -25,16 +25,16 @@ fn is_running(pid: &str) -> bool {
 }
 
 #[track_caller]
-fn ends(pid: &str) {
-    let begun = Instant::now();
+fn assert_ends(pid: &str) {
+    let started = Instant::now();
     while is_running(pid) {
-        assert!(begun.elapsed() < LONG, "process {pid} still runs");
+        assert!(started.elapsed() < TEST_TIMEOUT, "process {pid} still runs");
         std::thread::sleep(Duration::from_millis(10));
     }
 }
 
 #[test]
-fn a_command_is_run_beside_a_server_of_its_own_and_its_status_is_the_end() {
+fn exec_runs_a_command_with_its_own_server_and_exits_with_its_status() {
     let folder = tempfile::tempdir().unwrap();
     let seen = folder.path().join("seen");
     let script = format!(
@@ -43,7 +43,7 @@ fn a_command_is_run_beside_a_server_of_its_own_and_its_status_is_the_end() {
          printf ' %s' \"${{CONTACTD_CONTROL_URL#$CONTACTD_URL}}\"; exit 7",
         seen.display()
     );
-    // The variables of a server of somebody's own are not taken over.
+    // Environment variables of another server are not passed on.
     let mut command = exec(&[], &script);
     command.env("CONTACTD_DATABASE", folder.path().join("mine.db")).env("CONTACTD_LISTEN", "127.0.0.1:1");
     let output = command.output().unwrap();
@@ -51,7 +51,7 @@ fn a_command_is_run_beside_a_server_of_its_own_and_its_status_is_the_end() {
     assert_eq!((output.status.code(), out.as_str()), (Some(7), "201 /_contactd"), "{log}");
     assert!(std::fs::read_to_string(seen).unwrap().contains("\"givenName\":\"Ann\""));
     assert!(!folder.path().join("mine.db").exists());
-    // Beside what the command says itself, there is the line of the server and no other.
+    // The log has only the command's own output and one line of the server.
     assert!(log.starts_with("contactd listening on http://127.0.0.1:") && log.lines().count() == 1, "{log}");
     for (script, code) in [("true", 0), ("kill -TERM $$", 128 + 15)] {
         assert_eq!(fails(exec(&[], script)).0, code, "{script}");
@@ -66,7 +66,7 @@ fn a_command_is_run_beside_a_server_of_its_own_and_its_status_is_the_end() {
 }
 
 #[test]
-fn a_command_beside_a_server_with_tls_trusts_it() {
+fn exec_makes_the_command_trust_its_tls_server() {
     let folder = tempfile::tempdir().unwrap();
     let script = "test \"$SSL_CERT_FILE\" = \"$NODE_EXTRA_CA_CERTS\" -a \"$SSL_CERT_FILE\" = \"$REQUESTS_CA_BUNDLE\" && \
                   curl -s -o /dev/null -w '%{http_code}' --cacert \"$SSL_CERT_FILE\" -H 'Authorization: Bearer ann' $CONTACTD_URL/me";
@@ -77,7 +77,7 @@ fn a_command_beside_a_server_with_tls_trusts_it() {
 }
 
 #[test]
-fn a_command_gets_the_signals_and_leaves_no_process() {
+fn exec_forwards_signals_to_the_command_and_leaves_no_process() {
     for (signal, number) in [("INT", 2), ("TERM", 15), ("HUP", 1)] {
         let mut child = exec(&[], "echo $$; exec sleep 1000").spawn().unwrap();
         let mut command = String::new();
@@ -87,20 +87,20 @@ fn a_command_gets_the_signals_and_leaves_no_process() {
         let server = child.id().to_string();
         assert!(Command::new("kill").args([&format!("-{signal}"), &server]).status().unwrap().success());
         assert_eq!(child.wait().unwrap().code(), Some(128 + number), "{signal}");
-        ends(command);
+        assert_ends(command);
     }
 }
 
 #[test]
-fn a_server_stops_with_its_standard_input() {
+fn a_server_stops_when_its_standard_input_ends() {
     let mut command = serve(&["--stop-with-stdin"]);
     command.stdin(Stdio::piped());
     let mut server = Program::start(command);
     let ann = server.user("ann");
     assert_eq!(ann.get("/me").status, 200);
     drop(server.child.stdin.take());
-    assert_eq!(server.ended(LONG).code(), Some(0), "{}", server.log());
-    // However its parent ends: the system closes the pipe.
+    assert_eq!(server.ended(TEST_TIMEOUT).code(), Some(0), "{}", server.log());
+    // The system closes the pipe however the parent ends.
     let script = "
 import subprocess, sys, time
 child = subprocess.Popen(sys.argv[1:], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -118,21 +118,21 @@ time.sleep(1000)
     assert_eq!(ann.get("/me").status, 200);
     parent.kill().unwrap();
     parent.wait().unwrap();
-    ends(pid);
+    assert_ends(pid);
     assert!(ann.try_send("GET", "/me", None).is_err());
 }
 
 #[test]
-fn a_file_tells_where_the_server_is_as_long_as_it_is_there() {
+fn a_file_has_the_address_of_the_server_while_it_runs() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ready");
     std::fs::write(&file, "http://127.0.0.1:1\n").unwrap();
     let mut server = Program::start(serve(&["--ready-file", file.to_str().unwrap()]));
     assert_eq!(std::fs::read_to_string(&file).unwrap(), format!("{}\n", server.origin));
     server.signal("TERM");
-    assert_eq!(server.ended(LONG).code(), Some(0));
-    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
-    assert!(left.is_empty(), "{left:?}");
+    assert_eq!(server.ended(TEST_TIMEOUT).code(), Some(0));
+    let remaining: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
+    assert!(remaining.is_empty(), "{remaining:?}");
     let nowhere = Path::new("/no/such/folder/ready");
     let (code, text) = fails(serve(&["--ready-file", nowhere.to_str().unwrap()]));
     assert_eq!(code, 1);
@@ -140,18 +140,18 @@ fn a_file_tells_where_the_server_is_as_long_as_it_is_there() {
 }
 
 #[test]
-fn a_server_of_tests_says_where_it_is_and_nothing_else_unless_it_is_asked() {
+fn a_test_server_prints_only_its_address_by_default() {
     for (flags, is_quiet) in [(&[][..], true), (&["--log-level", "info"], false)] {
         let mut server = Program::start(serve(flags));
         assert_eq!(server.user("ann").post("/me/contacts", "{}").status, 201);
         server.signal("TERM");
-        assert_eq!(server.ended(LONG).code(), Some(0));
+        assert_eq!(server.ended(TEST_TIMEOUT).code(), Some(0));
         assert_eq!(server.log() == format!("contactd listening on {}\n", server.origin), is_quiet, "{}", server.log());
     }
 }
 
 #[test]
-fn an_input_that_has_ended_already_stops_the_server_too() {
+fn a_server_stops_if_its_standard_input_has_already_ended() {
     let mut child = serve(&["--stop-with-stdin"]).spawn().unwrap();
     let mut log = String::new();
     child.stderr.take().unwrap().read_to_string(&mut log).unwrap();

@@ -20,7 +20,7 @@ fn serve(listen: &[&str]) -> Command {
     command
 }
 
-/// All that a server says it listens on.
+/// All addresses that a server announces.
 fn announced(server: &Program, number: usize) -> Vec<String> {
     loop {
         let log = server.log();
@@ -32,7 +32,7 @@ fn announced(server: &Program, number: usize) -> Vec<String> {
     }
 }
 
-/// The answer to a request by a socket in the file system.
+/// The answer to a request over a Unix socket.
 fn ask(path: &Path, method: &str, target: &str, body: &str) -> String {
     let mut stream = UnixStream::connect(path).unwrap();
     let length = body.len();
@@ -48,7 +48,7 @@ fn ask(path: &Path, method: &str, target: &str, body: &str) -> String {
 }
 
 #[test]
-fn every_address_that_is_given_is_served_and_announced() {
+fn every_listen_address_is_served_and_announced() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.sock");
     let socket = format!("unix:{}", path.display());
@@ -90,7 +90,7 @@ fn localhost_and_a_port_alone_mean_both_families() {
 }
 
 #[test]
-fn a_socket_in_the_file_system_is_for_its_group_and_goes_with_the_server() {
+fn a_unix_socket_is_open_to_its_group_and_removed_with_the_server() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.sock");
     let socket = format!("unix:{}", path.display());
@@ -118,7 +118,7 @@ fn a_socket_in_the_file_system_is_for_its_group_and_goes_with_the_server() {
 }
 
 #[test]
-fn who_comes_by_a_socket_counts_as_one_address() {
+fn all_clients_of_a_unix_socket_count_as_one_address() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.sock");
     let mut command = serve(&["127.0.0.1:0", &format!("unix:{}", path.display())]);
@@ -130,7 +130,7 @@ fn who_comes_by_a_socket_counts_as_one_address() {
 }
 
 #[test]
-fn tls_and_a_socket_in_the_file_system_do_not_go_together() {
+fn tls_on_a_unix_socket_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.sock");
     let mut command = serve(&[&format!("unix:{}", path.display())]);

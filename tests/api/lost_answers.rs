@@ -17,7 +17,7 @@ fn fault(server: &Program, fault: Value) {
     assert_eq!(Client::new(&server.address, "").post("/_contactd/faults", fault).status, 201);
 }
 
-/// What comes back of a create, and how the connection ends; at most a second is waited.
+/// The answer to a create, and how the connection ends. It waits at most a second.
 fn create(server: &Program) -> (String, Option<ErrorKind>) {
     let mut stream = TcpStream::connect(&server.address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
@@ -38,7 +38,7 @@ fn contacts(server: &Program) -> u64 {
 }
 
 #[test]
-fn a_connection_breaks_before_anything_is_done_or_after_all_is() {
+fn a_connection_fault_breaks_before_or_after_the_request_is_executed() {
     let server = start();
     for (when, stored) in [("before", 0), ("after", 1)] {
         let before = contacts(&server);
@@ -54,7 +54,7 @@ fn a_connection_breaks_before_anything_is_done_or_after_all_is() {
 }
 
 #[test]
-fn an_answer_is_cut_off_or_never_goes_on() {
+fn an_answer_is_truncated_or_stalls() {
     let server = start();
     fault(&server, json!({"when": "after", "connection": {"truncate": {"bytes": 20}}}));
     let (answer, error) = create(&server);
@@ -69,6 +69,6 @@ fn an_answer_is_cut_off_or_never_goes_on() {
     assert!(answer.starts_with("HTTP/1.1 201 ") && answer.ends_with("\r\n\r\n"), "{answer}");
     assert_eq!(error, Some(ErrorKind::WouldBlock), "it stays open");
     assert_eq!(contacts(&server), 2);
-    // The server goes on.
+    // The server still works.
     assert_eq!(create(&server).0.split(' ').nth(1), Some("201"));
 }

@@ -1,6 +1,6 @@
 //! One binary for all integration tests. Most drive the API over a real socket, served from this process on a fresh
-//! database (`app`); those about running drive the real program (`program`). A module is named after what it is about.
-//! Those in `both` are of either engine: they run on SQLite, or with TEST_ENGINE=postgres on PostgreSQL; `tests/run` does
+//! database (`app`). Tests of the process drive the real program (`program`).
+//! Tests in `both` run on SQLite, or with TEST_ENGINE=postgres on PostgreSQL; `tests/run` does
 //! both.
 
 #![allow(
@@ -51,6 +51,7 @@ mod measured;
 mod memory;
 mod notifications;
 mod operating;
+mod option_errors;
 mod packages;
 mod poolers;
 mod printed;
@@ -65,7 +66,6 @@ mod starting;
 mod stopped_clock;
 mod testing;
 mod tls;
-mod told;
 mod traced;
 mod unencoded;
 mod upgrading;

@@ -1,4 +1,4 @@
-//! `--metrics-listen`: what the real program tells Prometheus, and the dashboard and alerts that are made of it.
+//! `--metrics-listen`: the metrics of the real program, and the dashboard and alerts that use them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -15,10 +15,10 @@ use crate::notifications::subscribe;
 use crate::operating::{create, make, refuses, run};
 use crate::postgres::Postgres;
 use crate::program::{Place, Program, contactd, fails};
-use crate::receiver::{Mood, Receiver, until};
+use crate::receiver::{Behaviour, Receiver, until};
 use crate::traced::forged;
 
-/// A server of tests, and a client of its metrics' address.
+/// A test server, and a client of its metrics address.
 pub fn start(place: &Place, arguments: &[&str]) -> (Program, Client) {
     serve_on(place.database().to_str().unwrap(), arguments)
 }
@@ -30,7 +30,7 @@ pub fn serve_on(database: &str, arguments: &[&str]) -> (Program, Client) {
     (server, metrics)
 }
 
-/// A client of a server's metrics' address.
+/// A client of a server's metrics address.
 pub fn metrics_of(server: &Program) -> Client {
     let log = server.log();
     let line = log.lines().find_map(|line| line.strip_prefix("contactd metrics on http://")).unwrap();
@@ -73,13 +73,13 @@ fn prometheus_reads_the_metrics_and_the_alerts() {
     let checked = promtool(&["check", "metrics"], &answer.text());
     assert_eq!(checked, (true, String::new()));
     for arguments in [["check", "rules", "alerts.yml"], ["test", "rules", "alerts.test.yml"]] {
-        let (is_well, told) = promtool(&arguments, "");
-        assert!(is_well, "{told}");
+        let (is_well, output) = promtool(&arguments, "");
+        assert!(is_well, "{output}");
     }
 }
 
-/// The names in an expression that are metrics, each with the labels that it is asked for.
-fn asked(expression: &str) -> Vec<(String, Vec<(String, String)>)> {
+/// The metrics in an expression, each with the labels that it selects.
+fn selected_metrics(expression: &str) -> Vec<(String, Vec<(String, String)>)> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let mut found = Vec::new();
     let mut rest = expression;
@@ -98,14 +98,14 @@ fn asked(expression: &str) -> Vec<(String, Vec<(String, String)>)> {
 }
 
 #[test]
-fn what_the_dashboard_and_the_alerts_ask_for_is_what_a_server_tells() {
+fn the_dashboard_and_the_alerts_use_only_existing_metrics() {
     let place = Place::new();
-    // With a certificate, which has metrics too.
+    // With a certificate, because it has metrics too.
     let folder_of_certificate = place.file("certificate");
     let tls = ["--dev", "--tls", "--dev-cert-dir", folder_of_certificate.to_str().unwrap()];
     let (_server, metrics) = start(&place, &tls);
     until(|| samples(&metrics).contains_key("contactd_purge_last_success_timestamp_seconds"));
-    let told = samples(&metrics);
+    let served_samples = samples(&metrics);
     let dashboard: Value =
         serde_json::from_str(&fs::read_to_string(folder().join("grafana/contactd.json")).unwrap()).unwrap();
     let mut expressions = vec![fs::read_to_string(folder().join("prometheus/alerts.yml")).unwrap()];
@@ -115,11 +115,11 @@ fn what_the_dashboard_and_the_alerts_ask_for_is_what_a_server_tells() {
         }
     }
     let mut names = BTreeSet::new();
-    let asked = expressions.iter().flat_map(|expression| asked(expression));
-    for (name, labels) in asked.filter(|(name, _)| !OF_OTHERS.contains(&name.as_str())) {
+    let selected = expressions.iter().flat_map(|expression| selected_metrics(expression));
+    for (name, labels) in selected.filter(|(name, _)| !ABSENT_METRICS.contains(&name.as_str())) {
         names.insert(name.clone());
-        let series = |told: &&String| told.split('{').next() == Some(name.as_str());
-        let known: Vec<_> = told.keys().filter(series).collect();
+        let series = |series_name: &&String| series_name.split('{').next() == Some(name.as_str());
+        let known: Vec<_> = served_samples.keys().filter(series).collect();
         assert!(!known.is_empty(), "no server tells {name}");
         for (label, value) in labels.iter().filter(|(label, _)| !["instance", "job"].contains(&label.as_str())) {
             let value = if value == "5.." { "500" } else { value };
@@ -128,25 +128,26 @@ fn what_the_dashboard_and_the_alerts_ask_for_is_what_a_server_tells() {
         }
     }
     assert!(names.len() > 30, "{names:?}");
-    // The page of metrics names all of them and no other.
+    // The metrics page lists exactly these.
     let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md")).unwrap();
     let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
-    let documented: BTreeSet<_> = rows.map(str::to_owned).filter(|name| !OF_OTHERS.contains(&name.as_str())).collect();
+    let documented: BTreeSet<_> =
+        rows.map(str::to_owned).filter(|name| !ABSENT_METRICS.contains(&name.as_str())).collect();
     let text = metrics.get("/metrics").text();
     let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
     assert_eq!(types.map(str::to_owned).collect::<BTreeSet<_>>(), documented);
 }
 
-/// What this server does not tell: figures of backups, and of an identity provider.
-const OF_OTHERS: [&str; 4] = [
+/// Metrics that this server does not have: of backups and of an identity provider.
+const ABSENT_METRICS: [&str; 4] = [
     "contactd_backup_last_success_timestamp_seconds",
     "contactd_backup_duration_seconds",
     "contactd_backup_bytes",
     "contactd_provider_keys_age_seconds",
 ];
 
-/// The samples that have grown.
-fn grown(before: &BTreeMap<String, f64>, after: &BTreeMap<String, f64>, names: &[&str]) {
+/// Asserts that these samples have grown.
+fn assert_grown(before: &BTreeMap<String, f64>, after: &BTreeMap<String, f64>, names: &[&str]) {
     for name in names {
         let (old, new) = (before.get(*name), after.get(*name));
         assert!(old.is_some() && new > old, "{name}: {old:?}, {new:?}");
@@ -154,7 +155,7 @@ fn grown(before: &BTreeMap<String, f64>, after: &BTreeMap<String, f64>, names: &
 }
 
 #[test]
-fn each_metric_moves_when_its_cause_happens_and_none_has_a_label_that_a_client_chose() {
+fn each_metric_changes_with_its_cause_and_no_label_comes_from_a_client() {
     let place = Place::new();
     let (server, metrics) = start(&place, &["--dev"]);
     let (ann, before) = (server.user("ann"), samples(&metrics));
@@ -173,7 +174,7 @@ fn each_metric_moves_when_its_cause_happens_and_none_has_a_label_that_a_client_c
     ann.delete(&format!("/me/contacts/{}", uuid::Uuid::nil())).error();
     let step = json!({"id": "1", "method": "GET", "url": "/me/contacts"});
     ann.post("/$batch", json!({"requests": [step]})).json(200);
-    // Figures of a request are recorded once its answer is taken.
+    // A request is recorded after its answer is read.
     let duration = "contactd_http_request_duration_seconds_count{route=\"POST /$batch\"}";
     until(|| samples(&metrics)[duration] > 0.0);
     let after = samples(&metrics);
@@ -184,8 +185,8 @@ fn each_metric_moves_when_its_cause_happens_and_none_has_a_label_that_a_client_c
     let list = requests("GET /{user}/contacts", 200, "batch");
     let unknown = requests("GET unknown", 404, "http");
     let too_large = "contactd_http_request_duration_seconds_bucket{route=\"POST /{user}/contacts/$ref\",le=\"+Inf\"}";
-    grown(&before, &after, &[&create, &list, &unknown, too_large]);
-    grown(
+    assert_grown(&before, &after, &[&create, &list, &unknown, too_large]);
+    assert_grown(
         &before,
         &after,
         &[
@@ -219,7 +220,7 @@ fn each_metric_moves_when_its_cause_happens_and_none_has_a_label_that_a_client_c
 }
 
 #[test]
-fn what_is_told_to_prometheus_is_told_to_nobody_else() {
+fn metrics_are_served_only_on_the_metrics_address() {
     let place = Place::new();
     let (server, metrics) = start(&place, &["--dev"]);
     assert_eq!(server.user("ann").get("/metrics").status, 404);
@@ -231,16 +232,16 @@ fn what_is_told_to_prometheus_is_told_to_nobody_else() {
     drop(server);
     let plain = Program::start(crate::program::serve_dev(&place.database()));
     assert!(!plain.log().contains("contactd metrics on"));
-    let taken =
+    let arguments =
         ["serve", "--dev", "--listen", "127.0.0.1:0", "--metrics-listen", &plain.address, "--database", ":memory:"];
-    let (status, told) = fails(contactd(&taken));
+    let (status, message) = fails(contactd(&arguments));
     assert!(
-        status == 1 && told.starts_with(&format!("contactd: --metrics-listen {}: Address already", plain.address)),
-        "{told}"
+        status == 1 && message.starts_with(&format!("contactd: --metrics-listen {}: Address already", plain.address)),
+        "{message}"
     );
 }
 
-/// A server whose users have tokens in the database, and a client of its metrics' address.
+/// A server whose users have tokens in the database, and a client of its metrics address.
 pub fn serve_tokens(place: &Place, arguments: &[&str]) -> (Program, Client) {
     make(&place.database());
     run(&place.database(), &["user", "add", "ann"]);
@@ -248,7 +249,7 @@ pub fn serve_tokens(place: &Place, arguments: &[&str]) -> (Program, Client) {
 }
 
 #[test]
-fn credentials_count_by_what_was_found_of_them() {
+fn credentials_are_counted_by_the_result_of_their_check() {
     let place = Place::new();
     let (server, metrics) = serve_tokens(&place, &[]);
     let database = place.database();
@@ -271,7 +272,7 @@ fn credentials_count_by_what_was_found_of_them() {
 }
 
 #[test]
-fn limits_count_what_they_refuse_and_connections_why_they_are_closed() {
+fn refusals_by_limits_and_reasons_of_closed_connections_are_counted() {
     let place = Place::new();
     let limits =
         ["--dev", "--rate-limit", "1", "--request-timeout", "1", "--keep-alive", "1", "--max-connections-address", "3"];
@@ -283,7 +284,7 @@ fn limits_count_what_they_refuse_and_connections_why_they_are_closed() {
         server.user("ann").get("/me");
         refused("token_rate") > 0.0
     });
-    // Heads that are none, bodies that never end, and connections that wait.
+    // Invalid heads, incomplete bodies, and idle connections.
     let send = |text: &str| {
         let mut stream = TcpStream::connect(&server.address).unwrap();
         let _ = stream.write_all(text.as_bytes());
@@ -298,7 +299,7 @@ fn limits_count_what_they_refuse_and_connections_why_they_are_closed() {
     let waiting: Vec<_> = (0..6).map(|_| send("")).collect();
     until(|| closed("address") > 0.0);
     drop(waiting);
-    // One without a token that is known, too often.
+    // Too many requests with an unknown token.
     let place = Place::new();
     let (server, metrics) = start(&place, &["--dev", "--rate-limit-address", "1"]);
     until(|| {
@@ -308,7 +309,7 @@ fn limits_count_what_they_refuse_and_connections_why_they_are_closed() {
 }
 
 #[test]
-fn heads_that_do_not_end_and_connections_that_wait_count_apart() {
+fn incomplete_heads_and_idle_connections_are_counted_separately() {
     let (server, metrics) = start(&Place::new(), &["--dev", "--request-timeout", "1", "--keep-alive", "1"]);
     let closed = || {
         let now = samples(&metrics);
@@ -319,16 +320,16 @@ fn heads_that_do_not_end_and_connections_that_wait_count_apart() {
         stream.write_all(text.as_bytes()).unwrap();
         stream
     };
-    let whole = "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let complete_request = "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
     let part = "GET /livez HTTP/1.1\r\nHost: ";
-    for text in [part, whole] {
+    for text in [part, complete_request] {
         send(text).read_to_end(&mut Vec::new()).unwrap();
     }
     until(|| closed().iter().all(|count| *count >= 1.0));
 }
 
 #[test]
-fn what_the_database_holds_and_what_purges_take_is_told() {
+fn database_sizes_and_purged_rows_are_measured() {
     let place = Place::new();
     let (server, metrics) = start(&place, &["--dev"]);
     let ann = server.user("ann");
@@ -337,7 +338,7 @@ fn what_the_database_holds_and_what_purges_take_is_told() {
     ann.with("Idempotency-Key", "a").post("/me/contacts", json!({})).json(201);
     ann.delete(&format!("/me/contacts/{id}")).empty(204);
     drop((server, metrics));
-    // Old enough for the next purge, but for the contacts that are not deleted.
+    // Everything is old enough for the next purge, except the contacts that are not deleted.
     let rows = rusqlite::Connection::open(place.database()).unwrap();
     let old = "update contacts set deleted_date_time = 1 where deleted_date_time is not null;
                update idempotency_keys set created_date_time = 1; update audit set audit_date_time = 1;
@@ -346,22 +347,22 @@ fn what_the_database_holds_and_what_purges_take_is_told() {
     drop(rows);
     let (server, metrics) = start(&place, &["--dev"]);
     until(|| samples(&metrics).contains_key("contactd_purge_last_success_timestamp_seconds"));
-    let told = samples(&metrics);
-    for what in ["contacts", "changes", "audit", "keys"] {
-        assert!(told[&format!("contactd_purged_total{{what=\"{what}\"}}")] > 0.0, "{what}");
+    let found = samples(&metrics);
+    for purged in ["contacts", "changes", "audit", "keys"] {
+        assert!(found[&format!("contactd_purged_total{{what=\"{purged}\"}}")] > 0.0, "{purged}");
     }
     drop((server, metrics));
     // Rows are counted once a minute, so at once after a start.
     let (server, metrics) = start(&place, &["--dev"]);
-    let told = samples(&metrics);
-    assert!((told["contactd_users"] - 1.0).abs() < 0.1 && (told["contactd_contacts"] - 2.0).abs() < 0.1, "{told:?}");
-    assert!(told["contactd_deleted_contacts"].abs() < 0.1 && told["contactd_changes_oldest_timestamp_seconds"] > 1e9);
-    assert!(told["contactd_sqlite_free_bytes"] >= 0.0 && told["contactd_sqlite_disk_free_bytes"] > 0.0);
+    let found = samples(&metrics);
+    assert!((found["contactd_users"] - 1.0).abs() < 0.1 && (found["contactd_contacts"] - 2.0).abs() < 0.1, "{found:?}");
+    assert!(found["contactd_deleted_contacts"].abs() < 0.1 && found["contactd_changes_oldest_timestamp_seconds"] > 1e9);
+    assert!(found["contactd_sqlite_free_bytes"] >= 0.0 && found["contactd_sqlite_disk_free_bytes"] > 0.0);
     drop(server);
 }
 
 #[test]
-fn notifications_count_by_what_became_of_them() {
+fn notifications_are_counted_by_result() {
     let (place, receiver) = (Place::new(), Receiver::new());
     let notify = ["--dev", "--allow-notification-target", "127.0.0.1", "--notification-times", "1500,4000,1"];
     let (server, metrics) = start(&place, &notify);
@@ -371,27 +372,27 @@ fn notifications_count_by_what_became_of_them() {
     ann.post("/me/contacts", json!({})).json(201);
     until(|| sent("taken") > 0.0);
     assert!(samples(&metrics)["contactd_notification_delay_seconds_count"] > 0.0);
-    receiver.set(Mood::Refuses(500));
+    receiver.set(Behaviour::Refuses(500));
     ann.post("/me/contacts", json!({})).json(201);
     until(|| sent("refused") > 0.0 && samples(&metrics)["contactd_notification_backlog_changes"] > 0.0);
-    // After the last attempt it is given up.
+    // After the last attempt it is abandoned.
     until(|| sent("dropped") > 0.0);
-    let gone = receiver.port;
+    let closed_port = receiver.port;
     drop(receiver);
-    until(|| TcpStream::connect(("127.0.0.1", gone)).is_err());
+    until(|| TcpStream::connect(("127.0.0.1", closed_port)).is_err());
     ann.post("/me/contacts", json!({})).json(201);
     until(|| sent("failed") > 0.0);
 }
 
 #[test]
-fn tls_counts_its_handshakes_and_tells_when_the_certificate_ends() {
+fn tls_handshakes_and_the_expiry_of_the_certificate_are_measured() {
     let place = Place::new();
     let folder = place.file("certificate");
     let (server, metrics) = start(&place, &["--dev", "--tls", "--dev-cert-dir", folder.to_str().unwrap()]);
-    let told = samples(&metrics);
+    let found = samples(&metrics);
     let now = chrono::Utc::now().timestamp();
     #[expect(clippy::cast_precision_loss, reason = "a time in seconds is small")]
-    let days = (told["contactd_tls_certificate_expiry_timestamp_seconds"] - now as f64) / 86_400.0;
+    let days = (found["contactd_tls_certificate_expiry_timestamp_seconds"] - now as f64) / 86_400.0;
     assert!((1.0..4_000.0).contains(&days), "{days}");
     assert_eq!(fails(contactd(&["health", "--listen", &server.address])).0, 0);
     let mut stream = TcpStream::connect(&server.address).unwrap();
@@ -401,14 +402,14 @@ fn tls_counts_its_handshakes_and_tells_when_the_certificate_ends() {
 }
 
 #[test]
-fn the_keys_of_an_identity_provider_have_an_age_and_fetches_that_fail_count() {
+fn the_age_of_provider_keys_and_failed_fetches_are_measured() {
     let (place, provider) = (Place::new(), Receiver::new());
     let issuer = provider.url("");
-    // The discovery document and the key set in one.
+    // One document is both the discovery document and the key set.
     let answer = json!({"issuer": issuer, "jwks_uri": issuer, "keys": []}).to_string();
     let length = answer.len();
     let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length";
-    provider.set(Mood::Says(format!("{head}: {length}\r\n\r\n{answer}")));
+    provider.set(Behaviour::AnswersWith(format!("{head}: {length}\r\n\r\n{answer}")));
     let oidc = ["--oidc-issuer", &issuer, "--oidc-audience", "api://contactd", "--oidc-times", "1,60000,1"];
     let (server, metrics) = start(&place, &oidc);
     let fetches =
@@ -420,7 +421,7 @@ fn the_keys_of_an_identity_provider_have_an_age_and_fetches_that_fail_count() {
     let first = age();
     until(|| age() > first);
     assert!(samples(&metrics)["contactd_auth_total{kind=\"provider\",result=\"unknown\"}"] > 0.0);
-    provider.set(Mood::Refuses(500));
+    provider.set(Behaviour::Refuses(500));
     until(|| {
         server.user(&forged(&issuer)).get("/me");
         fetches("failed") > 0.0
@@ -428,7 +429,7 @@ fn the_keys_of_an_identity_provider_have_an_age_and_fetches_that_fail_count() {
 }
 
 #[test]
-fn errors_of_the_database_count_and_so_do_the_writes_that_they_end() {
+fn database_errors_and_failed_writes_are_counted() {
     let place = Place::new();
     let (server, metrics) = start(&place, &["--dev"]);
     let ann = server.user("ann");
@@ -438,13 +439,13 @@ fn errors_of_the_database_count_and_so_do_the_writes_that_they_end() {
     other.execute_batch("begin immediate").unwrap();
     assert_eq!(ann.post("/me/contacts", json!({})).status, 503);
     other.execute_batch("rollback").unwrap();
-    let told = samples(&metrics);
-    assert!(told["contactd_store_errors_total{kind=\"busy\"}"] > 0.0, "{told:?}");
-    assert!(told["contactd_store_writes_total{result=\"failed\"}"] > 0.0, "{told:?}");
+    let found = samples(&metrics);
+    assert!(found["contactd_store_errors_total{kind=\"busy\"}"] > 0.0, "{found:?}");
+    assert!(found["contactd_store_writes_total{result=\"failed\"}"] > 0.0, "{found:?}");
 }
 
 #[test]
-fn a_postgresql_server_that_goes_away_is_seen_in_its_metrics() {
+fn an_unreachable_postgresql_server_is_visible_in_the_metrics() {
     let mut postgres = Postgres::start(&[]);
     let schema = postgres.schema();
     let (server, metrics) = serve_on(&schema.url, &["--dev"]);
@@ -452,9 +453,9 @@ fn a_postgresql_server_that_goes_away_is_seen_in_its_metrics() {
         |result: &str| samples(&metrics)[&format!("contactd_postgres_connects_total{{result=\"{result}\"}}")];
     server.user("ann").post("/me/contacts", json!({})).json(201);
     assert!(connects("ok") > 0.0);
-    let told = samples(&metrics);
-    assert!(told.keys().any(|name| name.starts_with("contactd_build_info{") && name.contains("engine=\"postgres\"")));
-    assert!(!told.contains_key("contactd_sqlite_database_bytes"));
+    let found = samples(&metrics);
+    assert!(found.keys().any(|name| name.starts_with("contactd_build_info{") && name.contains("engine=\"postgres\"")));
+    assert!(!found.contains_key("contactd_sqlite_database_bytes"));
     postgres.kill();
     until(|| {
         server.user("ann").get("/me/contacts");
@@ -463,13 +464,13 @@ fn a_postgresql_server_that_goes_away_is_seen_in_its_metrics() {
 }
 
 #[test]
-fn a_backup_leaves_its_figures_for_prometheus() {
+fn a_backup_writes_metrics_for_prometheus() {
     let place = Place::new();
     let (server, _metrics) = start(&place, &["--dev"]);
     server.user("ann").post("/me/contacts/$ref", SEED_REQUEST).json(201);
     let (copy, figures) = (place.file("copy.db"), place.file("contactd.prom"));
     let backup = ["backup", "--to", copy.to_str().unwrap(), "--metrics-file", figures.to_str().unwrap(), "--json"];
-    let told: Value = serde_json::from_str(&run(&place.database(), &backup)).unwrap();
+    let report: Value = serde_json::from_str(&run(&place.database(), &backup)).unwrap();
     let text = fs::read_to_string(&figures).unwrap();
     assert_eq!(promtool(&["check", "metrics"], &text), (true, String::new()));
     let value = |name: &str| {
@@ -481,9 +482,9 @@ fn a_backup_leaves_its_figures_for_prometheus() {
             && value("contactd_backup_duration_seconds") > 0.0
     );
     let size = fs::metadata(&copy).unwrap().len();
-    assert_eq!((value("contactd_backup_bytes").to_string(), &told["bytes"]), (size.to_string(), &json!(size)));
+    assert_eq!((value("contactd_backup_bytes").to_string(), &report["bytes"]), (size.to_string(), &json!(size)));
     assert_eq!(fs::metadata(&figures).unwrap().permissions().mode() & 0o777, 0o644);
-    // One that fails leaves the figures as they were.
+    // A failed backup leaves the metrics unchanged.
     assert!(refuses(&place.database(), &backup).contains("it already exists"));
     assert_eq!(fs::read_to_string(&figures).unwrap(), text);
 }

@@ -1,4 +1,4 @@
-//! `:memory:`, which is the ordinary path on a file that nobody sees.
+//! `:memory:`, which uses the same code on a hidden temporary file.
 
 use proptest::prelude::*;
 

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use crate::app::Client;
 use crate::postgres::Postgres;
 use crate::program::{Program, contactd, fails};
-use crate::receiver::{Mood, Receiver, ca_file, until};
+use crate::receiver::{Behaviour, Receiver, ca_file, until};
 
-/// A server that may notify this machine. All times are short except the lease.
+/// A server that may notify loopback addresses. All times are short except the lease.
 fn serve(database: &str) -> Command {
     contactd(&[
         "serve",
@@ -27,7 +27,7 @@ fn serve(database: &str) -> Command {
     ])
 }
 
-/// Subscribes a user's contacts.
+/// Subscribes to a user's contacts.
 pub fn subscribe(client: &Client, url: &str) -> String {
     let end = (Utc::now() + TimeDelta::hours(1)).to_rfc3339();
     let terms = json!({
@@ -40,40 +40,40 @@ fn ids(notifications: &[Value]) -> Vec<String> {
     notifications.iter().map(|told| told["resourceData"]["id"].as_str().unwrap().to_owned()).collect()
 }
 
-/// Asserts that each came at least once, and first in order.
+/// Asserts that each contact was notified at least once, the first time in order.
 fn assert_told(receiver: &Receiver, made: &[String]) {
-    let mut told = ids(&receiver.notifications("/"));
+    let mut notified_ids = ids(&receiver.notifications("/"));
     let mut first = Vec::new();
-    told.retain(|id| {
+    notified_ids.retain(|id| {
         !first.contains(id) && {
             first.push(id.clone());
             true
         }
     });
-    assert_eq!(told, made);
+    assert_eq!(notified_ids, made);
 }
 
 #[test]
-fn a_process_that_is_killed_while_it_tells_leaves_it_to_the_next() {
+fn the_next_process_sends_the_notifications_of_a_killed_one() {
     let (folder, receiver) = (tempfile::tempdir().unwrap(), Receiver::new());
     let database = folder.path().join("contacts.db");
     let path = |database: &Path| database.to_str().unwrap().to_owned();
     let mut server = Program::start(serve(&path(&database)));
     let ann = server.user("ann");
     let id = subscribe(&ann, &receiver.url("/"));
-    receiver.set(Mood::Silent);
+    receiver.set(Behaviour::Silent);
     let mut made = vec![ann.post("/me/contacts", "{}").id()];
     until(|| !receiver.bodies("/").is_empty());
     server.child.kill().unwrap();
     server.child.wait().unwrap();
-    receiver.set(Mood::Well);
+    receiver.set(Behaviour::Accepts);
     let mut server = Program::start(serve(&path(&database)));
     let ann = server.user("ann");
     made.push(ann.post("/me/contacts", "{}").id());
     until(|| ids(&receiver.notifications("/")).last() == made.last());
     assert_told(&receiver, &made);
-    // One that is stopped gives back what it holds.
-    receiver.set(Mood::Silent);
+    // A process that stops releases its leases.
+    receiver.set(Behaviour::Silent);
     let seen = receiver.bodies("/").len();
     made.push(ann.post("/me/contacts", "{}").id());
     until(|| receiver.bodies("/").len() > seen);
@@ -82,7 +82,7 @@ fn a_process_that_is_killed_while_it_tells_leaves_it_to_the_next() {
     let rows = rusqlite::Connection::open(&database).unwrap();
     let leases = "select count(*) from subscriptions where lease_owner is not null";
     assert_eq!(rows.query_row(leases, [], |row| row.get::<_, i64>(0)).unwrap(), 0);
-    receiver.set(Mood::Well);
+    receiver.set(Behaviour::Accepts);
     let server = Program::start(serve(&path(&database)));
     until(|| {
         let deliveries = server.user("ann").get(&format!("/subscriptions/{id}/deliveries")).json(200);
@@ -93,7 +93,7 @@ fn a_process_that_is_killed_while_it_tells_leaves_it_to_the_next() {
 }
 
 #[test]
-fn of_two_processes_one_tells_and_the_other_takes_over_when_it_is_killed() {
+fn one_of_two_processes_notifies_and_the_other_takes_over_when_it_is_killed() {
     let (schema, receiver) = (Postgres::shared().schema(), Receiver::new());
     let mut servers = [Program::start(serve(&schema.url)), Program::start(serve(&schema.url))];
     let id = subscribe(&servers[0].user("ann"), &receiver.url("/"));
@@ -101,11 +101,11 @@ fn of_two_processes_one_tells_and_the_other_takes_over_when_it_is_killed() {
     for i in 0..40 {
         made.push(servers[i % 2].user("ann").post("/me/contacts", "{}").id());
     }
-    let told = receiver.wait("/", 40);
-    assert_eq!(ids(&told), made, "each once, whichever process wrote it");
+    let notifications = receiver.wait("/", 40);
+    assert_eq!(ids(&notifications), made, "each once, whichever process wrote it");
 
     // The process that holds the lease is killed while it waits for an answer.
-    receiver.set(Mood::Silent);
+    receiver.set(Behaviour::Silent);
     let seen = receiver.bodies("/").len();
     made.push(servers[0].user("ann").post("/me/contacts", "{}").id());
     until(|| receiver.bodies("/").len() > seen);
@@ -114,7 +114,7 @@ fn of_two_processes_one_tells_and_the_other_takes_over_when_it_is_killed() {
     let lease = schema.query("select lease_owner from subscriptions");
     servers[0].child.kill().unwrap();
     servers[0].child.wait().unwrap();
-    receiver.set(Mood::Well);
+    receiver.set(Behaviour::Accepts);
     made.push(servers[1].user("ann").post("/me/contacts", "{}").id());
     until(|| ids(&receiver.notifications("/")).last() == made.last());
     assert_told(&receiver, &made);
@@ -126,7 +126,7 @@ fn of_two_processes_one_tells_and_the_other_takes_over_when_it_is_killed() {
 }
 
 #[test]
-fn an_authority_of_ones_own_is_trusted_where_it_is_named() {
+fn a_configured_certificate_authority_is_trusted() {
     let receiver = Receiver::with_tls();
     let arguments = [
         "serve",
@@ -150,10 +150,10 @@ fn an_authority_of_ones_own_is_trusted_where_it_is_named() {
     let stranger = Program::start(contactd(&arguments));
     let end = (Utc::now() + TimeDelta::hours(1)).to_rfc3339();
     let terms = |url: &str| json!({"changeType": "created", "notificationUrl": url, "resource": "me/contacts", "expirationDateTime": end});
-    let asked = receiver.got().len();
+    let requests_before = receiver.requests().len();
     for (server, url, why) in [
         (&stranger, url.clone(), "a host without a trusted certificate"),
-        // The certificate is of another name.
+        // The certificate has another name.
         (&trusting, format!("https://127.0.0.1:{}/", receiver.port), "a host without a trusted certificate"),
         (&trusting, format!("http://localhost:{}/", receiver.port), "HTTP"),
     ] {
@@ -161,7 +161,7 @@ fn an_authority_of_ones_own_is_trusted_where_it_is_named() {
         assert_eq!(refused.error(), (400, "ValidationError".into(), "notificationUrl".into()), "{url}");
         assert!(refused.message().contains(why), "{}", refused.message());
     }
-    assert_eq!(receiver.got().len(), asked);
+    assert_eq!(receiver.requests().len(), requests_before);
     for bad in ["no/such/file", "Cargo.toml"] {
         let (code, text) = fails(contactd(&["serve", "--dev", "--ca-file", bad]));
         assert!(code == 1 && text.contains("--ca-file") && !text.contains("panicked"), "{text}");

@@ -1,4 +1,4 @@
-//! The first start, and the commands for users, tokens and shares beside a running server.
+//! The first start, and the commands for users, tokens and shares while a server runs.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::app::{Client, SEED_REQUEST};
 use crate::postgres::Postgres;
 use crate::program::{Program, contactd, fails, serve_dev};
 
-/// What a command prints.
+/// The standard output of a successful command.
 #[track_caller]
 pub fn run(database: &Path, arguments: &[&str]) -> String {
     let output = contactd(arguments).env("CONTACTD_DATABASE", database).output().unwrap();
@@ -19,7 +19,7 @@ pub fn run(database: &Path, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The message of a refusal.
+/// The error message of a failed command.
 #[track_caller]
 pub fn refuses(database: &Path, arguments: &[&str]) -> String {
     let mut command = contactd(arguments);
@@ -33,7 +33,7 @@ pub fn serve(database: &Path) -> Command {
     contactd(&["serve", "--listen", "127.0.0.1:0", "--database", database.to_str().unwrap()])
 }
 
-/// Creates the database without users: commands create none.
+/// Creates a database without users, since commands do not create one.
 pub fn make(database: &Path) {
     let mut server = Program::start(serve_dev(database));
     server.signal("TERM");
@@ -50,13 +50,13 @@ fn the_first_start_makes_a_user_and_tells_who_started_it() {
     let database = folder.path().join("contacts.db");
     let file = folder.path().join("contacts.db.token");
     let mut first = Program::start(serve(&database));
-    let told = first.log();
-    assert!(told.contains("created user 'owner' with a token, which is in ") && told.contains(file.to_str().unwrap()));
+    let log = first.log();
+    assert!(log.contains("created user 'owner' with a token, which is in ") && log.contains(file.to_str().unwrap()));
     assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     let token = std::fs::read_to_string(&file).unwrap();
-    assert!(!told.contains(token.trim()), "{told}");
-    // The line to paste works as it stands, and the seed's example too.
-    let line = told.lines().find(|line| line.trim_start().starts_with("curl ")).unwrap();
+    assert!(!log.contains(token.trim()), "{log}");
+    // The printed command line works unchanged, and the seed's example too.
+    let line = log.lines().find(|line| line.trim_start().starts_with("curl ")).unwrap();
     let pasted = Command::new("sh").args(["-c", line]).output().unwrap();
     assert!(String::from_utf8_lossy(&pasted.stdout).starts_with("HTTP/1.1 201 Created"), "{pasted:?}");
     let owner = first.user(token.trim());
@@ -65,7 +65,7 @@ fn the_first_start_makes_a_user_and_tells_who_started_it() {
     assert_eq!(first.user("owner").get("/me").error().0, 401);
     first.signal("TERM");
     first.ended(Duration::from_mins(1));
-    // Only the first.
+    // Only at the first start.
     std::fs::remove_file(&file).unwrap();
     let second = Program::start(serve(&database));
     assert!(!second.log().contains("owner") && !file.exists());
@@ -73,7 +73,7 @@ fn the_first_start_makes_a_user_and_tells_who_started_it() {
 }
 
 #[test]
-fn on_a_terminal_the_token_is_shown_once_and_not_written_anywhere() {
+fn on_a_terminal_the_first_token_is_shown_once_and_not_logged() {
     let folder = tempfile::tempdir().unwrap();
     let program = env!("CARGO_BIN_EXE_contactd");
     let command = format!("{program} serve --listen 127.0.0.1:0 --database contacts.db & sleep 2; kill $!; wait");
@@ -95,7 +95,7 @@ fn nobody_is_let_in_by_default_on_other_addresses() {
     let elsewhere = || contactd(&["serve", "--listen", "0.0.0.0:0", "--database", database.to_str().unwrap()]);
     let (code, text) = fails(elsewhere());
     assert!(code == 1 && text.contains("contactd: there is no user who can sign in"), "{text}");
-    // With a user it starts, and so it does with tokens by the environment.
+    // It starts with a user, and with tokens from the environment.
     make(&database);
     run(&database, &["user", "add", "ann"]);
     let token = create(&database, &["--user", "ann"]);
@@ -103,13 +103,13 @@ fn nobody_is_let_in_by_default_on_other_addresses() {
     assert_eq!(Client::new(&server.address, &token).get("/me").status, 200);
     assert_eq!(Client::new(&server.address, "").get("/me/contacts").error().0, 401);
     drop(server);
-    let mut given = contactd(&["serve", "--listen", "0.0.0.0:0", "--database", ":memory:"]);
-    given.env("CONTACTD_TOKENS", "bob=hunter2");
-    assert_eq!(Program::start(given).user("hunter2").get("/me").json(200)["id"], "bob");
+    let mut command = contactd(&["serve", "--listen", "0.0.0.0:0", "--database", ":memory:"]);
+    command.env("CONTACTD_TOKENS", "bob=hunter2");
+    assert_eq!(Program::start(command).user("hunter2").get("/me").json(200)["id"], "bob");
 }
 
 #[test]
-fn an_operator_lets_users_in_and_out_beside_a_running_server() {
+fn an_operator_adds_and_revokes_users_while_a_server_runs() {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("contacts.db");
     make(&database);
@@ -121,15 +121,15 @@ fn an_operator_lets_users_in_and_out_beside_a_running_server() {
     let sync = server.user(&create(&database, &["--app", "sync", "--scope", "Contacts.Read,User.Read.All"]));
     let also = server.user(&create(&database, &["--user", "sync", "--app", "--scope", "Contacts.Read"]));
     assert_eq!(ann.get("/me").json(200)["displayName"], "Ann Lee");
-    // The two, and the owner that the first start created, since neither had a token yet.
+    // Both users, and the owner that the first start created because neither had a token yet.
     assert_eq!(sync.get("/users").json(200)["value"].as_array().unwrap().len(), 3);
     assert_eq!(also.get("/users/ann/contacts").status, 200);
     let id = ann.post("/me/contacts", json!({"title": "x"})).id();
     let path = format!("/users/ann/contacts/{id}");
 
     assert_eq!(bob.get(&path).error().1, "Request_ResourceNotFound");
-    let told = run(&database, &["share", "add", "--of", "ann", "--with", "bob@example.org"]);
-    assert_eq!(told, "the mailbox of ann is shared with bob@example.org (read)\n");
+    let output = run(&database, &["share", "add", "--of", "ann", "--with", "bob@example.org"]);
+    assert_eq!(output, "the mailbox of ann is shared with bob@example.org (read)\n");
     assert_eq!(run(&database, &["share", "list", "--of", "ann"]), "WITH\tMAY\nbob@example.org\tread\n");
     assert_eq!((bob.get(&path).status, bob.delete(&path).error().0), (200, 403));
     run(&database, &["share", "add", "--of", "ann", "--with", "bob@example.org", "--write"]);
@@ -176,7 +176,7 @@ fn an_operator_lets_users_in_and_out_beside_a_running_server() {
 }
 
 #[test]
-fn what_a_command_cannot_do_is_said_in_a_line_without_secrets() {
+fn a_failing_command_prints_one_line_without_secrets() {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("contacts.db");
     make(&database);
@@ -237,7 +237,7 @@ fn no_token_is_in_the_database_or_the_log() {
 }
 
 #[test]
-fn of_first_starts_at_once_the_token_that_is_good_is_left() {
+fn after_concurrent_first_starts_the_valid_token_remains() {
     for _ in 0..3 {
         let folder = tempfile::tempdir().unwrap();
         let schema = Postgres::shared().schema();

@@ -1,4 +1,4 @@
-//! The packages for Python and Node, made from the program and installed without a network: their examples pass, and the official
+//! The packages for Python and Node, built from the program and installed offline. Their examples pass, and the official
 //! SDKs meet a fault of each kind.
 
 use std::path::{Path, PathBuf};
@@ -8,9 +8,9 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Where `tests/run` installs what the packages are used with.
-fn installed(what: &str) -> PathBuf {
-    root().join("target/recipes").join(what)
+/// The folder where `tests/run` installs the packages' companions.
+fn installed(package_set: &str) -> PathBuf {
+    root().join("target/recipes").join(package_set)
 }
 
 #[track_caller]
@@ -21,13 +21,13 @@ fn run(command: &mut Command) -> String {
     said
 }
 
-/// The packages, in a folder. Without its symbols the program is packed in less time.
+/// Builds the packages in a folder. The program is stripped, which makes packing faster.
 fn built(folder: &Path) -> Vec<PathBuf> {
     let program = folder.join("contactd");
     run(Command::new("strip").arg("-o").arg(&program).arg(env!("CARGO_BIN_EXE_contactd")));
     let packages = folder.join("packages");
-    let said = run(Command::new("python3").arg(root().join("packaging/build")).arg(&program).arg(&packages));
-    said.lines().map(PathBuf::from).collect()
+    let output = run(Command::new("python3").arg(root().join("packaging/build")).arg(&program).arg(&packages));
+    output.lines().map(PathBuf::from).collect()
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -52,8 +52,8 @@ fn the_examples_pass_with_the_packages_installed() {
     // A golden file is written, and is the same the next time.
     let twice = |command: &dyn Fn() -> Command, passed: &str| {
         for update in ["1", "0"] {
-            let said = run(command().env("UPDATE_GOLDEN", update).env_remove("CONTACTD_BIN"));
-            assert!(said.contains(passed), "{said}");
+            let output = run(command().env("UPDATE_GOLDEN", update).env_remove("CONTACTD_BIN"));
+            assert!(output.contains(passed), "{output}");
         }
     };
 

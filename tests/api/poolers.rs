@@ -34,7 +34,7 @@ impl Pooler {
             server.port(),
             folder.path().display(),
         );
-        // It drops root, and the tests' folders are private.
+        // pgbouncer drops root privileges, and the tests' folders are private.
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
         std::fs::write(folder.path().join("users"), "\"contactd\" \"\"\n").unwrap();
         std::fs::write(folder.path().join("settings"), settings).unwrap();
@@ -99,7 +99,7 @@ fn a_pooler_in_session_mode_serves_and_may_restart() {
     let path = format!("/me/contacts/{id}");
     assert_eq!(other.user("ann").get(&path).json(200)["id"], id.as_str());
     pooler.restart();
-    // 503 says that nothing was written, where the lost connection was noticed before anything was sent.
+    // 503 means that nothing was written, because the lost connection was noticed before anything was sent.
     let started = Instant::now();
     let changed = loop {
         let changed = ann.patch(&path, json!({"title": "two"}));
@@ -114,12 +114,12 @@ fn a_pooler_in_session_mode_serves_and_may_restart() {
 }
 
 #[test]
-fn a_pooler_that_shares_sessions_is_refused_at_the_start_with_the_reason() {
+fn a_pooler_that_shares_sessions_is_refused_at_startup_with_a_reason() {
     let server = Postgres::start(&[]);
     for mode in ["transaction", "statement"] {
         let pooler = Pooler::start(mode, &server);
         let at = format!("postgres://127.0.0.1:{}/postgres", pooler.port);
-        // The second time with what the first one has left in the server's processes.
+        // The second time with the state that the first run left in the server's processes.
         for _ in 0..2 {
             let refused = fails(contactd(&["serve", "--dev", "--listen", "127.0.0.1:0", "--database", &pooler.url()]));
             assert_eq!(refused, (1, format!("contactd: {at}: {REFUSED}")), "{mode}");
@@ -129,7 +129,7 @@ fn a_pooler_that_shares_sessions_is_refused_at_the_start_with_the_reason() {
     }
     assert_eq!(server.query("select count(*) from pg_tables where schemaname = 'public'"), "0");
 
-    // A standby that is read through one, beside a primary that is not.
+    // The standby is read through a pooler, and the primary is not.
     let standby = server.standby("reader", &[]);
     let pooler = Pooler::start("transaction", &standby);
     let direct = ["serve", "--dev", "--listen", "127.0.0.1:0", "--database", &server.url()];

@@ -1,8 +1,8 @@
 //! PostgreSQL servers for the tests: real processes on 127.0.0.1 (Linux), which a test may kill, freeze and promote.
 //!
-//! It owns the processes and their folders in `$TMPDIR`, and nothing of them outlives the test process, however that
-//! ends: everything of a server is done by a guardian, a shell in a session of its own (so that Ctrl-C passes it by),
-//! which does what it is told through a pipe, and when the pipe closes ends the server and removes the folder. Each
+//! Processes and their folders in `$TMPDIR` do not outlive the test process, however it
+//! ends. A guardian, which is a shell in its own session (so that Ctrl-C does not reach it), runs each server.
+//! It executes commands from a pipe. When the pipe closes, it ends the server and removes the folder. Each
 //! server starts from a copy of one freshly made data folder, since `initdb` takes longer than all the rest.
 
 #![allow(
@@ -25,7 +25,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-/// How long a server may take for anything.
+/// Timeout of every operation of a server.
 pub const PATIENCE: Duration = Duration::from_mins(2);
 
 /// The settings of every server. They are given on the command line, which a standby does not inherit.
@@ -37,16 +37,16 @@ const SETTINGS: &[(&str, &str)] = &[
     ("wal_level", "replica"),
     ("max_wal_senders", "5"),
     ("hot_standby", "on"),
-    // A standby that was away for a while finds what it missed, and finds its primary again at once.
+    // A standby that was offline gets what it missed, and reconnects to its primary at once.
     ("wal_keep_size", "256MB"),
     ("wal_retrieve_retry_interval", "100ms"),
     // In the data folder, not in /dev/shm, where a killed server would leave it.
     ("dynamic_shared_memory_type", "mmap"),
 ];
 
-/// Does each line it reads; at the end of its input it leaves nothing. SIGQUIT is repeated, because a server that has
-/// only just been started may not listen to it yet, and SIGCONT wakes a frozen one. A killed server cannot remove its
-/// System V segment; its id is in line 7 of the pid file, which it could not remove either.
+/// Executes each line of its input. At the end of the input it removes everything. SIGQUIT is repeated, because a server that has
+/// just started may not handle it yet, and SIGCONT wakes a frozen server. A killed server cannot remove its
+/// System V segment. Its id is in line 7 of the pid file, which remains too.
 const GUARDIAN: &str = r#"
 trap '' PIPE
 folder=$(mktemp -d -t contactd-postgres.XXXXXX 2>/dev/null || mktemp -d /tmp/contactd-postgres.XXXXXX)
@@ -59,17 +59,17 @@ cd /
 for attempt in 1 2 3 4 5; do rm -rf "$folder" && break; sleep 1; done
 "#;
 
-/// A running PostgreSQL server of its own: data folder, port on 127.0.0.1. Dropped, it is gone.
+/// A running PostgreSQL server with its own data folder and port on 127.0.0.1. It is removed when dropped.
 pub struct Postgres {
     url: String,
     port: u16,
-    /// `None` for the one of `TEST_DATABASE_URL`, which is not ours to touch.
+    /// `None` for the server of `TEST_DATABASE_URL`, which the tests do not control.
     guardian: Option<Guardian>,
 }
 
 impl Postgres {
-    /// The server all tests of this process share. `TEST_DATABASE_URL` names one that is there already; otherwise a
-    /// private one is started, once.
+    /// The server that all tests of this process share: the existing one of `TEST_DATABASE_URL`, otherwise a
+    /// private one, which is started once.
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<Postgres> = OnceLock::new();
         SHARED.get_or_init(|| match std::env::var("TEST_DATABASE_URL") {
@@ -82,12 +82,12 @@ impl Postgres {
         })
     }
 
-    /// A server of the test's own, with settings as of postgresql.conf. `alter system` does not change those given here.
+    /// A server for one test, with settings as in postgresql.conf. `alter system` does not change those given here.
     pub fn start(settings: &[(&str, &str)]) -> Self {
         static TEMPLATE: OnceLock<Guardian> = OnceLock::new();
         let template = TEMPLATE.get_or_init(|| {
             let mut guardian = Guardian::new(&[]);
-            // No order by code point if that can be had: a test shall see which order a query relies on.
+            // A locale that does not sort by code point, if available, so that tests detect queries that rely on the order.
             let initdb = "initdb -D data -U contactd --auth=trust --no-sync --encoding=UTF8 --locale=C.UTF-8";
             guardian.run(&format!("{initdb} --locale-provider=icu --icu-locale=en || {initdb}"));
             guardian
@@ -97,7 +97,7 @@ impl Postgres {
         Self::launch(guardian)
     }
 
-    /// A streaming hot standby of this one, running and connected; `name` is its application_name there.
+    /// A running and connected streaming hot standby of this server; `name` is its application_name.
     pub fn standby(&self, name: &str, settings: &[(&str, &str)]) -> Self {
         let primary = format!("host=127.0.0.1 port={} user=contactd application_name={name}", self.port);
         let mut guardian = Guardian::new(settings);
@@ -112,7 +112,7 @@ impl Postgres {
     }
 
     fn launch(mut guardian: Guardian) -> Self {
-        // Somebody else may take the port before the server does.
+        // Another process may take the port first.
         let port = std::iter::repeat_with(free_port).find(|&port| guardian.start(port)).unwrap();
         Self { url: format!("postgres://contactd@127.0.0.1:{port}/postgres"), port, guardian: Some(guardian) }
     }
@@ -126,9 +126,9 @@ impl Postgres {
         self.url.clone()
     }
 
-    /// A new empty schema in it.
+    /// Creates an empty schema.
     pub fn schema(&self) -> Schema {
-        // Unlike any other of this process, of another one, and of an earlier run against the same server.
+        // Unique in this process, in others, and in earlier runs against the same server.
         let name = format!("t{}_{:016x}", std::process::id(), random());
         self.query(&format!("create schema {name}"));
         let separator = if self.url.contains('?') { '&' } else { '?' };
@@ -136,22 +136,22 @@ impl Postgres {
         Schema { url, name, stays: self.guardian.is_none() }
     }
 
-    /// One value, as text; nothing of a statement that has none.
+    /// Runs a statement. Returns its value as text, empty if it has none.
     pub fn query(&self, sql: &str) -> String {
         psql(&self.url, sql).unwrap_or_else(|error| panic!("{sql}: {error}"))
     }
 
-    /// SIGKILL, as a crash: when it returns, no process of it is left.
+    /// SIGKILL, as in a crash. When it returns, all processes of the server have ended.
     pub fn kill(&mut self) {
         let guardian = self.guardian_mut();
-        // Its children would outlive it for a moment, and answer.
+        // Its children would outlive it for a moment and still answer.
         let processes = guardian.freeze();
         signal("KILL", &processes);
         guardian.wait("it survived SIGKILL", || processes.iter().all(|&process| state(process).is_none()));
         guardian.reap();
     }
 
-    /// SIGSTOP for all its processes, to play a hang: the kernel still accepts connections, and nothing answers.
+    /// SIGSTOP for all its processes, to simulate a hang: the kernel still accepts connections, and nothing answers.
     pub fn freeze(&self) {
         self.guardian().freeze();
     }
@@ -167,7 +167,7 @@ impl Postgres {
         assert!(self.guardian_mut().start(port), "somebody else has taken port {port}");
     }
 
-    /// Fast shutdown: transactions are rolled back, connections closed, the data is as of a clean end.
+    /// Fast shutdown: transactions are rolled back and connections closed.
     pub fn stop(&mut self) {
         let guardian = self.guardian_mut();
         let postmaster = guardian.postmaster();
@@ -176,7 +176,7 @@ impl Postgres {
         guardian.reap();
     }
 
-    /// Makes a standby a primary; returns once it takes writes.
+    /// Promotes a standby to primary. Returns when it accepts writes.
     pub fn promote(&self) {
         assert_eq!(self.query("select pg_promote()"), "t");
     }
@@ -191,7 +191,7 @@ impl Postgres {
     }
 }
 
-/// A schema of one test, as a URL whose connections see only it. Dropped, it goes from a server that stays.
+/// The schema of one test, as a URL whose connections see only it. When dropped, it is removed from a server that remains.
 pub struct Schema {
     pub url: String,
     pub name: String,
@@ -199,7 +199,7 @@ pub struct Schema {
 }
 
 impl Schema {
-    /// The same schema on another server, which has it by replication.
+    /// The same schema on a replica.
     pub fn on(&self, from: &Postgres, to: &Postgres) -> Self {
         let url = self.url.replace(&format!(":{}/", from.port), &format!(":{}/", to.port));
         Self { url, name: self.name.clone(), stays: false }
@@ -214,7 +214,7 @@ impl Schema {
 impl Drop for Schema {
     fn drop(&mut self) {
         if self.stays {
-            // What the test has left locked stays: a failing test must say so, not hang.
+            // A schema that the test left locked is not removed, so that a failing test does not hang.
             let _ = psql(&self.url, &format!("set lock_timeout = '5s'; drop schema {} cascade", self.name));
         }
     }
@@ -223,13 +223,13 @@ impl Drop for Schema {
 /// The shell that owns a folder and the server in it, see [`GUARDIAN`].
 struct Guardian {
     child: Child,
-    /// `None` once it is to end. The standard library keeps it from our other children, so that it closes with us.
+    /// `None` when it must end. The standard library does not pass it to other child processes, so that it closes with this process.
     input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
     folder: PathBuf,
-    /// The server's command line, but for the port.
+    /// The server's command line without the port.
     command: String,
-    /// The server, while it runs. The guardian has not waited for it yet, so that no other process can have its id.
+    /// The server's process id while it runs. The guardian has not waited for it yet, so no other process can have the id.
     postmaster: Option<u32>,
 }
 
@@ -238,7 +238,7 @@ impl Guardian {
         let mut shell = Command::new("setsid");
         shell.args(["sh", "-c", GUARDIAN]).current_dir("/");
         shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        // Nothing of the caller's settings, such as PGOPTIONS, or a HOME that the server's user cannot read.
+        // Without the caller's settings such as PGOPTIONS, or a HOME that the server's user cannot read.
         let path = std::env::var_os("PATH").unwrap_or_default();
         let path = std::iter::once(programs("initdb")).chain(std::env::split_paths(&path));
         shell.env_clear().env("PATH", std::env::join_paths(path).unwrap()).env("TMPDIR", std::env::temp_dir());
@@ -258,19 +258,19 @@ impl Guardian {
         guardian
     }
 
-    /// Runs a command to its end, which must be a good one.
+    /// Runs a command, which must succeed.
     fn run(&mut self, command: &str) {
         let status = self.tell(&format!("{{ {command}; }} >>log 2>&1; echo $?"));
         assert_eq!(status, "0", "{command}\n{}", self.log());
     }
 
-    /// Starts the server and waits until it takes connections; not if the port is taken.
+    /// Starts the server and waits until it accepts connections. Returns false if the port is in use.
     fn start(&mut self, port: u16) -> bool {
         assert_eq!(self.postmaster, None, "it runs");
         let answer = self.tell(&format!("{} -p {port} >>log 2>&1 & pid=$!; echo $pid", self.command));
         let postmaster = answer.parse().unwrap();
         self.postmaster = Some(postmaster);
-        // Its pid file says when, as to pg_ctl; a connection might be answered by another server.
+        // Its pid file shows this, as for pg_ctl; a connection might be answered by another server.
         let ready = || {
             let file = fs::read_to_string(self.folder.join("data/postmaster.pid")).unwrap_or_default();
             let lines: Vec<_> = file.lines().map(str::trim).collect();
@@ -284,7 +284,7 @@ impl Guardian {
         self.postmaster.is_some()
     }
 
-    /// After the end of the server: gives its process id back.
+    /// Reaps the ended server, which releases its process id.
     fn reap(&mut self) {
         self.tell("wait; pid=; echo");
         self.postmaster = None;
@@ -297,26 +297,27 @@ impl Guardian {
     /// The postmaster, and its children after it.
     fn processes(&self) -> Vec<u32> {
         let postmaster = self.postmaster();
-        let all = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
-        let children = all.filter(|&process| state(process).is_some_and(|(_, parent)| parent == postmaster));
+        let process_ids =
+            fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
+        let children = process_ids.filter(|&process| state(process).is_some_and(|(_, parent)| parent == postmaster));
         std::iter::once(postmaster).chain(children).collect()
     }
 
-    /// Stops all its processes, and says which.
+    /// Stops all its processes, and returns them.
     fn freeze(&self) -> Vec<u32> {
         let stop = |processes: &[u32]| {
             signal("STOP", processes);
             let stopped = |&process: &u32| state(process).is_none_or(|(state, _)| state == 'T');
             self.wait("it does not freeze", || processes.iter().all(stopped));
         };
-        // The postmaster first: after that it starts no other.
+        // The postmaster first, so that it starts no more processes.
         stop(&[self.postmaster()]);
         let processes = self.processes();
         stop(&processes);
         processes
     }
 
-    /// Sends a line that answers one.
+    /// Sends a command and returns the line that answers it.
     fn tell(&mut self, line: &str) -> String {
         writeln!(self.input.as_mut().unwrap(), "{line}").unwrap();
         self.answer()
@@ -336,7 +337,7 @@ impl Guardian {
         }
     }
 
-    /// The end of what it and its server wrote.
+    /// The last part of the log of the guardian and its server.
     fn log(&self) -> String {
         let log = fs::read(self.folder.join("log")).unwrap_or_default();
         String::from_utf8_lossy(&log[log.len().saturating_sub(4000)..]).into_owned()
@@ -346,7 +347,7 @@ impl Guardian {
 impl Drop for Guardian {
     fn drop(&mut self) {
         if self.postmaster.is_some() {
-            // A frozen child would hold the shutdown up for five seconds.
+            // A frozen child would delay the shutdown by five seconds.
             signal("CONT", &self.processes());
         }
         self.input = None;
@@ -354,7 +355,7 @@ impl Drop for Guardian {
     }
 }
 
-/// The folder that has this one of PostgreSQL's programs; psql may be there without a server.
+/// The folder with this program of PostgreSQL. psql may be installed without a server.
 pub fn programs(name: &str) -> PathBuf {
     static FOLDERS: OnceLock<Vec<PathBuf>> = OnceLock::new();
     let folders = FOLDERS.get_or_init(|| {
@@ -380,7 +381,7 @@ fn psql(url: &str, sql: &str) -> Result<String, String> {
     if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
 }
 
-/// Not one of the kernel's choice: those it also gives to clients, which may then hold the port when a killed server
+/// Not a port of the kernel's choice: it also gives those to clients, which may hold the port when a killed server
 /// wants it back, or even connect to themselves while it is down.
 fn free_port() -> u16 {
     let mut ports = std::iter::repeat_with(|| 16384 + (random() % 16384) as u16);
@@ -391,17 +392,17 @@ fn random() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
-/// To those of the processes that still are there.
+/// Sends a signal to those processes that still exist.
 fn signal(name: &str, processes: &[u32]) {
     let mut command = Command::new("kill");
     command.arg(format!("-{name}")).args(processes.iter().map(u32::to_string)).stderr(Stdio::null());
     command.status().unwrap();
 }
 
-/// The letter of what a process is doing, and its parent; `None` if it has ended.
+/// The state letter of a process, and its parent. `None` if it has ended.
 fn state(process: u32) -> Option<(char, u32)> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    // The name before them may hold anything.
+    // The name before these fields may contain any character.
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
     let state = fields.next()?.parse().ok()?;
     if matches!(state, 'Z' | 'X') { None } else { Some((state, fields.next()?.parse().ok()?)) }

@@ -11,7 +11,7 @@ use crate::program::{Place, Program, contactd, serve_dev};
 
 const STOP: Duration = Duration::from_mins(1);
 
-/// What a command prints with `--json`: an object a line.
+/// The output of a command with `--json`: one object per line.
 #[track_caller]
 fn objects(database: &Path, arguments: &[&str]) -> Vec<Value> {
     let text = run(database, &[arguments, &["--json"]].concat());
@@ -40,7 +40,7 @@ fn is_time(value: &Value) {
 }
 
 #[test]
-fn users_tokens_and_shares_are_objects() {
+fn json_output_of_user_token_and_share_commands_is_objects() {
     let place = Place::new();
     let database = place.database();
     make(&database);
@@ -78,8 +78,8 @@ fn users_tokens_and_shares_are_objects() {
     let share = json!({"of": "ann", "with": "bob", "write": true});
     assert_eq!(object(&database, &["share", "add", "--of", "ann", "--with", "bob", "--write"]), share);
     assert_eq!(objects(&database, &["share", "list", "--of", "ann"]), [share]);
-    let gone = object(&database, &["share", "remove", "--of", "ann", "--with", "bob"]);
-    assert_eq!(gone, json!({"of": "ann", "with": "bob", "removed": true}));
+    let removed = object(&database, &["share", "remove", "--of", "ann", "--with", "bob"]);
+    assert_eq!(removed, json!({"of": "ann", "with": "bob", "removed": true}));
     assert_eq!(objects(&database, &["share", "list", "--of", "ann"]), [json!(null); 0]);
     assert_eq!(object(&database, &["user", "remove", "bob", "--yes"])["removed"], true);
 
@@ -92,7 +92,7 @@ fn users_tokens_and_shares_are_objects() {
 }
 
 #[test]
-fn what_is_done_with_a_database_is_an_object() {
+fn json_output_of_database_commands_is_one_object() {
     let place = Place::new();
     let database = place.database();
     make(&database);
@@ -113,8 +113,8 @@ fn what_is_done_with_a_database_is_an_object() {
         .env("CONTACTD_DATABASE", &database)
         .output()
         .unwrap();
-    let told: Value = serde_json::from_slice(&exported.stderr).unwrap();
-    assert_eq!(told, json!({"contacts": 1, "groups": 0, "photosLeftOut": 0, "replaced": 0, "leftOut": {}}));
+    let report: Value = serde_json::from_slice(&exported.stderr).unwrap();
+    assert_eq!(report, json!({"contacts": 1, "groups": 0, "photosLeftOut": 0, "replaced": 0, "leftOut": {}}));
 
     let backup = object(&database, &["backup", "--to", &path("copy.db"), "--verify", "quick"]);
     assert_eq!(names(&backup), ["bytes", "copy", "database", "millis", "verified"]);
@@ -135,7 +135,7 @@ fn what_is_done_with_a_database_is_an_object() {
 }
 
 #[test]
-fn an_export_tells_groups_and_replaced_characters() {
+fn json_output_of_an_export_counts_groups_and_replaced_characters() {
     let place = Place::new();
     let database = place.database();
     make(&database);
@@ -147,31 +147,31 @@ fn an_export_tells_groups_and_replaced_characters() {
     fs::write(path("a.vcf"), format!("{card}{group}")).unwrap();
     run(&database, &["import", "--user", "ann", &path("a.vcf")]);
     let out = path("out");
-    let told = |arguments: &[&str]| {
-        let all = [&["export", "--user", "ann", "--json", "--to", &out], arguments].concat();
-        let output = contactd(&all).env("CONTACTD_DATABASE", &database).output().unwrap();
-        let told: Value = serde_json::from_slice(&output.stderr).unwrap();
-        [told["contacts"].clone(), told["groups"].clone(), told["replaced"].clone()]
+    let report_of = |arguments: &[&str]| {
+        let arguments_of_export = [&["export", "--user", "ann", "--json", "--to", &out], arguments].concat();
+        let output = contactd(&arguments_of_export).env("CONTACTD_DATABASE", &database).output().unwrap();
+        let report: Value = serde_json::from_slice(&output.stderr).unwrap();
+        [report["contacts"].clone(), report["groups"].clone(), report["replaced"].clone()]
     };
-    assert_eq!(told(&["--format", "vcard3"]), [1, 1, 0]);
-    let replaced = told(&["--format", "csv-outlook", "--encoding", "windows-1252"]);
-    // Of the four letters windows-1252 has the ó only.
+    assert_eq!(report_of(&["--format", "vcard3"]), [1, 1, 0]);
+    let replaced = report_of(&["--format", "csv-outlook", "--encoding", "windows-1252"]);
+    // Of these four letters windows-1252 has only ó.
     assert_eq!(replaced[..2], [1, 0]);
     assert!(replaced[2].as_u64().is_some_and(|count| count >= 3), "{replaced:?}");
 }
 
 #[test]
-fn the_files_of_a_certificate_for_development_are_an_object() {
+fn json_output_of_dev_cert_names_its_files() {
     let place = Place::new();
     let folder = place.file("certificates");
     let output = contactd(&["dev-cert", "--json", "--dir", folder.to_str().unwrap()]).output().unwrap();
-    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
     let names = ["localhost", "127.0.0.1", "::1", "graph.microsoft.com"];
     let expected = json!({
         "authority": path("dev-ca.pem"), "certificate": path("dev.pem"), "key": path("dev.key"), "names": names,
     });
-    assert_eq!((told, output.status.code()), (expected, Some(0)));
+    assert_eq!((report, output.status.code()), (expected, Some(0)));
     assert!(["authority", "certificate", "key"].iter().all(|file| fs::metadata(path_of(&output.stdout, file)).is_ok()));
 }
 
@@ -181,25 +181,25 @@ fn path_of(object: &[u8], member: &str) -> String {
 }
 
 #[test]
-fn the_health_of_a_server_and_the_version_are_objects() {
+fn json_output_of_health_and_version_is_one_object() {
     let place = Place::new();
     let mut server = Program::start(serve_dev(&place.database()));
     let ask = |arguments: &[&str]| {
-        let all = [&["health", "--json", "--listen", &server.address], arguments].concat();
-        let output = contactd(&all).output().unwrap();
+        let arguments_of_health = [&["health", "--json", "--listen", &server.address], arguments].concat();
+        let output = contactd(&arguments_of_health).output().unwrap();
         (output.status.code().unwrap(), serde_json::from_slice::<Value>(&output.stdout).ok())
     };
-    let (status, told) = ask(&["--ready"]);
+    let (status, object) = ask(&["--ready"]);
     let expected = json!({"address": server.address, "path": "/readyz", "status": 200, "well": true, "failing": []});
-    assert_eq!((status, told), (0, Some(expected)));
+    assert_eq!((status, object), (0, Some(expected)));
     assert_eq!(ask(&[]).1.unwrap()["path"], "/healthz");
     fs::rename(place.database(), place.file("away.db")).unwrap();
     crate::receiver::until(|| ask(&["--ready"]).0 == 1);
-    let (_, told) = ask(&["--ready"]);
-    let told = told.unwrap();
-    assert_eq!((&told["status"], &told["well"]), (&json!(503), &json!(false)));
-    let failing = told["failing"].as_array().unwrap();
-    assert!(failing.iter().any(|one| one.as_str().unwrap().starts_with("disk ")), "{told}");
+    let (_, object) = ask(&["--ready"]);
+    let object = object.unwrap();
+    assert_eq!((&object["status"], &object["well"]), (&json!(503), &json!(false)));
+    let failing = object["failing"].as_array().unwrap();
+    assert!(failing.iter().any(|one| one.as_str().unwrap().starts_with("disk ")), "{object}");
     fs::rename(place.file("away.db"), place.database()).unwrap();
     let address = server.address.clone();
     server.signal("TERM");

@@ -1,4 +1,4 @@
-//! Readiness of the real program: what takes it away, and how a server is stopped behind a load balancer.
+//! Readiness of the real program: what makes it unready, and how a server stops behind a load balancer.
 
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,37 +10,37 @@ use crate::receiver::until;
 
 const STOP: Duration = Duration::from_mins(1);
 
-/// Asks the program itself whether a server is ready: its exit status, and what it says.
-fn asked(server: &Program) -> (i32, String) {
+/// Runs `contactd health`. Returns its exit status and message.
+fn health(server: &Program) -> (i32, String) {
     let output = contactd(&["health", "--ready", "--listen", &server.address]).output().unwrap();
-    let told = if output.status.success() { output.stdout } else { output.stderr };
-    (output.status.code().unwrap(), String::from_utf8(told).unwrap())
+    let message = if output.status.success() { output.stdout } else { output.stderr };
+    (output.status.code().unwrap(), String::from_utf8(message).unwrap())
 }
 
 #[test]
 fn the_command_says_whether_a_server_is_ready_and_why_not() {
     let place = Place::new();
     let mut server = Program::start(serve_dev(&place.database()));
-    assert_eq!(asked(&server), (0, format!("{} is ready\n", server.address)));
+    assert_eq!(health(&server), (0, format!("{} is ready\n", server.address)));
     fs::rename(place.database(), place.file("away.db")).unwrap();
-    until(|| asked(&server).0 == 1);
-    let (_, told) = asked(&server);
-    assert!(told.starts_with(&format!("contactd: {}: responded with 503: ", server.address)), "{told}");
-    assert!(told.contains("disk the database file was removed under the running server"), "{told}");
+    until(|| health(&server).0 == 1);
+    let (_, message) = health(&server);
+    assert!(message.starts_with(&format!("contactd: {}: responded with 503: ", server.address)), "{message}");
+    assert!(message.contains("disk the database file was removed under the running server"), "{message}");
     fs::rename(place.file("away.db"), place.database()).unwrap();
-    until(|| asked(&server).0 == 0);
+    until(|| health(&server).0 == 0);
     server.signal("TERM");
     server.ended(STOP);
-    assert_eq!(asked(&server).0, 2);
+    assert_eq!(health(&server).0, 2);
 }
 
 #[test]
-fn a_writer_that_is_held_up_is_not_ready() {
+fn a_server_with_a_blocked_writer_is_not_ready() {
     let place = Place::new();
     let server = Program::start(serve_dev(&place.database()));
     let ann = server.user("ann");
     ann.post("/me/contacts/$ref", SEED_REQUEST);
-    // Another process that writes, which the writer waits for.
+    // Another process holds the write lock, and the writer waits for it.
     let other = rusqlite::Connection::open(place.database()).unwrap();
     other.execute_batch("begin immediate").unwrap();
     let end = AtomicBool::new(false);
@@ -57,7 +57,7 @@ fn a_writer_that_is_held_up_is_not_ready() {
     });
 }
 
-/// A balancer that polls sends requests, each by a connection of its own, until it is told that the server is not ready. With
+/// A load balancer polls and sends each request on a new connection until the server says that it is not ready. With
 /// the delay none of them is refused.
 #[test]
 fn behind_a_load_balancer_no_request_is_refused_while_the_server_stops() {
@@ -84,7 +84,7 @@ fn behind_a_load_balancer_no_request_is_refused_while_the_server_stops() {
         let signalled = Instant::now();
         until(|| server.user("").get("/readyz").text().contains("[-]shutdown is stopping"));
         assert_eq!(server.user("").get("/livez").status, 200);
-        // It takes the balancer a while.
+        // The load balancer notices it after a while.
         std::thread::sleep(Duration::from_secs(1).saturating_sub(signalled.elapsed()));
         is_ready.store(false, Ordering::Release);
         clients.into_iter().map(|client| client.join().unwrap()).sum::<i32>()

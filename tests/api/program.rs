@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::app::Client;
 
-/// A command line of the program, with nothing of the caller's own settings.
+/// A command of the program, without the caller's environment variables.
 pub fn contactd(arguments: &[&str]) -> Command {
     of_program(Path::new(env!("CARGO_BIN_EXE_contactd")), arguments)
 }
@@ -31,7 +31,7 @@ pub fn serve_dev(database: &Path) -> Command {
     contactd(&["serve", "--dev", "--listen", "127.0.0.1:0", "--database", database.to_str().unwrap()])
 }
 
-/// A temporary folder with the files of a database.
+/// A temporary folder for the files of a database.
 pub struct Place(pub TempDir);
 
 impl Place {
@@ -52,7 +52,7 @@ impl Place {
 pub struct Program {
     pub child: Child,
     pub address: String,
-    /// Scheme and address, as it said itself.
+    /// Scheme and address, as announced by the server.
     pub origin: String,
     log: Arc<Mutex<String>>,
     reader: Option<JoinHandle<()>>,
@@ -83,7 +83,7 @@ impl Program {
         Self { child, address, origin, log, reader: Some(reader) }
     }
 
-    /// A server that is running already, whose log is somebody else's.
+    /// A server that already runs, and whose log is not captured.
     pub fn of(child: Child, address: String) -> Self {
         let origin = format!("http://{address}");
         Self { child, address, origin, log: Arc::default(), reader: None }
@@ -98,7 +98,7 @@ impl Program {
         assert!(status.success());
     }
 
-    /// Waits for the end, at most so long.
+    /// Waits for the end of the process, at most this long.
     pub fn ended(&mut self, within: Duration) -> ExitStatus {
         let status = wait(&mut self.child, within);
         if let Some(reader) = self.reader.take() {
@@ -107,7 +107,7 @@ impl Program {
         status
     }
 
-    /// What it has written to standard error so far.
+    /// Its standard error so far.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }
@@ -131,7 +131,7 @@ fn wait(child: &mut Child, within: Duration) -> ExitStatus {
     }
 }
 
-/// Runs a command that must end by itself: its exit code and what it wrote to standard error.
+/// Runs a command that must end by itself. Returns its exit code and standard error.
 pub fn fails(mut command: Command) -> (i32, String) {
     let mut child = command.spawn().unwrap();
     let status = wait(&mut child, Duration::from_mins(2));

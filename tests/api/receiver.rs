@@ -17,20 +17,20 @@ use crate::wire::read_message;
 
 /// How it answers.
 #[derive(Clone)]
-pub enum Mood {
-    /// It confirms, and takes what it is told.
-    Well,
-    /// It confirms, but answers notifications with this status.
+pub enum Behaviour {
+    /// It confirms subscriptions and accepts notifications.
+    Accepts,
+    /// It confirms subscriptions, but answers notifications with this status.
     Refuses(u16),
-    /// It confirms, but says nothing to notifications.
+    /// It confirms subscriptions, but does not answer notifications.
     Silent,
-    /// This, to everything; `TOKEN` in it is the token, as it was sent, and `DECODED` what that means.
-    Says(String),
+    /// It answers everything with this text. `TOKEN` is replaced by the token as sent, and `DECODED` by the decoded one.
+    AnswersWith(String),
 }
 
 /// A request it got.
 #[derive(Debug, Clone)]
-pub struct Got {
+pub struct ReceivedRequest {
     pub path: String,
     pub head: String,
     pub body: String,
@@ -42,8 +42,8 @@ pub struct Receiver {
 }
 
 struct Shared {
-    mood: Mutex<Mood>,
-    got: Mutex<Vec<Got>>,
+    behaviour: Mutex<Behaviour>,
+    got: Mutex<Vec<ReceivedRequest>>,
     ended: AtomicBool,
     tls: Option<Arc<ServerConfig>>,
 }
@@ -53,12 +53,12 @@ impl Receiver {
         Self::start(0, None)
     }
 
-    /// Where another one was.
+    /// On the port of an earlier receiver.
     pub fn at(port: u16) -> Self {
         Self::start(port, None)
     }
 
-    /// By https, as `localhost`, with a certificate of the authority in [`ca_file`].
+    /// With TLS as `localhost`, with a certificate of the authority in [`ca_file`].
     pub fn with_tls() -> Self {
         let certificate = CertificateDer::from_pem_file(tls("receiver.pem")).unwrap();
         let key = PrivateKeyDer::from_pem_file(tls("receiver.key")).unwrap();
@@ -70,8 +70,8 @@ impl Receiver {
     fn start(port: u16, tls: Option<Arc<ServerConfig>>) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (mood, got) = (Mutex::new(Mood::Well), Mutex::default());
-        let shared = Arc::new(Shared { mood, got, ended: AtomicBool::new(false), tls });
+        let (behaviour, got) = (Mutex::new(Behaviour::Accepts), Mutex::default());
+        let shared = Arc::new(Shared { behaviour, got, ended: AtomicBool::new(false), tls });
         let serving = Arc::clone(&shared);
         std::thread::spawn(move || {
             for stream in listener.incoming() {
@@ -89,27 +89,27 @@ impl Receiver {
         format!("http://127.0.0.1:{}{path}", self.port)
     }
 
-    pub fn set(&self, mood: Mood) {
-        *self.shared.mood.lock().unwrap() = mood;
+    pub fn set(&self, behaviour: Behaviour) {
+        *self.shared.behaviour.lock().unwrap() = behaviour;
     }
 
-    /// All requests so far, those that asked it to confirm too.
-    pub fn got(&self) -> Vec<Got> {
+    /// All requests so far, including validation requests.
+    pub fn requests(&self) -> Vec<ReceivedRequest> {
         self.shared.got.lock().unwrap().clone()
     }
 
-    /// The bodies that came to a path.
+    /// The bodies of requests to a path.
     pub fn bodies(&self, path: &str) -> Vec<Value> {
-        let told = self.got().into_iter().filter(|got| got.path == path && !got.body.is_empty());
-        told.map(|got| serde_json::from_str(&got.body).unwrap()).collect()
+        let received = self.requests().into_iter().filter(|got| got.path == path && !got.body.is_empty());
+        received.map(|got| serde_json::from_str(&got.body).unwrap()).collect()
     }
 
-    /// The notifications that came to a path.
+    /// The notifications sent to a path.
     pub fn notifications(&self, path: &str) -> Vec<Value> {
         self.bodies(path).iter().flat_map(|body| body["value"].as_array().unwrap().clone()).collect()
     }
 
-    /// The same, once there are so many; then no more may come.
+    /// Waits for this many notifications, and asserts that there are no more.
     #[track_caller]
     pub fn wait(&self, path: &str, count: usize) -> Vec<Value> {
         until(|| self.notifications(path).len() >= count);
@@ -140,19 +140,19 @@ impl Shared {
         let path = head.split(' ').nth(1).unwrap().to_owned();
         let token = path.split_once("validationToken=").map_or("", |(_, token)| token).to_owned();
         let body = String::from_utf8(body).unwrap();
-        self.got.lock().unwrap().push(Got { path, head, body });
+        self.got.lock().unwrap().push(ReceivedRequest { path, head, body });
         let decoded = decode(&token);
         let confirmed = format!(
             "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n{decoded}",
             decoded.len()
         );
-        let answer = match self.mood.lock().unwrap().clone() {
-            Mood::Says(text) => text.replace("TOKEN", &token).replace("DECODED", &decoded),
+        let answer = match self.behaviour.lock().unwrap().clone() {
+            Behaviour::AnswersWith(text) => text.replace("TOKEN", &token).replace("DECODED", &decoded),
             _ if !token.is_empty() => confirmed,
-            Mood::Well => "HTTP/1.1 202 Accepted\r\n\r\n".to_owned(),
-            Mood::Refuses(status) => format!("HTTP/1.1 {status} No\r\n\r\n"),
-            Mood::Silent => {
-                // Until the other side has enough.
+            Behaviour::Accepts => "HTTP/1.1 202 Accepted\r\n\r\n".to_owned(),
+            Behaviour::Refuses(status) => format!("HTTP/1.1 {status} No\r\n\r\n"),
+            Behaviour::Silent => {
+                // Until the other side closes the connection.
                 let _ = reader.read(&mut [0]);
                 return;
             }
@@ -162,7 +162,7 @@ impl Shared {
     }
 }
 
-/// What a token means that was sent in a query.
+/// Decodes a token from a query.
 fn decode(text: &str) -> String {
     let mut parts = text.split('%');
     let mut decoded = parts.next().unwrap().to_owned();
@@ -182,7 +182,7 @@ pub fn ca_file() -> PathBuf {
     tls("ca.pem")
 }
 
-/// Waits for something that must come to be.
+/// Waits until a condition is true.
 #[track_caller]
 pub fn until(mut done: impl FnMut() -> bool) {
     let started = Instant::now();

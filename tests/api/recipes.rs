@@ -15,9 +15,9 @@ fn example(path: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("examples").join(path)
 }
 
-/// Runs a recipe to its last line, against a server by plain http and one by TLS, which the SDK trusts by a line that
+/// Runs a recipe to its last line, against a server without TLS and one with TLS, which the SDK trusts by a line that
 /// `contactd dev-cert` prints.
-fn works(recipe: &Path, command: &Path, trust: &str, last: &str) {
+fn assert_recipe_works(recipe: &Path, command: &Path, trust: &str, last: &str) {
     let dev = DevCert::new();
     let plain = Program::start(contactd(&["serve", "--dev", "--listen", "127.0.0.1:0", "--database", ":memory:"]));
     let tls = dev.serve();
@@ -39,17 +39,17 @@ fn works(recipe: &Path, command: &Path, trust: &str, last: &str) {
 
 #[test]
 fn the_javascript_sdk_works_unchanged() {
-    // Beside the SDK, where the program looks for it.
+    // Node.js looks for the SDK in this folder.
     let folder = installed("javascript");
     for file in ["recipe.mjs", "plain-http.mjs"] {
         std::fs::copy(example("javascript").join(file), folder.join(file)).expect("tests/run installs the SDK");
     }
     let last = "the JavaScript recipe is done";
-    works(&folder.join("recipe.mjs"), Path::new("node"), "export NODE_EXTRA_CA_CERTS=", last);
+    assert_recipe_works(&folder.join("recipe.mjs"), Path::new("node"), "export NODE_EXTRA_CA_CERTS=", last);
 }
 
 #[test]
 fn the_python_sdk_works_unchanged() {
     let python = installed("pytest").join("bin/python");
-    works(&example("python/recipe.py"), &python, "export SSL_CERT_FILE=", "the Python recipe is done");
+    assert_recipe_works(&example("python/recipe.py"), &python, "export SSL_CERT_FILE=", "the Python recipe is done");
 }

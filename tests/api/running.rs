@@ -14,7 +14,7 @@ use crate::wire::content_length;
 const STOP: Duration = Duration::from_secs(8);
 
 #[test]
-fn what_is_answered_is_there_after_a_stop_and_a_start() {
+fn acknowledged_writes_survive_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("contacts.db");
     let mut first = Program::start(serve_dev(&database));
@@ -29,7 +29,7 @@ fn what_is_answered_is_there_after_a_stop_and_a_start() {
 }
 
 #[test]
-fn the_signals_that_end_it_drain_under_load_and_exit_0() {
+fn sigterm_and_sigint_drain_requests_and_exit_0() {
     for signal in ["TERM", "INT", "QUIT"] {
         let folder = tempfile::tempdir().unwrap();
         let database = folder.path().join("contacts.db");
@@ -68,7 +68,7 @@ fn the_signals_that_end_it_drain_under_load_and_exit_0() {
 }
 
 #[test]
-fn a_hangup_changes_nothing_and_cuts_no_request_off() {
+fn sighup_interrupts_no_request() {
     let folder = tempfile::tempdir().unwrap();
     let mut server = Program::start(serve_dev(&folder.path().join("contacts.db")));
     let mut half = TcpStream::connect(&server.address).unwrap();
@@ -93,12 +93,12 @@ fn an_idle_server_stops_at_once() {
     let ann = server.user("ann");
     ann.get("/me");
     server.signal("TERM");
-    // The client's kept connection does not hold it up.
+    // The client's open connection does not delay it.
     assert_eq!(server.ended(Duration::from_secs(3)).code(), Some(0));
 }
 
 #[test]
-fn a_stop_is_in_time_while_another_process_holds_the_database() {
+fn a_server_stops_in_time_while_another_process_locks_the_database() {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("contacts.db");
     let mut server = Program::start(serve_dev(&database));
@@ -109,7 +109,7 @@ fn a_stop_is_in_time_while_another_process_holds_the_database() {
         for _ in 0..40 {
             let ann = server.user("ann");
             scope.spawn(move || {
-                // Refused in time, or cut off by the stop; never stored.
+                // Refused in time or cut off by the stop, but never stored.
                 if let Ok(answer) = ann.try_send("POST", "/me/contacts", Some(b"{}".to_vec())) {
                     assert_eq!(answer.status, 503);
                 }
@@ -124,7 +124,7 @@ fn a_stop_is_in_time_while_another_process_holds_the_database() {
 }
 
 #[test]
-fn a_log_that_nobody_reads_or_that_cannot_be_written_stops_nothing() {
+fn an_unread_or_unwritable_log_does_not_stop_the_server() {
     for close in [true, false] {
         let mut child =
             contactd(&["serve", "--dev", "--listen", "127.0.0.1:0", "--database", ":memory:"]).spawn().unwrap();
@@ -135,7 +135,7 @@ fn a_log_that_nobody_reads_or_that_cannot_be_written_stops_nothing() {
             stderr.read_line(&mut line).unwrap();
         }
         let address = line.trim().trim_start_matches("contactd listening on http://").to_owned();
-        // Either end of the pipe is gone, or it fills up.
+        // The reader of the pipe is gone, or the pipe is full.
         let unread = (!close).then_some(stderr);
         let ann = Client::new(&address, "ann");
         for _ in 0..1_000 {
@@ -150,7 +150,7 @@ fn a_log_that_nobody_reads_or_that_cannot_be_written_stops_nothing() {
 }
 
 #[test]
-fn a_temporary_database_is_gone_after_the_end() {
+fn a_temporary_database_is_removed_when_the_server_ends() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = contactd(&["serve", "--dev", "--listen", "127.0.0.1:0", "--database", ":memory:"]);
     command.env("TMPDIR", folder.path()).current_dir(folder.path());
@@ -163,7 +163,7 @@ fn a_temporary_database_is_gone_after_the_end() {
 }
 
 #[test]
-fn the_environment_configures_as_the_flags_do() {
+fn environment_variables_have_the_same_effect_as_flags() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = contactd(&["serve"]);
     command.env("CONTACTD_LISTEN", "localhost:0").env("CONTACTD_DATABASE", folder.path().join("x.db"));
@@ -180,7 +180,7 @@ fn the_environment_configures_as_the_flags_do() {
 }
 
 #[test]
-fn a_file_may_be_named_by_a_url() {
+fn a_database_file_may_be_given_as_a_url() {
     for url in ["sqlite://x.db", "sqlite:x.db", "file:x.db"] {
         let folder = tempfile::tempdir().unwrap();
         let mut command = contactd(&["serve", "--dev", "--listen", "127.0.0.1:0"]);
@@ -197,7 +197,7 @@ fn a_file_may_be_named_by_a_url() {
 }
 
 #[test]
-fn tokens_come_from_the_environment_and_from_a_file() {
+fn tokens_are_read_from_the_environment_and_from_a_file() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("tokens");
     std::fs::write(&file, "# people\nbob=s3cret-b\n\napp:sync=s3cret-s\n").unwrap();
@@ -220,11 +220,11 @@ fn tokens_come_from_the_environment_and_from_a_file() {
 }
 
 #[test]
-fn what_cannot_work_is_one_line_and_exit_1() {
+fn an_invalid_configuration_prints_one_line_and_exits_1() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     std::fs::write(path("bad-tokens"), "ann\n").unwrap();
-    // Otherwise the server warns of that too.
+    // Otherwise the server also warns about the file's permissions.
     std::fs::set_permissions(path("bad-tokens"), std::fs::Permissions::from_mode(0o600)).unwrap();
     let busy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let busy = busy.local_addr().unwrap().to_string();
@@ -274,7 +274,7 @@ fn what_cannot_work_is_one_line_and_exit_1() {
 }
 
 #[test]
-fn remote_development_is_possible_when_it_is_meant() {
+fn development_on_other_addresses_needs_an_explicit_flag() {
     let server = Program::start(contactd(&[
         "serve",
         "--dev",
@@ -341,7 +341,7 @@ fn the_log_has_request_ids_and_nothing_a_client_wrote() {
 }
 
 #[test]
-fn health_and_backup_work_beside_a_running_server() {
+fn health_and_backup_work_while_a_server_runs() {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("contacts.db");
     let copy = folder.path().join("copy.db");
@@ -352,8 +352,8 @@ fn health_and_backup_work_beside_a_running_server() {
     assert!(healthy.status.success() && healthy.stderr.is_empty());
     let backup = ["backup", "--database", database.to_str().unwrap(), "--to", copy.to_str().unwrap()];
     let done = contactd(&backup).output().unwrap();
-    let told = format!("{} is a copy of {}\n", copy.display(), database.display());
-    assert_eq!((done.status.success(), String::from_utf8(done.stdout).unwrap()), (true, told));
+    let message = format!("{} is a copy of {}\n", copy.display(), database.display());
+    assert_eq!((done.status.success(), String::from_utf8(done.stdout).unwrap()), (true, message));
     let (code, text) = fails(contactd(&backup));
     assert!(code == 1 && text.contains("it already exists"), "{text}");
     server.user("ann").post("/me/contacts/$ref", SEED_REQUEST);
@@ -375,7 +375,7 @@ fn health_and_backup_work_beside_a_running_server() {
 }
 
 #[test]
-fn a_connection_is_kept_for_many_requests() {
+fn a_connection_is_reused_for_many_requests() {
     let server = Program::start(contactd(&["serve", "--dev", "--listen", "127.0.0.1:0", "--database", ":memory:"]));
     let mut stream = TcpStream::connect(&server.address).unwrap();
     let post = "Content-Length: 2\r\n\r\n{}";
@@ -405,7 +405,7 @@ fn a_connection_is_kept_for_many_requests() {
 }
 
 #[test]
-fn what_was_deleted_is_kept_as_long_as_the_server_is_told() {
+fn deleted_contacts_are_kept_for_the_configured_time() {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("contacts.db");
     let mut deleted = String::new();
@@ -437,7 +437,7 @@ fn what_was_deleted_is_kept_as_long_as_the_server_is_told() {
 }
 
 #[test]
-fn web_pages_that_may_call_are_named_by_flags_or_in_a_variable() {
+fn cors_origins_come_from_flags_or_a_variable() {
     let serve = ["serve", "--dev", "--listen", "127.0.0.1:0", "--database", ":memory:"];
     let pages = ["https://a.example", "http://localhost:3000"];
     let mut flags = contactd(&serve);

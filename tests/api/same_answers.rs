@@ -1,4 +1,4 @@
-//! The clock that tests control, and servers whose answers repeat. Both are of a process, so the program is run.
+//! The clock that tests control, and servers with repeatable answers. Both belong to a process, so each test runs the program.
 
 use serde_json::{Value, json};
 
@@ -17,30 +17,32 @@ fn control(server: &Program, method: &str, path: &str, body: Value) -> Answer {
 }
 
 const USERS: [&str; 8] = ["ann", "bob", "cy", "dora", "erik", "fay", "gus", "hal"];
-/// Calls of a round, and of each user: together more than 500.
+/// Number of calls in a round, and of each user. All users together make more than 500 calls.
 const STEPS: usize = 14;
 const CALLS: usize = 63;
 
-/// One call of many kinds, and all that is answered to it but for the address.
+/// Sends one of many kinds of call, and returns the complete answer without the address.
 fn step(server: &Program, user: &str, number: usize, last: &mut Vec<Value>) -> String {
     let client = server.user(user);
     let (round, number) = (number / STEPS, number % STEPS);
-    let of = |last: &[Value], i: usize| last[round * STEPS + i]["id"].as_str().unwrap_or("none").to_owned();
+    let id_of = |last: &[Value], i: usize| last[round * STEPS + i]["id"].as_str().unwrap_or("none").to_owned();
     let answer = match number {
         0 => client
             .post("/v1.0/me/contacts", json!({"givenName": user, "emailAddresses": [{"address": "a@example.org"}]})),
         1 => client.post("/me/contacts/$ref", json!({"givenName": "Second"})),
         2 => client.post("/v1.0/me/contactFolders", json!({"displayName": format!("Friends {round}")})),
-        3 => client.post(&format!("/v1.0/me/contactFolders/{}/contacts", of(last, 2)), json!({"givenName": "Third"})),
+        3 => {
+            client.post(&format!("/v1.0/me/contactFolders/{}/contacts", id_of(last, 2)), json!({"givenName": "Third"}))
+        }
         4 => client.post(
             "/v1.0/me/outlook/masterCategories",
             json!({"displayName": format!("Red {round}"), "color": "preset0"}),
         ),
-        5 => client.patch(&format!("/v1.0/me/contacts/{}", of(last, 0)), json!({"surname": "Changed"})),
+        5 => client.patch(&format!("/v1.0/me/contacts/{}", id_of(last, 0)), json!({"surname": "Changed"})),
         6 => client.get("/v1.0/me/contacts?$top=1"),
         7 => client.get("/v1.0/me/contacts/delta"),
         8 => client.get("/v1.0/me/contacts/none"),
-        9 => client.delete(&format!("/v1.0/me/contacts/{}", of(last, 3))),
+        9 => client.delete(&format!("/v1.0/me/contacts/{}", id_of(last, 3))),
         10 => {
             let body = json!({"givenName": "Step"});
             let headers = json!({"Content-Type": "application/json"});
@@ -63,7 +65,7 @@ fn step(server: &Program, user: &str, number: usize, last: &mut Vec<Value>) -> S
     text.replace(&server.origin, "{base}")
 }
 
-/// What each user is answered, in one of three orders of their calls.
+/// The answers to each user, in one of three orders of the calls.
 fn answers(server: &Program, order: usize) -> Vec<Vec<String>> {
     let alone = |user: &str| {
         let mut last = Vec::new();
@@ -72,13 +74,13 @@ fn answers(server: &Program, order: usize) -> Vec<Vec<String>> {
     match order {
         0 => USERS.iter().map(|user| alone(user)).collect(),
         1 => {
-            let mut all: Vec<(Vec<String>, Vec<Value>)> = USERS.iter().map(|_| Default::default()).collect();
+            let mut all_answers: Vec<(Vec<String>, Vec<Value>)> = USERS.iter().map(|_| Default::default()).collect();
             for number in 0..CALLS {
-                for (user, (answers, last)) in USERS.iter().zip(&mut all).rev() {
+                for (user, (answers, last)) in USERS.iter().zip(&mut all_answers).rev() {
                     answers.push(step(server, user, number, last));
                 }
             }
-            all.into_iter().map(|(answers, _)| answers).collect()
+            all_answers.into_iter().map(|(answers, _)| answers).collect()
         }
         _ => std::thread::scope(|scope| {
             let running: Vec<_> = USERS.iter().map(|user| scope.spawn(|| alone(user))).collect();
@@ -87,30 +89,30 @@ fn answers(server: &Program, order: usize) -> Vec<Vec<String>> {
     }
 }
 
-/// Compares one answer after the other, which says more than all at once.
+/// Compares single answers, which gives a better message.
 #[track_caller]
-fn same(found: &[Vec<String>], expected: &[Vec<String>]) {
+fn assert_same(found: &[Vec<String>], expected: &[Vec<String>]) {
     for (found, expected) in found.iter().flatten().zip(expected.iter().flatten()) {
         assert_eq!(found, expected);
     }
 }
 
 #[test]
-fn the_same_calls_of_a_user_have_the_same_answers_whatever_others_do_on_both_engines() {
+fn answers_to_one_user_do_not_depend_on_other_users_on_both_engines() {
     let flags = ["--deterministic", "42"];
     let expected = answers(&start(":memory:", &flags), 0);
     assert!(expected[0][0].contains("date: Thu, 01 Jan 2026 00:00:00 GMT"), "{}", expected[0][0]);
     assert!(expected[0][0].contains("\"createdDateTime\":\"2026-01-01T00:00:00Z\""), "{}", expected[0][0]);
     for order in [1, 2] {
-        same(&answers(&start(":memory:", &flags), order), &expected);
+        assert_same(&answers(&start(":memory:", &flags), order), &expected);
     }
     for order in [0, 1, 2] {
         let schema = Postgres::shared().schema();
-        same(&answers(&start(&schema.url, &flags), order), &expected);
+        assert_same(&answers(&start(&schema.url, &flags), order), &expected);
     }
     let server = start(":memory:", &flags);
     for order in [1, 2] {
-        same(&answers(&server, order), &expected);
+        assert_same(&answers(&server, order), &expected);
         control(&server, "POST", "/reset", json!({})).empty(204);
     }
     let other = start(":memory:", &["--deterministic", "43"]);
@@ -120,7 +122,7 @@ fn the_same_calls_of_a_user_have_the_same_answers_whatever_others_do_on_both_eng
 }
 
 #[test]
-fn a_clock_that_stands_is_moved_on_and_what_falls_due_is_done() {
+fn advancing_a_stopped_clock_runs_the_work_that_is_due() {
     let server = start(":memory:", &[]);
     let ann = server.user("ann");
     let clock = |method: &str, path: &str, body: Value| control(&server, method, path, body);
@@ -156,7 +158,7 @@ fn a_clock_that_stands_is_moved_on_and_what_falls_due_is_done() {
     for body in [json!({}), json!({"by": "P1D", "to": "2029-01-01T00:00:00Z"}), json!({"to": "2027-01-01T00:00:00Z"})] {
         assert_eq!(clock("POST", "/clock/advance", body.clone()).status, 400, "{body}");
     }
-    // Writes are told apart by a clock that ticks.
+    // With a ticking clock, writes have different times.
     clock("PUT", "/clock", json!({"mode": "frozen", "tick": "PT1S"})).json(200);
     let times: Vec<_> =
         (0..3).map(|_| ann.post("/v1.0/me/contacts", "{}").json(201)["createdDateTime"].clone()).collect();
@@ -168,7 +170,7 @@ fn a_clock_that_stands_is_moved_on_and_what_falls_due_is_done() {
 }
 
 #[test]
-fn what_a_database_has_at_the_start_is_what_a_reset_goes_back_to() {
+fn a_reset_restores_the_content_at_startup() {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("contacts.db");
     let database = database.to_str().unwrap();

@@ -6,7 +6,7 @@ use crate::app::Client;
 use crate::postgres::Postgres;
 use crate::program::{Place, Program, contactd, fails};
 
-fn says(arguments: &[&str]) -> String {
+fn stdout_of(arguments: &[&str]) -> String {
     let output = contactd(arguments).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
@@ -23,19 +23,31 @@ fn start(database: &str, more: &[&str]) -> Program {
 }
 
 #[test]
-fn a_file_or_a_server_is_filled_with_the_same_contacts() {
+fn the_same_seed_fills_a_file_and_a_server_alike() {
     let place = Place::new();
     let (file, schema) = (place.database(), Postgres::shared().schema());
     let list = [file.to_str().unwrap(), &schema.url].map(|database| {
         let seed = |user: &str, count: &str| {
-            says(&["seed", "--database", database, "--user", user, "--count", count, "--seed", "42", "--photos", "10"])
+            stdout_of(&[
+                "seed",
+                "--database",
+                database,
+                "--user",
+                user,
+                "--count",
+                count,
+                "--seed",
+                "42",
+                "--photos",
+                "10",
+            ])
         };
         if database != file.to_str().unwrap() {
             drop(start(database, &[]));
         }
         assert_eq!(seed("ann", "1200"), "created 1200 contacts in the mailbox of ann\n");
         let server = start(database, &[]);
-        // Also while it is served.
+        // A seed also works while the file is served.
         seed("bob", "700");
         let list = |user: &str, page: &str| {
             let list = server.user(user).get(&format!("/me/contacts?$select=displayName,emailAddresses,phones&{page}"));
@@ -57,7 +69,7 @@ fn a_file_or_a_server_is_filled_with_the_same_contacts() {
         list("ann", "$top=1000&$orderby=id")
     });
     assert_eq!(list[0], list[1]);
-    let log = says(&["audit", "--database", file.to_str().unwrap()]);
+    let log = stdout_of(&["audit", "--database", file.to_str().unwrap()]);
     assert!(log.contains("seed"), "{log}");
     let refused = |more: &[&str]| {
         let seed = ["seed", "--database", file.to_str().unwrap(), "--user", "ann"];
@@ -71,7 +83,7 @@ fn a_file_or_a_server_is_filled_with_the_same_contacts() {
 }
 
 #[test]
-fn a_server_begins_with_what_a_file_has_and_goes_back_to_it() {
+fn a_server_starts_with_a_seed_file_and_resets_to_it() {
     let place = Place::new();
     let path = |name: &str| place.file(name).to_str().unwrap().to_owned();
     let seed = path("seed.json");
@@ -94,7 +106,7 @@ fn a_server_begins_with_what_a_file_has_and_goes_back_to_it() {
         reset("baseline");
         drop(server);
         if database != ":memory:" {
-            // The second time it is there.
+            // The second time the seed exists already.
             let server = start(database, &["--seed-file", &seed]);
             assert_eq!(server.user("ann").get("/v1.0/me/contacts").json(200)["value"], before["value"]);
         }

@@ -1,4 +1,4 @@
-//! Where settings come from, and what is read again while the server runs.
+//! The sources of settings, and what is reloaded while the server runs.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,17 +13,17 @@ use crate::receiver::until;
 
 const STOP: Duration = Duration::from_mins(1);
 
-/// What `--print-config` tells: the value and the origin of each setting.
+/// The output of `--print-config`: the value and the origin of each setting.
 fn printed(mut command: Command) -> BTreeMap<String, (String, String)> {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).unwrap();
     let lines = text.lines().filter_map(|line| line.split_once(" = "));
-    let told = lines.map(|(name, rest)| (name, rest.rsplit_once(" # ").unwrap()));
-    told.map(|(name, (value, origin))| (name.to_owned(), (value.to_owned(), origin.to_owned()))).collect()
+    let settings = lines.map(|(name, rest)| (name, rest.rsplit_once(" # ").unwrap()));
+    settings.map(|(name, (value, origin))| (name.to_owned(), (value.to_owned(), origin.to_owned()))).collect()
 }
 
-/// A value for a flag that no other layer has, by what its help calls the value.
+/// A value for a flag that differs between layers, by the name of the value in the help.
 fn value(layer: i32, name: &str) -> String {
     match name {
         "handling" => ["lenient", "strict", "strict"][usize::try_from(layer).unwrap()].to_owned(),
@@ -51,7 +51,7 @@ fn value(layer: i32, name: &str) -> String {
 }
 
 #[test]
-fn every_setting_comes_from_its_flag_else_its_variable_else_the_file_else_its_default() {
+fn a_setting_comes_from_its_flag_then_variable_then_file_then_default() {
     let place = Place::new();
     let defaults = printed(contactd(&["serve", "--print-config"]));
     assert_eq!(defaults["max_folders"], ("1000".to_owned(), "default".to_owned()));
@@ -120,11 +120,11 @@ fn a_file_that_cannot_be_used_is_refused_with_its_line_and_the_nearest_name() {
         ("config = \"x\"\n", format!("{shown}:1: unknown setting 'config'")),
     ] {
         fs::write(&file, text).unwrap();
-        let (status, told) = fails(contactd(&["serve", "--config", &shown]));
-        assert!(status == 2 && told.starts_with(&format!("contactd: {why}")), "{text}: {status} {told}");
+        let (status, message) = fails(contactd(&["serve", "--config", &shown]));
+        assert!(status == 2 && message.starts_with(&format!("contactd: {why}")), "{text}: {status} {message}");
     }
-    let (status, told) = fails(contactd(&["serve", "--config", "/nonexistent/x.toml"]));
-    assert!(status == 2 && told.starts_with("contactd: /nonexistent/x.toml: "), "{told}");
+    let (status, message) = fails(contactd(&["serve", "--config", "/nonexistent/x.toml"]));
+    assert!(status == 2 && message.starts_with("contactd: /nonexistent/x.toml: "), "{message}");
 }
 
 #[test]
@@ -137,13 +137,13 @@ fn a_secret_can_be_in_a_file_that_a_variable_names_and_is_never_shown() {
         command.env(name, value);
         command
     };
-    let told = printed(with("CONTACTD_DATABASE_FILE", secret.to_str().unwrap()));
+    let settings = printed(with("CONTACTD_DATABASE_FILE", secret.to_str().unwrap()));
     let expected = ("\"postgres://db.example:5432/book\"".to_owned(), "variable CONTACTD_DATABASE_FILE".to_owned());
-    assert_eq!(told["database"], expected);
-    let mut both = with("CONTACTD_DATABASE_FILE", secret.to_str().unwrap());
-    both.env("CONTACTD_DATABASE", "x.db");
+    assert_eq!(settings["database"], expected);
+    let mut command = with("CONTACTD_DATABASE_FILE", secret.to_str().unwrap());
+    command.env("CONTACTD_DATABASE", "x.db");
     let refused = "contactd: CONTACTD_DATABASE and CONTACTD_DATABASE_FILE are both set: remove one\n";
-    assert_eq!(fails(both), (2, refused.to_owned()));
+    assert_eq!(fails(command), (2, refused.to_owned()));
     let (status, why) = fails(with("CONTACTD_DATABASE_FILE", "/nonexistent/x"));
     assert!(status == 2 && why.starts_with("contactd: CONTACTD_DATABASE_FILE: /nonexistent/x: "), "{why}");
     let mut tokens = contactd(&["serve", "--listen", "127.0.0.1:0", "--database", ":memory:"]);
@@ -152,13 +152,13 @@ fn a_secret_can_be_in_a_file_that_a_variable_names_and_is_never_shown() {
     assert_eq!(fails(tokens), (1, refused.to_owned()));
 }
 
-/// The status of a question of a token.
+/// The status of a request with this token.
 fn status(server: &Program, token: &str) -> u16 {
     server.user(token).get("/me").status
 }
 
 #[test]
-fn sighup_reads_the_tokens_and_the_log_level_again_and_stops_nothing() {
+fn sighup_reloads_the_tokens_and_the_log_level() {
     let place = Place::new();
     let (file, tokens) = (place.file("contactd.toml"), place.file("tokens"));
     fs::write(&tokens, "ann=first\n").unwrap();
@@ -177,7 +177,7 @@ fn sighup_reads_the_tokens_and_the_log_level_again_and_stops_nothing() {
     until(|| server.log().contains("read again"));
     server.user("").get("/healthz");
     until(|| server.log().contains("\"DEBUG\""));
-    // What cannot be read changes nothing.
+    // A file that cannot be read changes nothing.
     fs::write(&tokens, "no secret\n").unwrap();
     server.signal("HUP");
     until(|| server.log().contains("the tokens stay as they were"));
@@ -190,7 +190,7 @@ fn sighup_reads_the_tokens_and_the_log_level_again_and_stops_nothing() {
 }
 
 #[test]
-fn systemd_is_told_that_the_server_is_ready_not_stuck_and_stopping_and_hands_in_tokens() {
+fn systemd_gets_ready_watchdog_and_stopping_messages_and_passes_credentials() {
     let place = Place::new();
     let socket = UnixDatagram::bind(place.file("notify")).unwrap();
     socket.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
@@ -204,7 +204,7 @@ fn systemd_is_told_that_the_server_is_ready_not_stuck_and_stopping_and_hands_in_
     command.env("NOTIFY_SOCKET", place.file("notify")).env("WATCHDOG_USEC", "300000");
     command.env("CREDENTIALS_DIRECTORY", place.file("credentials"));
     let mut server = Program::start(command);
-    let heard = |wanted: &str| {
+    let wait_for_message = |wanted: &str| {
         let mut bytes = [0; 512];
         loop {
             let read = socket.recv(&mut bytes).unwrap();
@@ -213,20 +213,20 @@ fn systemd_is_told_that_the_server_is_ready_not_stuck_and_stopping_and_hands_in_
             }
         }
     };
-    heard("READY=1");
-    heard("WATCHDOG=1");
+    wait_for_message("READY=1");
+    wait_for_message("WATCHDOG=1");
     assert_eq!((status(&server, "secret"), status(&server, "other")), (200, 401));
     server.signal("TERM");
-    heard("STOPPING=1");
+    wait_for_message("STOPPING=1");
     assert_eq!(server.ended(STOP).code(), Some(0));
-    // Each line of the log has its priority.
+    // Each line of the log has a priority.
     let log = server.log();
     let lines: Vec<_> = log.lines().filter(|line| !line.starts_with("contactd listening on ")).collect();
     assert!(lines.iter().all(|line| line.starts_with("<6>") || line.starts_with("<4>")), "{log}");
-    // So has the reason of a start that fails.
-    let (status, told) = fails(journalled(&["serve", "--database", "/nonexistent/x.db", "--listen", "127.0.0.1:0"]));
-    assert!(status == 1 && told.lines().last().unwrap().starts_with("<3>contactd: /nonexistent/"), "{told}");
-    // Where standard error was sent elsewhere since, nothing reads priorities.
+    // The reason of a failed start has one too.
+    let (status, message) = fails(journalled(&["serve", "--database", "/nonexistent/x.db", "--listen", "127.0.0.1:0"]));
+    assert!(status == 1 && message.lines().last().unwrap().starts_with("<3>contactd: /nonexistent/"), "{message}");
+    // If standard error was redirected, nothing reads priorities.
     let mut elsewhere = contactd(&["serve", "--database", "/nonexistent/x.db", "--listen", "127.0.0.1:0"]);
     elsewhere.env("JOURNAL_STREAM", "8:1");
     assert!(fails(elsewhere).1.starts_with("contactd: /nonexistent/"));
@@ -246,7 +246,7 @@ fn journalled(arguments: &[&str]) -> Command {
 }
 
 #[test]
-fn a_file_of_secrets_that_others_may_read_is_warned_of_and_a_start_that_fails_has_one_line() {
+fn a_readable_secrets_file_causes_a_warning_and_a_failed_start_prints_one_line() {
     let place = Place::new();
     let tokens = place.file("tokens");
     fs::write(&tokens, "ann=secret\n").unwrap();
@@ -261,8 +261,11 @@ fn a_file_of_secrets_that_others_may_read_is_warned_of_and_a_start_that_fails_ha
         assert_eq!(server.log().contains("other users of this machine may read this file"), warned, "{}", server.log());
     }
     fs::write(&tokens, "no secret\n").unwrap();
-    let (status, told) = fails(command());
-    assert!(status == 1 && told.starts_with("contactd: token 1: no '='") && told.lines().count() == 1, "{told}");
+    let (status, message) = fails(command());
+    assert!(
+        status == 1 && message.starts_with("contactd: token 1: no '='") && message.lines().count() == 1,
+        "{message}"
+    );
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The real program beside a real identity provider.
+//! The real program with a real identity provider.
 
 use serde_json::json;
 
@@ -9,7 +9,7 @@ use crate::program::{Program, contactd, fails};
 const SERVE: [&str; 5] = ["serve", "--listen", "127.0.0.1:0", "--database", ":memory:"];
 
 #[test]
-fn a_server_that_has_a_provider_needs_no_users_of_its_own() {
+fn a_server_with_a_provider_starts_without_local_users() {
     let mut provider = IdentityProvider::start();
     let mut by_flags = contactd(&SERVE);
     by_flags.args(["--oidc-issuer", &provider.issuer, "--oidc-audience", "another", "--oidc-audience", AUDIENCE]);
@@ -25,8 +25,8 @@ fn a_server_that_has_a_provider_needs_no_users_of_its_own() {
         assert_eq!(server.user(&token).post("/me/contacts", "{}").status, 201);
         let me = server.user(&token).get("/me").json(200);
         assert_eq!(server.user(&format!("{header}.{claims}.AAAA")).get("/me").error().0, 401);
-        let all = server.user(&provider.app(&["User.Read.All"])).get("/users").json(200);
-        assert_eq!(all["value"].as_array().unwrap().len(), 1, "nobody else is there: {all}");
+        let listed_users = server.user(&provider.app(&["User.Read.All"])).get("/users").json(200);
+        assert_eq!(listed_users["value"].as_array().unwrap().len(), 1, "nobody else is there: {listed_users}");
         assert!(me["id"].is_string());
         let log = server.log();
         for secret in [claims, signature, "ann"] {
@@ -36,7 +36,7 @@ fn a_server_that_has_a_provider_needs_no_users_of_its_own() {
 }
 
 #[test]
-fn the_operator_alone_says_who_is_found_by_a_providers_name() {
+fn only_the_operator_binds_a_name_of_the_provider_to_a_user() {
     let mut provider = IdentityProvider::start();
     provider.say("p1", json!({"preferred_username": "zed@localhost", "email": "zed@localhost"}));
     let zed = provider.user("p1", "Contacts.ReadWrite");
@@ -50,7 +50,7 @@ fn the_operator_alone_says_who_is_found_by_a_providers_name() {
     };
     let server = Program::start(serve(&[]));
     let id = server.user(&zed).get("/me").id();
-    // Without the operator's permission there is no such user.
+    // Unless the operator trusts the claim, the user does not exist.
     for arguments in [
         &["token", "create", "--user", "zed"][..],
         &["share", "add", "--of", &id, "--with", "zed"],
@@ -68,7 +68,7 @@ fn the_operator_alone_says_who_is_found_by_a_providers_name() {
     );
     drop(server);
 
-    // With it, a token for the name finds no user.
+    // If the claim is trusted, a token for the name finds no user.
     let server = Program::start(serve(&["--oidc-name-claim", "preferred_username"]));
     assert_eq!(server.user(&zed).get("/me").json(200)["userPrincipalName"], "zed@localhost");
     let text = refuses(&database, &["token", "create", "--user", "zed"]);
@@ -79,7 +79,7 @@ fn the_operator_alone_says_who_is_found_by_a_providers_name() {
     let server = Program::start(serve(&[]));
     assert!(run(&database, &["user", "list"]).contains(&format!("{id}\t{id}@identity\t")));
 
-    // One name, bound by the operator.
+    // One name that the operator has bound.
     let bound = run(&database, &["user", "bind", "zed@example.org", "--subject", "p1"]);
     assert_eq!(bound, format!("zed@example.org is {id}\n"));
     assert_eq!(server.user(&zed).get("/me").json(200)["mail"], "zed@example.org");
@@ -93,7 +93,7 @@ fn the_operator_alone_says_who_is_found_by_a_providers_name() {
 }
 
 #[test]
-fn what_cannot_work_is_told_at_the_start() {
+fn an_invalid_provider_configuration_is_refused_at_startup() {
     let with = |more: &[&str]| {
         let mut command = contactd(&SERVE);
         command.args(more);

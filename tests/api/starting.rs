@@ -14,7 +14,7 @@ fn serve(database: &Path, listen: &str) -> Command {
     contactd(&["serve", "--listen", listen, "--log-format", "json", "--database", database.to_str().unwrap()])
 }
 
-/// What a command of the operator's prints.
+/// The standard output of a successful command.
 #[track_caller]
 fn run(database: &Path, arguments: &[&str]) -> String {
     let output = contactd(arguments).env("CONTACTD_DATABASE", database).output().unwrap();
@@ -28,7 +28,7 @@ fn stop(mut server: Program) -> String {
     server.log()
 }
 
-/// What was logged at a level, in order.
+/// The messages at a level of the log, in order.
 fn logged(log: &str, level: &str) -> Vec<String> {
     let events = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let of_level = events.filter(|event| event["level"] == level);
@@ -43,7 +43,7 @@ fn files(folder: &Path) -> Vec<String> {
 }
 
 #[test]
-fn where_the_address_is_taken_no_database_is_made_or_touched() {
+fn a_start_on_an_address_in_use_does_not_touch_the_database() {
     let folder = tempfile::tempdir().unwrap();
     let busy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = busy.local_addr().unwrap().to_string();
@@ -64,7 +64,7 @@ fn where_the_address_is_taken_no_database_is_made_or_touched() {
 }
 
 #[test]
-fn a_first_start_says_in_one_line_that_there_is_a_database_and_later_ones_say_nothing() {
+fn only_the_first_start_announces_the_new_database() {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("contacts.db");
     for expected in [&["database created", "limits", "stopping"][..], &["limits", "stopping"]] {
@@ -75,7 +75,7 @@ fn a_first_start_says_in_one_line_that_there_is_a_database_and_later_ones_say_no
 }
 
 #[test]
-fn a_start_that_fails_late_says_why_and_nothing_else() {
+fn a_start_that_fails_late_prints_only_the_reason() {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("contacts.db");
     let first = Program::start(serve_dev(&database));
@@ -86,9 +86,9 @@ fn a_start_that_fails_late_says_why_and_nothing_else() {
     assert_eq!(fails(second), (75, expected));
 }
 
-/// Starts a server on loopback, which must make a way in, and sees that it is one.
+/// Starts a server on loopback, which must create a token, and asserts that the token works.
 #[track_caller]
-fn is_let_in(database: &Path) {
+fn assert_can_sign_in(database: &Path) {
     let server = Program::start(serve(database, "127.0.0.1:0"));
     let mut token = database.as_os_str().to_owned();
     token.push(".token");
@@ -98,7 +98,7 @@ fn is_let_in(database: &Path) {
     stop(server);
 }
 
-/// The id of the last token that was made.
+/// The id of the last token that was created.
 fn last_token(database: &Path) -> String {
     run(database, &["token", "list"]).lines().last().unwrap().split('\t').next().unwrap().to_owned()
 }
@@ -119,22 +119,22 @@ fn a_server_that_nobody_could_sign_in_to_lets_somebody_in_or_does_not_start() {
     assert_eq!(dev.user("ann").get("/me").status, 200);
     stop(dev);
     elsewhere("users of --dev have no token");
-    is_let_in(&database);
+    assert_can_sign_in(&database);
 
     run(&database, &["token", "revoke", &last_token(&database)]);
     elsewhere("the only token is revoked");
-    is_let_in(&database);
+    assert_can_sign_in(&database);
 
     run(&database, &["user", "add", "bob"]);
     run(&database, &["token", "revoke", &last_token(&database)]);
     elsewhere("a user has no token");
-    is_let_in(&database);
+    assert_can_sign_in(&database);
 
     let rows = rusqlite::Connection::open(&database).unwrap();
     rows.execute("update tokens set expiration_date_time = 1", []).unwrap();
     drop(rows);
     elsewhere("the tokens have expired");
-    is_let_in(&database);
+    assert_can_sign_in(&database);
 
     run(&database, &["user", "disable", "owner"]);
     elsewhere("the only user with a token is disabled");
@@ -143,7 +143,7 @@ fn a_server_that_nobody_could_sign_in_to_lets_somebody_in_or_does_not_start() {
     assert!(code == 1 && text.contains("no token can be created for 'owner': the user is disabled"), "{text}");
     assert_eq!(run(&database, &["token", "list"]), before);
 
-    // Each of these is a way in.
+    // With each of these, somebody can sign in.
     run(&database, &["token", "create", "--app", "sync"]);
     let log = stop(Program::start(serve(&database, "0.0.0.0:0")));
     assert!(!log.contains("there is no user who can sign in"), "{log}");
@@ -157,7 +157,7 @@ fn a_server_that_nobody_could_sign_in_to_lets_somebody_in_or_does_not_start() {
 }
 
 #[test]
-fn what_is_seldom_meant_is_warned_of() {
+fn unusual_settings_cause_warnings() {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("contacts.db");
     let warnings = |listen: &str, more: &[&str]| {
@@ -182,32 +182,36 @@ fn what_is_seldom_meant_is_warned_of() {
 }
 
 #[test]
-fn a_share_is_used_by_a_token_as_it_is_made_and_what_is_missing_is_said() {
+fn a_share_works_at_once_and_a_missing_token_scope_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("contacts.db");
     let server = Program::start(serve(&database, "127.0.0.1:0"));
     run(&database, &["user", "add", "ann"]);
     run(&database, &["user", "add", "bob"]);
     let share = ["share", "add", "--of", "ann", "--with", "bob", "--write"];
-    let told = "the mailbox of ann is shared with bob (write)\n";
+    let confirmation = "the mailbox of ann is shared with bob (write)\n";
     let missing = "no token of bob in this database has Contacts.ReadWrite.Shared; create one with: contactd token create --user bob\n";
-    assert_eq!(run(&database, &share), format!("{told}{missing}"));
+    assert_eq!(run(&database, &share), format!("{confirmation}{missing}"));
     run(&database, &["token", "create", "--user", "bob", "--scope", "Contacts.ReadWrite"]);
-    assert_eq!(run(&database, &share), format!("{told}{missing}"));
+    assert_eq!(run(&database, &share), format!("{confirmation}{missing}"));
     let bob = run(&database, &["token", "create", "--user", "bob"]);
-    assert_eq!(run(&database, &share), told);
+    assert_eq!(run(&database, &share), confirmation);
     let bob = server.user(bob.trim());
     assert_eq!(bob.get("/users/ann/contacts").status, 200);
     assert_eq!(bob.post("/users/ann/contacts", "{}").status, 201);
     // The first start's token permits the same.
     let tokens = run(&database, &["token", "list"]);
     let permits = |line: &str| line.split('\t').nth(3).unwrap().to_owned();
-    let of = |name: &str| tokens.lines().rfind(|line| line.contains(&format!("\t{name}\t"))).map(permits).unwrap();
-    assert_eq!((of("owner"), of("bob")), (of("bob"), "Contacts.ReadWrite Contacts.ReadWrite.Shared".to_owned()));
+    let permissions_of =
+        |name: &str| tokens.lines().rfind(|line| line.contains(&format!("\t{name}\t"))).map(permits).unwrap();
+    assert_eq!(
+        (permissions_of("owner"), permissions_of("bob")),
+        (permissions_of("bob"), "Contacts.ReadWrite Contacts.ReadWrite.Shared".to_owned())
+    );
 }
 
 #[test]
-fn a_user_who_is_removed_beside_a_server_for_development_is_made_again_by_the_next_call() {
+fn in_development_the_next_call_recreates_a_removed_user() {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("contacts.db");
     let server = Program::start(serve_dev(&database));

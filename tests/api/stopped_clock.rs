@@ -1,4 +1,4 @@
-//! What follows a clock that stands. The clock is that of the process, so each test has the program.
+//! What depends on a stopped clock. The clock belongs to the process, so each test runs the program.
 
 use serde_json::{Value, json};
 
@@ -28,15 +28,15 @@ impl Stopped {
         self.control("POST", "/clock/advance", json!({"by": by})).json(200)
     }
 
-    /// The statuses with which an inbox answered what has come so far.
+    /// The statuses that an inbox has answered so far.
     fn answered(&self) -> Vec<Value> {
-        let told = self.control("GET", "/inboxes/a", Value::Null).json(200);
-        told["value"].as_array().unwrap().iter().map(|post| post["status"].clone()).collect()
+        let inbox = self.control("GET", "/inboxes/a", Value::Null).json(200);
+        inbox["value"].as_array().unwrap().iter().map(|post| post["status"].clone()).collect()
     }
 }
 
 #[test]
-fn a_notification_that_failed_is_sent_again_when_the_clock_says_so() {
+fn a_failed_notification_is_retried_when_the_stopped_clock_is_advanced() {
     let stopped = Stopped::new();
     let ann = stopped.0.user("ann");
     let inbox = stopped.control("POST", "/inboxes/a", json!({"answers": [{"status": 503}, {"status": 503}]})).json(201);
@@ -54,16 +54,16 @@ fn a_notification_that_failed_is_sent_again_when_the_clock_says_so() {
     assert_eq!(stopped.answered(), [503, 503], "and the second after thirty");
     stopped.advance("PT1S");
     assert_eq!(stopped.answered(), [503, 503, 202]);
-    // The end of the subscription is told too.
+    // The expiry of the subscription is notified too.
     stopped.control("DELETE", "/inboxes/a", Value::Null).empty(204);
     let done = stopped.advance("PT2H")["done"].take();
     assert_eq!(done["subscriptionsEnded"], 1);
-    let told = stopped.control("GET", "/inboxes/a", Value::Null).json(200);
-    assert_eq!(told["value"][0]["body"]["value"][0]["lifecycleEvent"], "subscriptionRemoved");
+    let inbox = stopped.control("GET", "/inboxes/a", Value::Null).json(200);
+    assert_eq!(inbox["value"][0]["body"]["value"][0]["lifecycleEvent"], "subscriptionRemoved");
 }
 
 #[test]
-fn a_quota_of_a_fault_and_its_retry_after_follow_the_clock() {
+fn the_quota_and_retry_after_of_a_fault_follow_the_stopped_clock() {
     let stopped = Stopped::new();
     let fault = json!({"match": {"user": "ann"}, "throttle": {"requests": 1, "per": "PT10S"}});
     stopped.control("POST", "/faults", fault).json(201);
@@ -81,7 +81,7 @@ fn a_quota_of_a_fault_and_its_retry_after_follow_the_clock() {
 }
 
 #[test]
-fn the_windows_of_graphs_limits_follow_the_clock() {
+fn the_windows_of_graphs_limits_follow_the_stopped_clock() {
     let throttled = ["serve", "--dev", "--listen", "127.0.0.1:0", "--database", ":memory:", "--throttle", "graph"];
     let stopped = Stopped::with(&throttled);
     let ann = stopped.0.user("ann");
@@ -99,7 +99,7 @@ fn the_windows_of_graphs_limits_follow_the_clock() {
     stopped.advance("PT17.5S");
     assert_eq!(fill(), [201; 4]);
     assert_eq!(sends(100).0, 429);
-    // A clock that a reset sets back begins a window too.
+    // A reset, which sets the clock back, also starts a new window.
     stopped.control("POST", "/reset", json!({})).empty(204);
     assert_eq!(sends(100).0, 201);
 }

@@ -1,20 +1,20 @@
-//! Clients that write while a test fails the server under them.
+//! Clients that write while a test makes the server fail.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// How many answers the clients of a storm have had. A test waits for a number of them and not only for a time, so that
+/// The number of answers that the clients have received. A test waits for a number and not only for a time, so that
 /// it proves as much on a busy machine as on an idle one.
 #[derive(Default)]
 pub struct Answers(AtomicUsize);
 
 impl Answers {
-    /// One more has come.
+    /// Counts one more answer.
     pub fn add(&self) {
         self.0.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Waits until at least this many have come in all, and no shorter than this time.
+    /// Waits for at least this many answers and at least this time.
     pub fn wait_for(&self, number: usize, least: Duration) {
         let started = Instant::now();
         std::thread::sleep(least);

@@ -6,7 +6,7 @@ use contactd::testing::Server;
 use serde_json::json;
 
 #[test]
-fn a_server_is_there_in_one_line_and_gone_when_it_is_dropped() {
+fn a_test_server_starts_in_one_line_and_stops_when_dropped() {
     let server = Server::start();
     let address = server.url.strip_prefix("http://").unwrap().to_owned();
     let ann = server.user("ann");
@@ -24,14 +24,14 @@ fn a_server_is_there_in_one_line_and_gone_when_it_is_dropped() {
 }
 
 #[test]
-fn the_code_that_is_documented_for_rust_runs_here() {
+fn the_documented_rust_code_runs() {
     let page = include_str!("../../docs/testing.md");
     let code = page.split("\n```rust\n").nth(1).unwrap().split("```").next().unwrap();
     assert_eq!(code, include_str!("documented_in_rust.rs"));
 }
 
 #[test]
-fn two_servers_of_one_process_do_not_see_each_other_and_handle_strictly() {
+fn two_test_servers_in_one_process_are_isolated_and_strict() {
     let (one, other) = (Server::start(), Server::start());
     assert_eq!(one.user("ann").call("POST", "/me/contacts", Some(&json!({"givenName": "Ann"}))).status, 201);
     assert_eq!(other.user("ann").call("GET", "/me/contacts", None).json()["value"], json!([]));
@@ -39,12 +39,12 @@ fn two_servers_of_one_process_do_not_see_each_other_and_handle_strictly() {
 }
 
 #[test]
-fn servers_of_one_process_have_clocks_and_ids_of_their_own() {
+fn test_servers_in_one_process_have_separate_clocks_and_ids() {
     let made = |server: &Server, user: &str| {
         let made = server.user(user).call("POST", "/me/contacts", Some(&json!({"givenName": "Ann"}))).json();
         ["id", "createdDateTime"].map(|name| made[name].as_str().unwrap().to_owned())
     };
-    // All have their first user in the same mailbox.
+    // In each server the first user has the same mailbox.
     let (one, two, other) = (Server::deterministic(), Server::deterministic(), Server::start());
     let [first, time] = made(&one, "ann");
     let [of_other, time_of_other] = made(&other, "bob");
@@ -58,7 +58,7 @@ fn servers_of_one_process_have_clocks_and_ids_of_their_own() {
 }
 
 #[test]
-fn a_fault_is_of_one_user_and_an_answer_can_be_lost() {
+fn a_fault_affects_one_user_and_an_answer_can_be_lost() {
     let server = Server::start();
     let ann = server.user("ann");
     let fault = ann.fault(json!({"match": {"method": "POST"}, "when": "after", "connection": "close"}));
@@ -78,7 +78,7 @@ fn a_fault_is_of_one_user_and_an_answer_can_be_lost() {
 }
 
 #[test]
-fn an_inbox_has_what_was_notified() {
+fn an_inbox_receives_notifications() {
     let server = Server::start();
     let ann = server.user("ann");
     let inbox = server.inbox("hooks");
@@ -94,7 +94,7 @@ fn an_inbox_has_what_was_notified() {
 }
 
 #[test]
-fn a_server_of_the_program_has_a_clock_of_its_own() {
+fn a_test_server_of_the_binary_has_its_own_clock() {
     let server = Server::of_program(env!("CARGO_BIN_EXE_contactd"), &["--deterministic", "1"]);
     assert_eq!(server.clock()["now"], "2026-01-01T00:00:00Z");
     let ann = server.user("ann");
@@ -107,6 +107,6 @@ fn a_server_of_the_program_has_a_clock_of_its_own() {
 
 #[test]
 #[should_panic(expected = "contactd: POST /faults: 400")]
-fn what_is_refused_ends_the_test_with_the_reason() {
+fn a_refused_call_panics_with_the_reason() {
     Server::start().fault(json!({}));
 }

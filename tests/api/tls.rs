@@ -40,7 +40,7 @@ impl DevCert {
         self.folder.path().join(name)
     }
 
-    /// `serve --dev --tls` with it.
+    /// `serve --dev --tls` with this certificate.
     pub fn serve(&self) -> Program {
         let folder = self.folder.path().to_str().unwrap();
         let serve = ["serve", "--dev", "--listen", "127.0.0.1:0", "--database", ":memory:", "--tls"];
@@ -52,7 +52,7 @@ impl DevCert {
         connect(server, &Arc::new(trusting(self, ALL_VERSIONS))).unwrap().into_inner()
     }
 
-    /// The printed line that begins so.
+    /// The printed line with this beginning.
     #[track_caller]
     pub fn line(&self, start: &str) -> &str {
         self.printed.lines().find(|line| line.starts_with(start)).unwrap_or_else(|| panic!("{start}"))
@@ -69,7 +69,7 @@ fn trusting(dev: &DevCert, versions: &[&'static SupportedProtocolVersion]) -> Cl
 
 type Connection = BufReader<StreamOwned<ClientConnection, TcpStream>>;
 
-/// Connects, with a whole handshake behind it.
+/// Connects and completes the handshake.
 fn connect(server: &Program, config: &Arc<ClientConfig>) -> std::io::Result<Connection> {
     let name = ServerName::try_from("localhost").unwrap();
     let mut session = ClientConnection::new(Arc::clone(config), name).unwrap();
@@ -152,7 +152,7 @@ fn a_new_certificate_is_served_without_a_restart_and_connections_go_on() {
     let mut kept = connect(&server, &config).unwrap();
     let created = ask(&mut kept, "POST /me/contacts", "{}").unwrap();
     assert!(created.starts_with("HTTP/1.1 201 "), "{created}");
-    // Sessions are taken up again.
+    // Sessions are resumed.
     assert_eq!(connect(&server, &config).unwrap().get_ref().conn.handshake_kind(), Some(HandshakeKind::Resumed));
     assert!(is_of(&server, &old) && !is_of(&server, &new));
     let [cert, key] = copied(&folder);
@@ -161,13 +161,13 @@ fn a_new_certificate_is_served_without_a_restart_and_connections_go_on() {
     until(|| is_of(&server, &new));
     assert!(!is_of(&server, &old));
     assert!(ask(&mut kept, "GET /me/contacts", "").unwrap().starts_with("HTTP/1.1 200 "));
-    // Nor is the old one's session taken up, which would show no certificate.
+    // The session of the old certificate is not resumed either; a resumed one would show no certificate.
     assert!(connect(&server, &config).is_err());
     assert!(server.log().contains("the certificate has changed; new connections get the new one"), "{}", server.log());
 }
 
 #[test]
-fn a_pair_that_is_set_by_a_link_to_another_folder_is_served() {
+fn a_certificate_that_is_replaced_by_a_symbolic_link_is_served() {
     let (old, new) = (DevCert::new(), DevCert::new());
     let folder = tempfile::tempdir().unwrap();
     let link = folder.path().join("live");
@@ -183,16 +183,16 @@ fn a_pair_that_is_set_by_a_link_to_another_folder_is_served() {
 }
 
 #[test]
-fn a_pair_that_cannot_be_served_leaves_the_old_one_and_a_warning() {
+fn an_invalid_new_certificate_causes_a_warning_and_the_old_one_stays() {
     let (old, new) = (DevCert::new(), DevCert::new());
     let folder = tempfile::tempdir().unwrap();
     let server = serve_copy(&folder, &old);
     let [cert, key] = copied(&folder);
-    let whole = fs::read_to_string(new.file("dev.pem")).unwrap();
+    let pem = fs::read_to_string(new.file("dev.pem")).unwrap();
     let remove: &dyn Fn() = &|| fs::remove_file(&cert).unwrap();
-    let half: &dyn Fn() = &|| fs::write(&cert, &whole[..whole.len() / 2]).unwrap();
+    let half: &dyn Fn() = &|| fs::write(&cert, &pem[..pem.len() / 2]).unwrap();
     let empty: &dyn Fn() = &|| fs::write(&cert, "").unwrap();
-    let other: &dyn Fn() = &|| fs::write(&cert, &whole).unwrap();
+    let other: &dyn Fn() = &|| fs::write(&cert, &pem).unwrap();
     for (change, reason) in [
         (remove, "cert.pem: No such file"),
         (half, "cert.pem: not valid PEM"),
@@ -211,7 +211,7 @@ fn a_pair_that_cannot_be_served_leaves_the_old_one_and_a_warning() {
 }
 
 #[test]
-fn what_cannot_be_served_is_one_line_that_names_flag_and_file() {
+fn an_invalid_certificate_at_startup_prints_one_line_with_flag_and_file() {
     let (dev, other) = (DevCert::new(), DevCert::new());
     let folder = tempfile::tempdir().unwrap();
     let path = |file: &Path| file.to_str().unwrap().to_owned();
@@ -273,7 +273,7 @@ fn what_cannot_be_served_is_one_line_that_names_flag_and_file() {
 fn clients_that_connect_and_say_nothing_keep_nobody_out() {
     let dev = DevCert::new();
     let server = dev.serve();
-    // More than the HTTP library lets shake hands at a time unless it is told; they may take longer than `ask` waits.
+    // More than the HTTP library's default limit of concurrent handshakes, which may take longer than `ask` waits.
     let idle: Vec<_> = (0..600).map(|_| TcpStream::connect(&server.address).unwrap()).collect();
     for _ in 0..8 {
         let mut connection = connect(&server, &Arc::new(trusting(&dev, ALL_VERSIONS))).unwrap();
@@ -283,7 +283,7 @@ fn clients_that_connect_and_say_nothing_keep_nobody_out() {
 }
 
 #[test]
-fn connections_with_tls_are_limited_as_those_without() {
+fn tls_connections_have_the_same_limits() {
     let dev = DevCert::new();
     let (folder, config) = (dev.folder.path().to_str().unwrap(), Arc::new(trusting(&dev, ALL_VERSIONS)));
     let serve =
@@ -292,7 +292,7 @@ fn connections_with_tls_are_limited_as_those_without() {
     let mut first = connect(&server, &config).unwrap();
     assert!(ask(&mut first, "GET /me", "").unwrap().starts_with("HTTP/1.1 200 "));
     let mut others = [connect(&server, &config).unwrap(), connect(&server, &config).unwrap()];
-    // What has been idle for longest is closed for what came last.
+    // The connection that was idle for longest is closed for a new one.
     for other in &mut others {
         assert!(ask(other, "GET /me", "").unwrap().starts_with("HTTP/1.1 200 "));
     }
@@ -310,12 +310,12 @@ fn who_speaks_no_tls_or_an_old_one_is_told_nothing() {
         let _ = stream.read_to_end(&mut answer);
         answer
     };
-    // A fatal alert (record type 21, a version, two bytes), and nothing else: whoever spoke the version would greet.
+    // A fatal alert (record type 21, a version, two bytes) and no ServerHello.
     let is_alert = |answer: &[u8]| matches!(answer, [21, 3, _, 0, 2, 2, _]);
     let answer = answered(b"GET /me HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ann\r\n\r\n");
     assert!(is_alert(&answer), "{answer:?}");
     for version in [0, 1, 2] {
-        // A greeting of SSL 3.0, TLS 1.0 and 1.1: random bytes, no session, two suites of theirs, no compression.
+        // A ClientHello of SSL 3.0, TLS 1.0 and 1.1: random bytes, no session, two cipher suites, no compression.
         let hello = [&[3, version][..], &[7; 32], &[0, 0, 4, 0xc0, 0x14, 0, 0x35, 1, 0]].concat();
         let message = [&[1, 0, 0, u8::try_from(hello.len()).unwrap()][..], &hello].concat();
         let record = [&[22, 3, version, 0, u8::try_from(message.len()).unwrap()][..], &message].concat();
@@ -325,7 +325,7 @@ fn who_speaks_no_tls_or_an_old_one_is_told_nothing() {
 }
 
 #[test]
-fn health_finds_out_that_a_server_speaks_tls() {
+fn health_detects_a_tls_server() {
     let dev = DevCert::new();
     let mut server = dev.serve();
     let address = server.address.clone();
@@ -345,8 +345,8 @@ fn the_first_start_names_the_https_address() {
     command.arg("--tls-cert").arg(dev.file("dev.pem")).arg("--tls-key").arg(dev.file("dev.key"));
     command.current_dir(folder.path());
     let server = Program::start(command);
-    let told = format!("curl -i '{}/me/contacts/$ref'", server.origin);
-    assert!(server.origin.starts_with("https://") && server.log().contains(&told), "{}", server.log());
+    let command_line = format!("curl -i '{}/me/contacts/$ref'", server.origin);
+    assert!(server.origin.starts_with("https://") && server.log().contains(&command_line), "{}", server.log());
 }
 
 #[test]
@@ -367,13 +367,13 @@ fn the_lines_of_dev_cert_make_curl_trust_the_server() {
         let context = format!("https://{host}/$metadata#users('ann')/contacts");
         assert_eq!(body, json!({"@odata.context": context, "value": []}));
     }
-    // Without them no client is accepted.
+    // Without these lines no client trusts the server.
     let stranger = Command::new("curl").arg(format!("https://{}/healthz", server.address)).output().unwrap();
     assert!(!stranger.status.success() && stranger.stdout.is_empty(), "{stranger:?}");
 }
 
 #[test]
-fn dev_cert_makes_an_authority_once_and_serve_makes_it_too() {
+fn dev_cert_creates_an_authority_once_and_so_does_serve() {
     let folder = tempfile::tempdir().unwrap();
     let authority = folder.path().join("contactd/dev-ca.pem");
     let with_home = |arguments: &[&str]| {
@@ -395,7 +395,7 @@ fn dev_cert_makes_an_authority_once_and_serve_makes_it_too() {
     assert!(printed.contains(&format!("\nexport NODE_EXTRA_CA_CERTS={}\n", authority.display())), "{printed}");
     assert!(printed.contains("\ncontactd serve --dev --tls\n"), "{printed}");
     assert_eq!(fs::read(&authority).unwrap(), made);
-    // The printed path is absolute, and quoted for a shell.
+    // The printed path is absolute and quoted for a shell.
     let output = with_home(&["dev-cert", "--dir", "it's mine"]).output().unwrap();
     let printed = String::from_utf8(output.stdout).unwrap();
     let quoted = format!("'{}/it'\\''s mine", fs::canonicalize(folder.path()).unwrap().display());

@@ -1,5 +1,5 @@
-//! The log of the real program and traces: which requests and statements are logged, what of a client's trace is, where that goes
-//! on, and that nobody's garbage is an error.
+//! The log and the traces of the real program: which requests and statements are logged, where a client's trace is passed
+//! on, and that malformed input is never an error.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
@@ -14,15 +14,16 @@ use serde_json::{Value, json};
 use crate::app::{Client, SEED_REQUEST};
 use crate::notifications::subscribe;
 use crate::program::{Place, Program, contactd};
-use crate::receiver::{Mood, Receiver, until};
+use crate::receiver::{Behaviour, Receiver, until};
 
 const STOP: Duration = Duration::from_mins(1);
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
 fn serve(place: &Place, arguments: &[&str]) -> Command {
     let database = place.database();
-    let all = ["serve", "--listen", "127.0.0.1:0", "--log-format", "json", "--database", database.to_str().unwrap()];
-    contactd(&[&all[..], arguments].concat())
+    let command_line =
+        ["serve", "--listen", "127.0.0.1:0", "--log-format", "json", "--database", database.to_str().unwrap()];
+    contactd(&[&command_line[..], arguments].concat())
 }
 
 fn traced(client: &Client) -> Client {
@@ -35,7 +36,7 @@ fn lines(server: &Program) -> Vec<Value> {
 }
 
 /// The lines with this message.
-fn told(server: &Program, message: &str) -> Vec<Value> {
+fn lines_with_message(server: &Program, message: &str) -> Vec<Value> {
     lines(server).into_iter().filter(|line| line["message"] == message).collect()
 }
 
@@ -46,7 +47,7 @@ fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
 }
 
 #[test]
-fn a_trace_is_logged_and_goes_on_to_those_who_are_notified() {
+fn a_trace_is_logged_and_sent_with_notifications() {
     let (place, receiver) = (Place::new(), Receiver::new());
     let server = Program::start(serve(
         &place,
@@ -64,34 +65,35 @@ fn a_trace_is_logged_and_goes_on_to_those_who_are_notified() {
     subscribe(&traced(&ann), &receiver.url("/hook"));
     let created = traced(&ann).post("/me/contacts/$ref", SEED_REQUEST);
     receiver.wait("/hook", 1);
-    // Both the question whether notifications are wanted and the notification are parts of the trace, each with a span of its own.
-    let got = receiver.got();
+    // The validation request and the notification are both parts of the trace, each with its own span.
+    let got = receiver.requests();
     let parents: Vec<_> = got.iter().map(|got| header(&got.head, "traceparent").unwrap()).collect();
     assert_eq!(parents.len(), 2);
     assert!(parents.iter().all(|parent| parent.starts_with(&format!("00-{TRACE}-")) && parent.ends_with("-01")));
     assert!(got.iter().all(|got| header(&got.head, "tracestate") == Some("vendor=1,other=a b")), "{got:?}");
     let spans: Vec<_> = parents.iter().map(|parent| parent.split('-').nth(2).unwrap()).collect();
-    until(|| !told(&server, "a notification was sent").is_empty());
-    let sent = told(&server, "a notification was sent").remove(0);
+    until(|| !lines_with_message(&server, "a notification was sent").is_empty());
+    let sent = lines_with_message(&server, "a notification was sent").remove(0);
     let request = created.header("request-id");
     assert_eq!(
         (&sent["trace_id"], &sent["span_id"], &sent["request_id"]),
         (&json!(TRACE), &json!(spans[1]), &json!(request))
     );
-    let of = |request: &str| told(&server, "request").into_iter().find(|line| line["request_id"] == request);
-    until(|| of(&request).is_some());
-    let logged = of(&request).unwrap();
+    let line_of =
+        |request: &str| lines_with_message(&server, "request").into_iter().find(|line| line["request_id"] == request);
+    until(|| line_of(&request).is_some());
+    let logged = line_of(&request).unwrap();
     assert_eq!(logged["trace_id"], TRACE);
     assert!(logged["span_id"].as_str().is_some_and(|span| !spans.contains(&span)), "{logged}");
-    // What came without a trace goes on without one, and so does what came with one that cannot be read.
+    // A request without a trace, or with an invalid one, is passed on without a trace.
     for client in [ann.clone(), ann.with("traceparent", "evil"), traced(&traced(&ann))] {
         let request = client.post("/me/contacts/$ref", SEED_REQUEST).header("request-id");
-        until(|| of(&request).is_some());
-        let logged = of(&request).unwrap();
+        until(|| line_of(&request).is_some());
+        let logged = line_of(&request).unwrap();
         assert_eq!((logged.get("trace_id"), logged.get("span_id")), (None, None));
     }
     receiver.wait("/hook", 4);
-    assert!(receiver.got()[2..].iter().all(|got| header(&got.head, "traceparent").is_none()));
+    assert!(receiver.requests()[2..].iter().all(|got| header(&got.head, "traceparent").is_none()));
     assert!(!server.log().contains("evil"));
     // An update and a delete are changes too.
     let path = format!("/me/contacts/{}", created.json(201)["id"].as_str().unwrap());
@@ -99,29 +101,29 @@ fn a_trace_is_logged_and_goes_on_to_those_who_are_notified() {
     receiver.wait("/hook", 5);
     traced(&ann).delete(&path).empty(204);
     receiver.wait("/hook", 6);
-    let last: Vec<_> = receiver.got().into_iter().rev().take(2).collect();
+    let last: Vec<_> = receiver.requests().into_iter().rev().take(2).collect();
     assert!(last.iter().all(|got| header(&got.head, "traceparent").is_some_and(|parent| parent.contains(TRACE))));
 }
 
 #[test]
-fn a_trace_goes_on_to_the_identity_provider() {
+fn a_trace_is_sent_to_the_identity_provider() {
     let (place, provider) = (Place::new(), Receiver::new());
-    // It has no keys.
-    provider.set(Mood::Refuses(500));
+    // The provider has no keys.
+    provider.set(Behaviour::Refuses(500));
     let issuer = provider.url("");
     let server = Program::start(serve(&place, &["--oidc-issuer", &issuer, "--oidc-audience", "api://contactd"]));
     assert_eq!(traced(&server.user(&forged(&issuer))).get("/me").status, 503);
-    let got = provider.got();
+    let got = provider.requests();
     let parent = header(&got[0].head, "traceparent").unwrap();
     assert!(parent.starts_with(&format!("00-{TRACE}-")) && !parent.contains("00f067aa0ba902b7"), "{parent}");
 }
 
-/// A token of an issuer with a signature that nobody made.
+/// A token of an issuer with an invalid signature.
 pub fn forged(issuer: &str) -> String {
     forged_for(issuer, 600)
 }
 
-/// The same, which expires in so many seconds.
+/// The same with an expiry in this many seconds.
 pub fn forged_for(issuer: &str, seconds: i64) -> String {
     let encode = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let end = Utc::now().timestamp() + seconds;
@@ -132,12 +134,12 @@ pub fn forged_for(issuer: &str, seconds: i64) -> String {
 }
 
 #[test]
-fn slow_statements_are_logged_with_what_they_are_for_and_without_values() {
+fn slow_statements_are_logged_with_their_operation_and_without_values() {
     let place = Place::new();
     let server = Program::start(serve(&place, &["--dev", "--slow-query", "1ms", "--log-level", "debug"]));
     let ann = server.user("ann");
     ann.post("/me/contacts", json!({"surname": "VALUE-zq"})).json(201);
-    // The writer waits for another process that writes.
+    // The writer waits for the write lock of another process.
     let other = rusqlite::Connection::open(place.database()).unwrap();
     other.execute_batch("begin immediate").unwrap();
     let request = std::thread::scope(|scope| {
@@ -146,7 +148,7 @@ fn slow_statements_are_logged_with_what_they_are_for_and_without_values() {
         other.execute_batch("rollback").unwrap();
         create.join().unwrap().header("request-id")
     });
-    let of_request = || told(&server, "slow").into_iter().find(|line| line["request_id"] == request);
+    let of_request = || lines_with_message(&server, "slow").into_iter().find(|line| line["request_id"] == request);
     until(|| of_request().is_some());
     let slow = of_request().unwrap();
     assert_eq!(
@@ -156,7 +158,7 @@ fn slow_statements_are_logged_with_what_they_are_for_and_without_values() {
     assert_eq!((&slow["trace_id"], &slow["interrupted"]), (&json!(TRACE), &json!(false)));
     assert!(slow["millis"].is_u64(), "{slow}");
     assert!(slow["statement"].as_str().is_some_and(|text| text.len() > 10 && !text.contains('\n')), "{slow}");
-    // A read that looks at many contacts.
+    // A read that scans many contacts.
     let contact = json!({"surname": "VALUE-zq"});
     let requests: Vec<_> = (0..20)
         .map(|id| json!({"id": id.to_string(), "method": "POST", "url": "/me/contacts", "body": contact, "headers": {"Content-Type": "application/json"}}))
@@ -164,12 +166,12 @@ fn slow_statements_are_logged_with_what_they_are_for_and_without_values() {
     until(|| {
         ann.post("/$batch", json!({"requests": requests})).json(200);
         ann.get("/me/contacts?$filter=contains(personalNotes,'VALUE-zq')&$top=1").json(200);
-        told(&server, "slow").iter().any(|line| line["kind"] == "page")
+        lines_with_message(&server, "slow").iter().any(|line| line["kind"] == "page")
     });
-    let slow = told(&server, "slow").into_iter().find(|line| line["kind"] == "page").unwrap();
+    let slow = lines_with_message(&server, "slow").into_iter().find(|line| line["kind"] == "page").unwrap();
     assert!(slow["statement"].as_str().is_some_and(|text| text.contains("select ") && text.contains('$')), "{slow}");
     until(|| {
-        told(&server, "plan of a slow statement")
+        lines_with_message(&server, "plan of a slow statement")
             .iter()
             .any(|line| line["plan"].as_str().unwrap().contains("SEARCH c "))
     });
@@ -177,21 +179,21 @@ fn slow_statements_are_logged_with_what_they_are_for_and_without_values() {
 }
 
 #[test]
-fn a_statement_that_is_stopped_is_slow_and_by_default_hardly_any_is() {
+fn statements_are_slow_from_500_ms_by_default_and_never_with_0() {
     let place = Place::new();
     let server = Program::start(serve(&place, &["--dev"]));
     server.user("ann").post("/me/contacts/$ref", SEED_REQUEST).json(201);
     server.user("ann").get("/me/contacts").json(200);
-    let slow = told(&server, "slow");
+    let slow = lines_with_message(&server, "slow");
     assert!(slow.iter().all(|line| line["millis"].as_u64().unwrap() >= 500), "{slow:?}");
     let place = Place::new();
     let off = Program::start(serve(&place, &["--dev", "--slow-query", "0"]));
     off.user("ann").post("/me/contacts/$ref", SEED_REQUEST).json(201);
-    assert_eq!(told(&off, "slow"), Vec::<Value>::new());
+    assert_eq!(lines_with_message(&off, "slow"), Vec::<Value>::new());
 }
 
 #[test]
-fn requests_are_logged_as_far_as_the_operator_wants_them() {
+fn requests_are_logged_at_the_configured_level() {
     for (mode, expected) in [("all", vec![201, 404, 200]), ("slow", vec![404]), ("errors", vec![404]), ("none", vec![])]
     {
         let place = Place::new();
@@ -213,13 +215,13 @@ fn requests_are_logged_as_far_as_the_operator_wants_them() {
 }
 
 #[test]
-fn what_strangers_send_is_never_an_error_line() {
+fn malformed_requests_and_connections_never_log_an_error() {
     let place = Place::new();
     let certificate = place.file("certificate");
     let plain = serve(&place, &["--dev", "--log-level", "debug", "--request-timeout", "1"]);
-    let more = Place::new();
+    let second_place = Place::new();
     let encrypted = ["--dev", "--tls", "--dev-cert-dir", certificate.to_str().unwrap(), "--log-level", "debug"];
-    let (plain, encrypted) = (Program::start(plain), Program::start(serve(&more, &encrypted)));
+    let (plain, encrypted) = (Program::start(plain), Program::start(serve(&second_place, &encrypted)));
     let head = "Host: localhost\r\nAuthorization: Bearer ann\r\n";
     let long = "x".repeat(200_000);
     let garbage: Vec<Vec<u8>> = vec![
@@ -254,11 +256,11 @@ fn what_strangers_send_is_never_an_error_line() {
         for bytes in &garbage {
             let mut stream = TcpStream::connect(&server.address).unwrap();
             stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-            // It may be closed before all is sent.
+            // The server may close the connection before everything is sent.
             let _ = stream.write_all(bytes).and_then(|()| stream.shutdown(Shutdown::Write));
             let _ = stream.read_to_end(&mut Vec::new());
         }
-        // One that goes away in the middle.
+        // A client that disconnects during its request.
         let mut stream = TcpStream::connect(&server.address).unwrap();
         let _ = stream.write_all(format!("POST /me/contacts HTTP/1.1\r\n{head}Content-Length: 9\r\n\r\n{{").as_bytes());
     }
@@ -266,9 +268,9 @@ fn what_strangers_send_is_never_an_error_line() {
     for mut server in [plain, encrypted] {
         server.signal("TERM");
         assert_eq!(server.ended(STOP).code(), Some(0));
-        let bad: Vec<_> =
+        let error_lines: Vec<_> =
             lines(&server).into_iter().filter(|line| line["level"] == "ERROR" || line["level"] == "WARN").collect();
-        assert!(bad.is_empty(), "{bad:#?}");
+        assert!(error_lines.is_empty(), "{error_lines:#?}");
         assert!(!server.log().contains("panicked"), "{}", server.log());
     }
 }

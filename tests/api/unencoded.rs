@@ -1,4 +1,4 @@
-//! Addresses as people type them, on the wire as they are: quotes and letters outside ASCII that no client has encoded.
+//! URLs with quotes and non-ASCII letters that the client has not percent-encoded.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::program::{Program, contactd};
 use crate::tls::DevCert;
 
-const LONG: Duration = Duration::from_mins(2);
+const TEST_TIMEOUT: Duration = Duration::from_mins(2);
 const SEARCH: &str = "GET /v1.0/me/contacts?$search=\"émile\"&$select=surname";
 const FILTER: &str = "GET /me/contacts?$filter=givenName%20eq%20'Émile'&$select=surname";
 
@@ -20,7 +20,7 @@ fn serve(listen: &str) -> Program {
 
 fn connect(server: &Program) -> TcpStream {
     let stream = TcpStream::connect(&server.address).unwrap();
-    stream.set_read_timeout(Some(LONG)).unwrap();
+    stream.set_read_timeout(Some(TEST_TIMEOUT)).unwrap();
     stream
 }
 
@@ -30,9 +30,9 @@ fn request(line: &str, headers: &str, body: &[u8]) -> Vec<u8> {
     [head.as_bytes(), body].concat()
 }
 
-/// A create, with its length or in chunks.
+/// A create with `Content-Length` or in chunks.
 fn create(surname: &str, is_chunked: bool) -> Vec<u8> {
-    // What looks like a request line in a body is none.
+    // Text in a body that looks like a request line is not one.
     let notes = "\r\nGET /me/contacts?$search=\"é\" HTTP/1.1\r\nContent-Length: 7\r\n\r\n";
     let body = json!({"givenName": "Émile", "surname": surname, "personalNotes": notes}).to_string();
     let kind = "Content-Type: application/json\r\n";
@@ -46,7 +46,7 @@ fn create(surname: &str, is_chunked: bool) -> Vec<u8> {
     request("POST /me/contacts?\"é\"", &format!("{kind}Transfer-Encoding: chunked\r\n"), &body)
 }
 
-/// One answer from a connection that stays open: its status, head and body.
+/// Reads one answer from an open connection: its status, head and body.
 fn answer(stream: &mut impl Read) -> (u16, String, Vec<u8>) {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -75,23 +75,23 @@ fn surnames(stream: &mut impl Read) -> Vec<String> {
     list["value"].as_array().unwrap().iter().map(|one| one["surname"].as_str().unwrap().to_owned()).collect()
 }
 
-/// Asks in all ways that need an answer to be right, on one connection.
-fn tries<S: Read + Write>(mut stream: S) {
+/// Sends requests of all kinds on one connection, and checks the answers.
+fn assert_unencoded_accepted<S: Read + Write>(mut stream: S) {
     stream.write_all(&create("one", false)).unwrap();
     assert_eq!(json_of(&mut stream, 201)["surname"], "one");
     for line in [SEARCH, FILTER] {
         stream.write_all(&request(line, "", b"")).unwrap();
         assert_eq!(surnames(&mut stream), ["one"], "{line}");
     }
-    // All at once, without waiting.
-    let all = [
+    // Pipelined, without waiting for answers.
+    let pipelined = [
         create("two", true),
         request(FILTER, "", b""),
         create("three", false),
         request(SEARCH, "Content-Length: 9\r\n", "GET /é?\"".as_bytes()),
         request(FILTER, "", b""),
     ];
-    stream.write_all(&all.concat()).unwrap();
+    stream.write_all(&pipelined.concat()).unwrap();
     assert_eq!(json_of(&mut stream, 201)["surname"], "two");
     assert_eq!(surnames(&mut stream).len(), 2);
     json_of(&mut stream, 201);
@@ -100,25 +100,25 @@ fn tries<S: Read + Write>(mut stream: S) {
 }
 
 #[test]
-fn quotes_and_letters_outside_ascii_are_read_as_if_they_were_encoded() {
-    tries(connect(&serve("127.0.0.1:0")));
+fn unencoded_quotes_and_non_ascii_letters_are_accepted() {
+    assert_unencoded_accepted(connect(&serve("127.0.0.1:0")));
 }
 
 #[test]
-fn so_they_are_over_tls_and_over_a_socket_in_the_file_system() {
+fn unencoded_targets_are_accepted_over_tls_and_a_unix_socket() {
     let dev = DevCert::new();
     let server = dev.serve();
-    tries(dev.stream(&server));
+    assert_unencoded_accepted(dev.stream(&server));
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.sock");
     let _server = serve(&format!("unix:{}", path.display()));
     let stream = UnixStream::connect(&path).unwrap();
-    stream.set_read_timeout(Some(LONG)).unwrap();
-    tries(stream);
+    stream.set_read_timeout(Some(TEST_TIMEOUT)).unwrap();
+    assert_unencoded_accepted(stream);
 }
 
 #[test]
-fn a_request_that_comes_a_byte_at_a_time_is_read_alike() {
+fn an_unencoded_target_sent_byte_by_byte_is_accepted() {
     let server = serve("127.0.0.1:0");
     let mut stream = connect(&server);
     stream.set_nodelay(true).unwrap();
@@ -130,7 +130,7 @@ fn a_request_that_comes_a_byte_at_a_time_is_read_alike() {
 }
 
 #[test]
-fn every_method_takes_such_an_address_in_its_path_too() {
+fn every_method_accepts_unencoded_paths() {
     let server = serve("127.0.0.1:0");
     let mut stream = connect(&server);
     let body = "{\"surname\": \"é\"}";
@@ -154,20 +154,20 @@ fn every_method_takes_such_an_address_in_its_path_too() {
 }
 
 #[test]
-fn the_rest_of_what_a_query_should_not_hold_is_read_or_refused_in_graphs_shape() {
+fn other_illegal_characters_in_a_query_are_accepted_or_refused_in_graphs_shape() {
     let server = serve("127.0.0.1:0");
     server.user("ann").post("/me/contacts", json!({"surname": "<a>{b}|\\^`\"c"})).json(201);
     let mut stream = connect(&server);
     let line = "GET /me/contacts?$filter=surname%20eq%20'<a>{b}|\\^`\"c'&$select=surname";
     stream.write_all(&request(line, "", b"")).unwrap();
     assert_eq!(surnames(&mut stream), ["<a>{b}|\\^`\"c"]);
-    // No UTF-8.
+    // Invalid UTF-8.
     let mut broken = request("GET /me/contacts?$search=\"\x01\"", "", b"");
     let place = broken.iter().position(|byte| *byte == 1).unwrap();
     broken[place] = 0xff;
     stream.write_all(&broken).unwrap();
     assert_eq!(json_of(&mut stream, 400)["error"]["code"], "BadRequest");
-    // A link back holds only what a URL may.
+    // A next link has only characters that a URL allows.
     server.user("ann").post("/me/contacts", json!({"surname": "<a>{b}|\\^`\"c"})).json(201);
     stream.write_all(&request(&format!("{line}&$top=1"), "", b"")).unwrap();
     let next = json_of(&mut stream, 200)["@odata.nextLink"].as_str().unwrap().to_owned();
@@ -178,7 +178,7 @@ fn the_rest_of_what_a_query_should_not_hold_is_read_or_refused_in_graphs_shape()
 }
 
 #[test]
-fn blanks_and_control_characters_in_a_target_are_refused_and_the_connection_ends() {
+fn blanks_and_control_characters_in_a_target_close_the_connection() {
     let server = serve("127.0.0.1:0");
     for target in
         ["?$search=\"a b\"", "?$search=\"a\tb\"", "?$search=\"\x01\"", "?$search=\"\x7f\"", "?\"é\rb", "?\"é\0"]
@@ -193,7 +193,7 @@ fn blanks_and_control_characters_in_a_target_are_refused_and_the_connection_ends
 }
 
 #[test]
-fn what_is_too_long_once_it_is_encoded_is_refused() {
+fn a_target_that_is_too_long_after_encoding_is_refused() {
     let server = serve("127.0.0.1:0");
     // 65,534 bytes, as the framework counts them.
     for (letters, status) in [(10_000, 200), (11_000, 400), (60_000, 431)] {
@@ -205,10 +205,10 @@ fn what_is_too_long_once_it_is_encoded_is_refused() {
 }
 
 #[test]
-fn behind_what_is_not_plain_nothing_is_changed_any_more() {
+fn after_a_chunk_trailer_unencoded_targets_are_refused() {
     let server = serve("127.0.0.1:0");
     let mut stream = connect(&server);
-    // The framework takes a field behind the last chunk; that we stop there costs the next request its leniency.
+    // The framework accepts a trailer field. The server stops parsing there, so unencoded targets of later requests are refused.
     let created = String::from_utf8(create("one", true)).unwrap();
     let created = created.strip_suffix("\r\n").unwrap().to_owned() + "A: \"é\"\r\n\r\n";
     stream.write_all(created.as_bytes()).unwrap();

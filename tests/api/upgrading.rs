@@ -1,4 +1,4 @@
-//! Upgrades of the schema by the real program: what would be done, the backup before, progress, and what an older program may do on
+//! Upgrades of the schema by the real program: dry runs, the backup, progress, and an older program on
 //! a newer schema.
 
 use std::fs;
@@ -14,7 +14,7 @@ use crate::postgres::{Postgres, Schema};
 use crate::program::{Place, Program, contactd, fails, of_program, serve_dev};
 
 const STOP: Duration = Duration::from_mins(1);
-/// A user with a contact, in the columns of the first migration.
+/// SQL that inserts a user with a contact, in the columns of the first migration.
 const CONTENT: &str = "
 insert into store (id, epoch, folding, created_date_time) values (1, ID, 1, 0);
 insert into mailboxes (id, seq) values (1, 1);
@@ -49,7 +49,7 @@ fn newest() -> i64 {
     migrations("sqlite").last().unwrap().version().into()
 }
 
-/// The statements that make a database as the program of these migrations made it, with a contact.
+/// The statements that create a database with these migrations and a contact.
 fn made(engine: &str, up_to: i32) -> String {
     let id = if engine == "sqlite" {
         "x'01890000000070008000000000000000'"
@@ -69,7 +69,7 @@ fn made(engine: &str, up_to: i32) -> String {
     text
 }
 
-/// A file as the program of the first migration left it.
+/// Creates a file with the first migration only.
 fn old(place: &Place) {
     let connection = rusqlite::Connection::open(place.database()).unwrap();
     connection.execute_batch(&made("sqlite", 1)).unwrap();
@@ -98,21 +98,27 @@ fn files(place: &Place) -> Vec<String> {
 }
 
 #[test]
-fn a_dry_run_shows_what_would_be_done_and_how_long_it_takes_and_changes_nothing() {
+fn a_dry_run_shows_the_steps_and_their_duration_and_changes_nothing() {
     let place = Place::new();
     old(&place);
     let database = place.database();
     let (path, before) = (database.to_str().unwrap(), fs::read(&database).unwrap());
-    let (status, told, error) = run(path, &["upgrade", "--dry-run"]);
+    let (status, output, error) = run(path, &["upgrade", "--dry-run"]);
     assert_eq!(status, 0, "{error}");
     let newest = newest();
-    assert!(told.starts_with(&format!("{path}: schema 1, would be upgraded to {newest} by V2__queries, ")), "{told}");
-    assert!(told.contains("; on a copy with its 1 contacts this took ") && told.contains(" ms and "), "{told}");
-    let (_, told, _) = run(path, &["upgrade", "--dry-run", "--json"]);
-    let told: Value = serde_json::from_str(&told).unwrap();
-    assert_eq!((&told["from"], &told["to"], &told["contacts"]), (&json!(1), &json!(newest), &json!(1)));
-    assert_eq!(told["migrations"].as_array().unwrap().len(), migrations("sqlite").len() - 1);
-    assert!(told["millis"].is_u64() && told["bytes"]["after"].as_u64() > told["bytes"]["before"].as_u64(), "{told}");
+    assert!(
+        output.starts_with(&format!("{path}: schema 1, would be upgraded to {newest} by V2__queries, ")),
+        "{output}"
+    );
+    assert!(output.contains("; on a copy with its 1 contacts this took ") && output.contains(" ms and "), "{output}");
+    let (_, output, _) = run(path, &["upgrade", "--dry-run", "--json"]);
+    let output: Value = serde_json::from_str(&output).unwrap();
+    assert_eq!((&output["from"], &output["to"], &output["contacts"]), (&json!(1), &json!(newest), &json!(1)));
+    assert_eq!(output["migrations"].as_array().unwrap().len(), migrations("sqlite").len() - 1);
+    assert!(
+        output["millis"].is_u64() && output["bytes"]["after"].as_u64() > output["bytes"]["before"].as_u64(),
+        "{output}"
+    );
     assert_eq!(fs::read(&database).unwrap(), before);
     assert_eq!(files(&place), ["contacts.db"]);
     // No other command upgrades it.
@@ -127,31 +133,31 @@ fn a_dry_run_shows_what_would_be_done_and_how_long_it_takes_and_changes_nothing(
 }
 
 #[test]
-fn an_upgrade_is_told_step_by_step_and_leaves_a_backup_that_is_named_by_its_schema() {
+fn an_upgrade_logs_each_step_and_leaves_a_backup_named_after_its_schema() {
     let place = Place::new();
     old(&place);
     let (database, backup) = (place.database(), place.file("contacts.db.schema-1"));
     let path = database.to_str().unwrap();
-    let (status, told, log) = run(path, &["upgrade"]);
+    let (status, output, log) = run(path, &["upgrade"]);
     assert_eq!(status, 0, "{log}");
     let newest = newest();
-    assert!(told.starts_with(&format!("{path}: upgraded from schema 1 to {newest} in ")), "{told}");
-    assert!(told.ends_with(&format!(" ms; backup of the old file: {}\n", backup.display())), "{told}");
+    assert!(output.starts_with(&format!("{path}: upgraded from schema 1 to {newest} in ")), "{output}");
+    assert!(output.ends_with(&format!(" ms; backup of the old file: {}\n", backup.display())), "{output}");
     let steps = log.lines().filter(|line| line.contains("schema upgraded")).count();
     assert_eq!(steps, migrations("sqlite").len() - 1, "{log}");
     assert!(log.contains("upgrading the schema") && log.contains("was backed up before"), "{log}");
     assert_eq!((version(&backup), version(&database)), (1, newest));
     assert_eq!(fs::metadata(&backup).unwrap().permissions().mode() & 0o777, 0o600);
-    let (status, told, _) = run(path, &["upgrade", "--json"]);
-    let told: Value = serde_json::from_str(&told).unwrap();
-    assert_eq!((status, &told["migrations"], &told["backup"]), (0, &json!([]), &json!(null)));
-    let (_, told, _) = run(path, &["upgrade", "--dry-run"]);
-    assert_eq!(told, format!("{path}: nothing to upgrade; the schema has version {newest}\n"));
+    let (status, output, _) = run(path, &["upgrade", "--json"]);
+    let output: Value = serde_json::from_str(&output).unwrap();
+    assert_eq!((status, &output["migrations"], &output["backup"]), (0, &json!([]), &json!(null)));
+    let (_, output, _) = run(path, &["upgrade", "--dry-run"]);
+    assert_eq!(output, format!("{path}: nothing to upgrade; the schema has version {newest}\n"));
     assert_eq!(run(path, &["check"]).0, 0);
     let mut server = Program::start(serve_dev(&database));
     let page = server.user("ann").get("/me/contacts").json(200);
     assert_eq!(page["value"][0]["givenName"], "Éva");
-    // What is served is not upgraded.
+    // A database that is served is not upgraded.
     let (status, _, error) = run(path, &["upgrade"]);
     assert!(status == 75 && error.contains("another contactd serves it"), "{error}");
     server.signal("TERM");
@@ -159,10 +165,10 @@ fn an_upgrade_is_told_step_by_step_and_leaves_a_backup_that_is_named_by_its_sche
 }
 
 #[test]
-fn a_server_upgrades_at_its_start_after_a_backup_unless_told_otherwise() {
+fn a_server_makes_a_backup_and_upgrades_at_startup_by_default() {
     let kept = Place::new();
     old(&kept);
-    // An earlier attempt left one.
+    // An earlier attempt left a partial backup.
     fs::write(kept.file("contacts.db.schema-1"), "x").unwrap();
     let server = Program::start(serve_dev(&kept.database()));
     assert_eq!(version(&kept.file("contacts.db.schema-1")), 1);
@@ -178,23 +184,23 @@ fn a_server_upgrades_at_its_start_after_a_backup_unless_told_otherwise() {
         assert_eq!(server.user("ann").get("/me/contacts/$count").body, b"1");
         assert!(!place.file("contacts.db.schema-1").exists());
     }
-    // A new database has nothing to be backed up.
+    // A new database needs no backup.
     let new = Place::new();
     drop(Program::start(serve_dev(&new.database())));
     assert!(!files(&new).iter().any(|name| name.contains("schema")), "{:?}", files(&new));
 }
 
 #[test]
-fn without_room_for_a_backup_nothing_is_upgraded() {
+fn without_disk_space_for_a_backup_nothing_is_upgraded() {
     let place = Place::new();
     old(&place);
     // A folder with this name cannot be replaced.
     fs::create_dir(place.file("contacts.db.schema-1")).unwrap();
-    let (status, told) = fails(serve_dev(&place.database()));
+    let (status, message) = fails(serve_dev(&place.database()));
     let why = "no backup can be made before its schema is upgraded: ";
-    assert!(status == 1 && told.contains(why) && told.contains("--no-backup-before-upgrade"), "{told}");
+    assert!(status == 1 && message.contains(why) && message.contains("--no-backup-before-upgrade"), "{message}");
     assert_eq!(version(&place.database()), 1);
-    // Nor is what is no database of contactd's, or of a newer one.
+    // A foreign database, or one of a newer program, is not upgraded either.
     let (status, _, error) = run(place.file("none.db").to_str().unwrap(), &["upgrade"]);
     assert!(status == 1 && error.contains("there is no such file") && !place.file("none.db").exists(), "{error}");
     rusqlite::Connection::open(place.file("foreign.db")).unwrap().execute_batch("create table t (a)").unwrap();
@@ -206,21 +212,21 @@ fn without_room_for_a_backup_nothing_is_upgraded() {
 fn a_database_on_postgresql_is_upgraded_by_the_command_too() {
     let schema: Schema = Postgres::shared().schema();
     schema.query(&made("postgres", 1));
-    let (status, told, error) = run(&schema.url, &["upgrade", "--dry-run"]);
+    let (status, output, error) = run(&schema.url, &["upgrade", "--dry-run"]);
     assert_eq!(status, 0, "{error}");
     assert!(
-        told.contains(": schema 1, would be upgraded to ") && told.ends_with("Take a backup with pg_dump before\n"),
-        "{told}"
+        output.contains(": schema 1, would be upgraded to ") && output.ends_with("Take a backup with pg_dump before\n"),
+        "{output}"
     );
     assert_eq!(schema.query("select max(version) from refinery_schema_history"), "1");
-    let (status, told, error) = run(&schema.url, &["upgrade"]);
-    assert!(status == 0 && told.contains(": upgraded from schema 1 to "), "{told}{error}");
+    let (status, output, error) = run(&schema.url, &["upgrade"]);
+    assert!(status == 0 && output.contains(": upgraded from schema 1 to "), "{output}{error}");
     assert_eq!(schema.query("select max(version) from refinery_schema_history"), newest().to_string());
     let server = Program::start(contactd(&["serve", "--dev", "--listen", "127.0.0.1:0", "--database", &schema.url]));
     assert_eq!(server.user("ann").get("/me/contacts").json(200)["value"][0]["givenName"], "Éva");
 }
 
-/// What a later release may do to a schema while programs of this one run on it: it expands, and never contracts.
+/// A change that a later release may make while this program runs: it only adds to the schema.
 const EXPAND: &str = "
 alter table contacts add column later text;
 alter table changes add column later bigint not null default 7;
@@ -229,16 +235,16 @@ create table later (mailbox bigint not null references mailboxes (id), note text
 create index contacts_later on contacts (mailbox, later);
 insert into refinery_schema_history select 9001, 'later', applied_on, checksum from refinery_schema_history where version = 1;";
 
-/// Rolling upgrades: a process that runs goes on when a newer one has upgraded the schema. `TEST_LAST_RELEASE` names the program of
-/// the last release; without it this one is the older one. It is about PostgreSQL, since a file has one process.
+/// Rolling upgrades: a running process continues after a newer one upgrades the schema. `TEST_LAST_RELEASE` names the program of
+/// the last release; without it this program is the older one. It uses PostgreSQL, since a file has one process.
 #[test]
-fn a_process_that_runs_goes_on_when_a_newer_one_has_expanded_the_schema() {
+fn a_running_process_continues_after_a_newer_one_expands_the_schema() {
     let schema: Schema = Postgres::shared().schema();
     let last = std::env::var("TEST_LAST_RELEASE").unwrap_or_else(|_| env!("CARGO_BIN_EXE_contactd").to_owned());
     let serve = ["serve", "--dev", "--listen", "127.0.0.1:0", "--database", &schema.url];
     let older = Program::start(of_program(Path::new(&last), &serve));
     let ann = older.user("ann");
-    // What it has asked before is prepared, on its side and on the server's.
+    // Its earlier statements are prepared in the process and on the server.
     let work = || {
         let id = ann.post("/me/contacts/$ref", SEED_REQUEST).json(201)["id"].as_str().unwrap().to_owned();
         let path = format!("/me/contacts/{id}");
@@ -264,14 +270,14 @@ fn a_process_that_runs_goes_on_when_a_newer_one_has_expanded_the_schema() {
     }
     assert_eq!(older.user("").get("/readyz").status, 200);
     assert!(!older.log().contains("ERROR"), "{}", older.log());
-    // It does not start on it again.
+    // The older program does not start on the new schema.
     drop(older);
-    let (status, told) = fails(of_program(Path::new(&last), &serve));
-    assert!(status == 1 && told.contains("use a newer contactd"), "{told}");
+    let (status, message) = fails(of_program(Path::new(&last), &serve));
+    assert!(status == 1 && message.contains("use a newer contactd"), "{message}");
 }
 
 #[test]
-fn each_release_says_whether_older_processes_may_go_on() {
+fn each_release_in_the_changelog_says_whether_older_processes_may_continue() {
     let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("CHANGELOG.md")).unwrap();
     let releases: Vec<_> = text.split("\n## ").skip(1).collect();
     assert!(!releases.is_empty());

@@ -1,4 +1,4 @@
-//! `contactd restore`, `contactd check`, and what a backup and a start look at.
+//! `contactd restore`, `contactd check`, and the checks of a backup and at startup.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -33,7 +33,7 @@ fn names(database: &Path) -> Vec<String> {
     names
 }
 
-/// The exit status of a command, and what it wrote to both streams.
+/// The exit status of a command, and its output on both streams.
 fn run(arguments: &[&str]) -> (i32, String) {
     let output = contactd(arguments).output().unwrap();
     let text = [output.stdout, output.stderr].concat();
@@ -52,7 +52,7 @@ fn restore(from: &Path, database: &Path) -> (i32, String) {
     run(&["restore", "--from", text(from), "--database", text(database)])
 }
 
-/// A server with a backup of its first contact, and another contact.
+/// A server with a backup of its first contact, and a second contact.
 fn served(place: &Place) -> Program {
     let server = Program::start(serve_dev(&place.database()));
     add(&server, "before");
@@ -62,23 +62,23 @@ fn served(place: &Place) -> Program {
 }
 
 #[test]
-fn a_copy_takes_the_place_of_a_database_whose_server_was_killed() {
+fn a_restore_replaces_the_database_of_a_killed_server() {
     let place = Place::new();
     let mut server = served(&place);
     let (database, copy) = (place.database(), place.file("copy.db"));
-    let (code, told) = restore(&copy, &database);
-    assert!(code == 75 && told.contains("another contactd serves it"), "{told}");
+    let (code, message) = restore(&copy, &database);
+    assert!(code == 75 && message.contains("another contactd serves it"), "{message}");
     server.signal("KILL");
     server.ended(Duration::from_mins(1));
     fs::set_permissions(&database, fs::Permissions::from_mode(0o640)).unwrap();
-    let (code, told) = restore(&copy, &database);
-    assert_eq!(code, 0, "{told}");
-    let kept: Vec<_> = told.lines().filter_map(|line| line.strip_prefix("the old file is kept: ")).collect();
-    assert!(kept.len() == 2 && kept[1] == format!("{}-wal", kept[0]), "{told}");
+    let (code, message) = restore(&copy, &database);
+    assert_eq!(code, 0, "{message}");
+    let kept: Vec<_> = message.lines().filter_map(|line| line.strip_prefix("the old file is kept: ")).collect();
+    assert!(kept.len() == 2 && kept[1] == format!("{}-wal", kept[0]), "{message}");
     assert_eq!(fs::metadata(&database).unwrap().permissions().mode() & 0o777, 0o640);
     assert_eq!(names(&database), ["before"]);
     assert_eq!(names(Path::new(kept[0])), ["before", "later"]);
-    // Into a place where none was, and over one that was put there by hand beside another's log.
+    // To a path without a database, and over a file that was copied next to the log of another database.
     let elsewhere = place.file("elsewhere.db");
     assert_eq!(restore(&copy, &elsewhere).0, 0);
     assert_eq!(names(&elsewhere), ["before"]);
@@ -89,14 +89,14 @@ fn a_copy_takes_the_place_of_a_database_whose_server_was_killed() {
 }
 
 #[test]
-fn a_copy_that_is_no_sound_database_by_itself_takes_nobodys_place() {
+fn a_restore_refuses_a_damaged_or_incomplete_copy() {
     let place = Place::new();
     let server = served(&place);
     let (database, copy) = (place.database(), place.file("copy.db"));
     let used = restore(&database, &place.file("other.db"));
     assert!(used.0 == 1 && used.1.contains("contacts.db-wal lies beside it"), "{used:?}");
     stop(server);
-    let was = fs::read(&database).unwrap();
+    let bytes_before = fs::read(&database).unwrap();
     let mut bytes = fs::read(&copy).unwrap();
     let middle = bytes.len() / 2;
     fs::write(place.file("cut.db"), &bytes[..middle]).unwrap();
@@ -114,10 +114,10 @@ fn a_copy_that_is_no_sound_database_by_itself_takes_nobodys_place() {
         ("none.db", "there is no such file"),
         ("contacts.db", "it is the database itself"),
     ] {
-        let (code, told) = restore(&place.file(name), &database);
+        let (code, message) = restore(&place.file(name), &database);
         let expected = if why == "it is damaged" { 3 } else { 1 };
-        assert!(code == expected && told.lines().count() == 1 && told.contains(why), "{name}: {told}");
-        assert_eq!(fs::read(&database).unwrap(), was, "{name}");
+        assert!(code == expected && message.lines().count() == 1 && message.contains(why), "{name}: {message}");
+        assert_eq!(fs::read(&database).unwrap(), bytes_before, "{name}");
     }
     assert!(
         !fs::read_dir(place.0.path()).unwrap().any(|file| file
@@ -129,46 +129,46 @@ fn a_copy_that_is_no_sound_database_by_itself_takes_nobodys_place() {
 }
 
 #[test]
-fn a_restore_that_was_interrupted_is_gone_on_with_by_the_next_start() {
+fn the_next_start_completes_an_interrupted_restore() {
     let place = Place::new();
     stop(served(&place));
     fs::copy(place.file("copy.db"), place.file("contacts.db.restoring")).unwrap();
-    let (code, told) = run(&["user", "list", "--database", text(&place.database())]);
-    assert!(code == 1 && told.contains("a restore of it was interrupted"), "{told}");
+    let (code, message) = run(&["user", "list", "--database", text(&place.database())]);
+    assert!(code == 1 && message.contains("a restore of it was interrupted"), "{message}");
     assert_eq!(names(&place.database()), ["before"]);
     assert!(!place.file("contacts.db.restoring").exists());
 }
 
 #[test]
-fn a_restore_that_is_killed_at_any_time_leaves_what_was_there_or_the_copy() {
+fn a_killed_restore_leaves_either_the_old_database_or_the_copy() {
     const ROUNDS: u32 = 16;
-    let mut whole = Duration::ZERO;
+    let mut total = Duration::ZERO;
     for round in 0..=ROUNDS {
         let place = Place::new();
         let mut server = served(&place);
-        // Killed, so that a log lies beside the file.
+        // The server is killed, so that a log remains next to the file.
         server.signal("KILL");
         server.ended(Duration::from_mins(1));
         let (database, copy) = (place.database(), place.file("copy.db"));
-        let begun = Instant::now();
+        let started = Instant::now();
         let mut restoring = contactd(&["restore", "--from", text(&copy), "--database", text(&database)]);
         let mut restoring = restoring.spawn().unwrap();
         if round == 0 {
             assert!(restoring.wait().unwrap().success());
-            whole = begun.elapsed();
+            total = started.elapsed();
         }
-        std::thread::sleep(whole * (round.max(1) - 1) / ROUNDS);
+        std::thread::sleep(total * (round.max(1) - 1) / ROUNDS);
         let _ = restoring.kill();
         restoring.wait().unwrap();
-        let there = names(&database);
-        assert!(there == ["before"] || there == ["before", "later"], "{round}: {there:?}");
-        assert!(round != 1 || there.len() == 2, "it had not begun");
+        let names_found = names(&database);
+        assert!(names_found == ["before"] || names_found == ["before", "later"], "{round}: {names_found:?}");
+        assert!(round != 1 || names_found.len() == 2, "it had not begun");
         assert_eq!(check(&database, &[]).0, 0, "{round}");
     }
 }
 
 #[test]
-fn a_sound_database_has_no_faults_beside_its_server_too() {
+fn check_finds_no_fault_in_a_sound_database_even_while_it_is_served() {
     let place = Place::new();
     let server = served(&place);
     let ann = server.user("ann");
@@ -179,8 +179,8 @@ fn a_sound_database_has_no_faults_beside_its_server_too() {
         Some(PNG.to_vec()),
     );
     assert_eq!(put.status, 200);
-    let gone = add(&server, "gone");
-    assert_eq!(ann.delete(&format!("/me/contacts/{gone}")).status, 204);
+    let deleted_id = add(&server, "gone");
+    assert_eq!(ann.delete(&format!("/me/contacts/{deleted_id}")).status, 204);
     let folder = ann.post("/me/contactFolders", json!({"displayName": "Friends"})).id();
     let inside = ann.post(&format!("/me/contactFolders/{folder}/contacts"), json!({"givenName": "in"})).id();
     assert_eq!(
@@ -196,14 +196,14 @@ fn a_sound_database_has_no_faults_beside_its_server_too() {
     }
     stop(server);
     assert_eq!(check(&place.database(), &[]), sound);
-    let left: Vec<_> = fs::read_dir(place.0.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
-    assert_eq!(left.len(), 3, "{left:?}");
+    let remaining: Vec<_> = fs::read_dir(place.0.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
+    assert_eq!(remaining.len(), 3, "{remaining:?}");
     let none = check(&place.file("none.db"), &[]);
     assert!(none.0 == 1 && none.1.contains("there is no such file"), "{none:?}");
 }
 
 #[test]
-fn each_kind_of_fault_is_told_by_its_name() {
+fn check_names_each_kind_of_fault() {
     let faults = [
         ("update mailboxes set seq = 0", "counter: mailbox 1 is at number 0, and a row of it has "),
         ("update mailboxes set contacts = contacts + 1", "counter: mailbox 1 counts 4 contacts, and has 3"),
@@ -234,7 +234,7 @@ fn each_kind_of_fault_is_told_by_its_name() {
         drop(connection);
         let (code, found) = check(&broken, &[]);
         assert!(code == 3 && found.lines().any(|line| line.starts_with(told)), "{fault}: {code} {found}");
-        // A backup of it fails too, unless the check is turned off.
+        // A backup fails too, unless its check is turned off.
         let copy = place.file("of-broken.db");
         let backup = ["backup", "--database", text(&broken), "--to", text(&copy)];
         let (code, refused) = run(&backup);
@@ -245,7 +245,7 @@ fn each_kind_of_fault_is_told_by_its_name() {
 }
 
 #[test]
-fn a_damaged_file_is_told_by_check_and_not_served() {
+fn check_reports_a_damaged_file_and_serve_refuses_it() {
     let place = Place::new();
     stop(served(&place));
     let sound = fs::read(place.database()).unwrap();
@@ -255,14 +255,14 @@ fn a_damaged_file_is_told_by_check_and_not_served() {
         fs::write(place.database(), &bytes).unwrap();
         let (code, found) = check(&place.database(), &[]);
         assert!(code == 3 && !found.is_empty(), "{code} {found}");
-        let (code, told) = fails(serve_dev(&place.database()));
-        assert!(code == 1 && told.lines().count() == 1 && told.contains("it is damaged"), "{told}");
+        let (code, message) = fails(serve_dev(&place.database()));
+        assert!(code == 1 && message.lines().count() == 1 && message.contains("it is damaged"), "{message}");
         assert_eq!(fs::read(place.database()).unwrap(), bytes);
     }
 }
 
 #[test]
-fn a_database_of_postgresql_is_looked_through_too() {
+fn check_works_on_postgresql() {
     let schema = Postgres::shared().schema();
     let database = Path::new(&schema.url);
     let server = Program::start(serve_dev(database));

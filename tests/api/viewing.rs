@@ -1,4 +1,4 @@
-//! `/docs`, the page that shows the API: off unless it is asked for, whole, and from this server alone.
+//! `/docs`, the page that shows the API: off by default, complete, and only from this server.
 
 use std::io::Read as _;
 use std::path::Path;
@@ -28,7 +28,7 @@ fn with_docs(prefix: &'static str) -> TestApp {
 }
 
 #[test]
-fn the_page_is_not_there_unless_it_is_asked_for() {
+fn the_page_is_not_served_by_default() {
     let app = TestApp::new();
     for path in ["/docs", "/docs/", "/docs/swagger-ui.css"] {
         assert_eq!(app.user("").get(path).error().0, 404, "{path}");
@@ -39,16 +39,16 @@ fn the_page_is_not_there_unless_it_is_asked_for() {
 }
 
 #[test]
-fn the_page_has_all_that_it_needs_on_this_server_and_may_use_nothing_else() {
+fn the_page_loads_only_from_this_server() {
     for prefix in ["", "/graph/api"] {
         let app = with_docs(prefix);
-        let nobody = app.user("");
-        let page = nobody.get(&format!("{prefix}/docs"));
-        let told = ["content-security-policy", "content-type", "x-content-type-options", "referrer-policy"];
-        let told = told.map(|name| page.header(name));
-        assert_eq!(told, [POLICY, "text/html; charset=utf-8", "nosniff", "no-referrer"]);
+        let stranger = app.user("");
+        let page = stranger.get(&format!("{prefix}/docs"));
+        let header_names = ["content-security-policy", "content-type", "x-content-type-options", "referrer-policy"];
+        let headers = header_names.map(|name| page.header(name));
+        assert_eq!(headers, [POLICY, "text/html; charset=utf-8", "nosniff", "no-referrer"]);
         let text = page.text();
-        // Nothing stands in the page that the policy would refuse.
+        // The page has nothing that its security policy would block.
         assert!(!text.contains(" style=") && !text.contains("<style") && !text.contains(" onload="));
         assert_eq!(text.matches("<script").count(), values(&text, "src").len());
         let loaded = [values(&text, "src"), values(&text, "href")].concat();
@@ -56,38 +56,38 @@ fn the_page_has_all_that_it_needs_on_this_server_and_may_use_nothing_else() {
         for link in loaded.into_iter().filter(|link| !link.starts_with("data:")) {
             assert!(!link.contains("//") && !link.starts_with('/'), "{link}");
             // Relative to the page.
-            assert_eq!(nobody.get(&format!("{prefix}/{link}")).status, 200, "{link}");
+            assert_eq!(stranger.get(&format!("{prefix}/{link}")).status, 200, "{link}");
         }
-        let script = nobody.get(&format!("{prefix}/docs/start.js")).text();
+        let script = stranger.get(&format!("{prefix}/docs/start.js")).text();
         assert!(script.contains("validatorUrl: null") && !script.contains("http"), "{script}");
-        let slash = nobody.get(&format!("{prefix}/docs/"));
+        let slash = stranger.get(&format!("{prefix}/docs/"));
         assert_eq!((slash.status, slash.header("location").as_str()), (308, "../docs"));
         assert_eq!(
-            nobody.get(&format!("{prefix}/docs/other.js")).error(),
+            stranger.get(&format!("{prefix}/docs/other.js")).error(),
             (404, "ResourceNotFound".into(), String::new())
         );
-        assert_eq!(nobody.post(&format!("{prefix}/docs"), "{}").error().0, 405);
-        // The API is where it was.
+        assert_eq!(stranger.post(&format!("{prefix}/docs"), "{}").error().0, 405);
+        // The API is still served at its paths.
         assert_eq!(app.user("ann").get(&format!("{prefix}/me")).status, 200);
     }
 }
 
 #[test]
-fn the_files_of_swagger_ui_are_those_of_its_package_packed_or_not() {
+fn the_files_of_swagger_ui_equal_those_of_its_package_compressed_or_not() {
     let app = with_docs("");
-    let nobody = app.user("");
+    let stranger = app.user("");
     let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/graph/viewer/swagger-ui/README.md");
     let readme = std::fs::read_to_string(readme).unwrap();
     for (name, kind) in [("swagger-ui-bundle.js", "text/javascript"), ("swagger-ui.css", "text/css")] {
         let row = readme.lines().find_map(|line| line.strip_prefix(&format!("| {name} | "))).unwrap();
-        let plain = nobody.get(&format!("/docs/{name}"));
+        let plain = stranger.get(&format!("/docs/{name}"));
         assert_eq!(
             (plain.status, plain.header("content-type").as_str(), plain.header("vary").as_str()),
             (200, kind, "Accept-Encoding")
         );
         let hash = Sha256::digest(&plain.body).iter().fold(String::new(), |hash, byte| format!("{hash}{byte:02x}"));
         assert_eq!(hash, row.trim_end_matches(" |"), "{name}");
-        let packed = nobody.with("Accept-Encoding", "gzip").get(&format!("/docs/{name}"));
+        let packed = stranger.with("Accept-Encoding", "gzip").get(&format!("/docs/{name}"));
         assert_eq!(packed.header("content-encoding"), "gzip");
         let mut unpacked = Vec::new();
         GzDecoder::new(packed.body.as_slice()).read_to_end(&mut unpacked).unwrap();

@@ -1,8 +1,8 @@
-//! HTTP/1.1 messages on sockets of the tests' own.
+//! HTTP/1.1 messages on raw sockets.
 
 use std::io::{BufRead, ErrorKind, Result};
 
-/// A message: its head with the empty line, and its body, whose length the head gives.
+/// Reads a message: its head with the empty line, and its body by `Content-Length`.
 pub fn read_message(reader: &mut impl BufRead) -> Result<(String, Vec<u8>)> {
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
@@ -15,7 +15,7 @@ pub fn read_message(reader: &mut impl BufRead) -> Result<(String, Vec<u8>)> {
     Ok((head, body))
 }
 
-/// The length that a head gives of its body.
+/// The `Content-Length` of a head.
 pub fn content_length(head: &str) -> Option<usize> {
     let head = head.to_lowercase();
     let length = head.lines().find_map(|line| line.strip_prefix("content-length: "))?;

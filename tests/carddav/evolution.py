@@ -53,39 +53,39 @@ source = registry.ref_source("contactd")
 
 
 def credentials(source, reason, pem, errors, error):
-    given = EDataServer.NamedParameters()
-    given.set(EDataServer.SOURCE_CREDENTIAL_USERNAME, user)
-    given.set(EDataServer.SOURCE_CREDENTIAL_PASSWORD, password)
-    source.invoke_authenticate(given, None, None, None)
+    parameters = EDataServer.NamedParameters()
+    parameters.set(EDataServer.SOURCE_CREDENTIAL_USERNAME, user)
+    parameters.set(EDataServer.SOURCE_CREDENTIAL_PASSWORD, password)
+    source.invoke_authenticate(parameters, None, None, None)
 
 
 source.connect("credentials-required", credentials)
 client = EBook.BookClient.connect_sync(source, 30, None)
 
 
-def until(what, wanted):
+def until(description, is_expected):
     for _ in range(60):
         client.refresh_sync(None)
         found = client.get_contacts_sync('(contains "x-evolution-any-field" "")', None)[1]
-        if wanted(found):
+        if is_expected(found):
             return found
         time.sleep(0.5)
-    raise AssertionError(f"{what}: {[contact.get_property('full-name') for contact in found]}")
+    raise AssertionError(f"{description}: {[contact.get_property('full-name') for contact in found]}")
 
 
 graph("POST", "v1.0/me/contacts", {"givenName": "Grace", "surname": "Hopper"})
-until("Evolution sees the contact created through Graph", lambda found: [one.get_property("full-name") for one in found] == ["Grace Hopper"])
-made = EBookContacts.Contact.new_from_vcard("BEGIN:VCARD\nVERSION:3.0\nFN:Ada\nN:Ada;;;;\nEMAIL:ada@example.org\nX-ODD:1\nEND:VCARD\n")
-client.add_contact_sync(made, EBookContacts.BookOperationFlags.NONE if hasattr(EBookContacts, "BookOperationFlags") else 0, None)
+until("Evolution sees the contact created through Graph", lambda found: [contact.get_property("full-name") for contact in found] == ["Grace Hopper"])
+new_contact = EBookContacts.Contact.new_from_vcard("BEGIN:VCARD\nVERSION:3.0\nFN:Ada\nN:Ada;;;;\nEMAIL:ada@example.org\nX-ODD:1\nEND:VCARD\n")
+client.add_contact_sync(new_contact, EBookContacts.BookOperationFlags.NONE if hasattr(EBookContacts, "BookOperationFlags") else 0, None)
 [ada] = [contact for contact in contacts() if contact["displayName"] == "Ada"]
 graph("PATCH", f"v1.0/me/contacts/{ada['id']}", {"jobTitle": "Countess"})
-found = until("Evolution sees the change made through Graph", lambda found: any(one.get_property("title") == "Countess" for one in found))
-[ada_here] = [one for one in found if one.get_property("full-name") == "Ada"]
-ada_here.set_property("nickname", "Augusta")
-client.modify_contact_sync(ada_here, 0, None)
+found = until("Evolution sees the change made through Graph", lambda found: any(contact.get_property("title") == "Countess" for contact in found))
+[local_ada] = [contact for contact in found if contact.get_property("full-name") == "Ada"]
+local_ada.set_property("nickname", "Augusta")
+client.modify_contact_sync(local_ada, 0, None)
 assert graph("GET", f"v1.0/me/contacts/{ada['id']}")["nickName"] == "Augusta"
 assert graph("GET", f"v1.0/me/contacts/{ada['id']}")["jobTitle"] == "Countess"
-client.remove_contact_sync(ada_here, 0, None)
+client.remove_contact_sync(local_ada, 0, None)
 assert [contact["displayName"] for contact in contacts()] == ["Grace Hopper"]
 print("Evolution's back end is done")
 os._exit(0)

@@ -34,9 +34,9 @@ def environment():
 
 
 def run(*command, answer=""):
-    done = subprocess.run(command, input=answer, capture_output=True, text=True, env=environment(), timeout=120)
-    assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
-    return done.stdout
+    process = subprocess.run(command, input=answer, capture_output=True, text=True, env=environment(), timeout=120)
+    assert process.returncode == 0, f"{command}: {process.stdout}{process.stderr}"
+    return process.stdout
 
 
 def card(uid, name, more=""):

@@ -15,13 +15,13 @@ from urllib.parse import urlsplit
 origin, file, *command = sys.argv[1:]
 server = urlsplit(origin)
 steps = []
-turn = threading.Lock()
+one_at_a_time = threading.Lock()
 # Headers of the connection, which do not depend on the client.
 LEFT_OUT = {"host", "connection", "keep-alive", "content-length", "accept-encoding", "transfer-encoding", "date", "te", "upgrade",
             "request-id", "client-request-id"}
 
 
-def of_interest(headers):
+def client_headers(headers):
     return {name.lower(): value for name, value in headers if name.lower() not in LEFT_OUT}
 
 
@@ -31,22 +31,22 @@ class Recorder(http.server.BaseHTTPRequestHandler):
     def body(self):
         if self.headers.get("transfer-encoding", "").lower() != "chunked":
             return self.rfile.read(int(self.headers.get("content-length") or 0))
-        whole = b""
+        body = b""
         while size := int(self.rfile.readline().split(b";")[0], 16):
-            whole += self.rfile.read(size)
+            body += self.rfile.read(size)
             self.rfile.readline()
         self.rfile.readline()
-        return whole
+        return body
 
-    def pass_on(self):
-        sent, headers = self.body(), of_interest(self.headers.items())
-        with turn:
+    def forward(self):
+        sent, headers = self.body(), client_headers(self.headers.items())
+        with one_at_a_time:
             connection = http.client.HTTPConnection(server.hostname, server.port, timeout=60)
             connection.request(self.command, self.path, sent or None, headers)
             answer = connection.getresponse()
             body = answer.read()
             connection.close()
-            answered = of_interest(answer.getheaders())
+            answered = client_headers(answer.getheaders())
             steps.append({
                 "method": self.command, "path": self.path, "headers": headers, "body": sent.decode(),
                 "status": answer.status, "etag": answered.get("etag"), "location": answered.get("location"), "answer": body.decode(),
@@ -66,11 +66,11 @@ class Recorder(http.server.BaseHTTPRequestHandler):
 
 
 for method in ("GET", "HEAD", "PUT", "DELETE", "POST", "PATCH", "OPTIONS", "PROPFIND", "PROPPATCH", "REPORT", "MKCOL", "COPY", "MOVE"):
-    setattr(Recorder, f"do_{method}", Recorder.pass_on)
+    setattr(Recorder, f"do_{method}", Recorder.forward)
 recorder = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Recorder)
 threading.Thread(target=recorder.serve_forever, daemon=True).start()
 address = f"http://127.0.0.1:{recorder.server_port}"
-done = subprocess.run([address if part == "URL" else part for part in command])
-with open(file, "w") as out:
-    out.write("[\n" + ",\n".join(json.dumps(step, ensure_ascii=False) for step in steps) + "\n]\n")
-sys.exit(done.returncode)
+process = subprocess.run([address if part == "URL" else part for part in command])
+with open(file, "w") as recording:
+    recording.write("[\n" + ",\n".join(json.dumps(step, ensure_ascii=False) for step in steps) + "\n]\n")
+sys.exit(process.returncode)

@@ -44,25 +44,25 @@ try:
     book = ""
 
     def do(script, *arguments):
-        whole = """
-            const [...given] = arguments; const done = given.pop();
+        program = """
+            const [...parameters] = arguments; const done = parameters.pop();
             (async () => {
                 const { CardDAVUtils } = ChromeUtils.importESModule("resource:///modules/CardDAVUtils.sys.mjs");
                 const { CardDAVDirectory } = ChromeUtils.importESModule("resource:///modules/CardDAVDirectory.sys.mjs");
                 const { MailServices } = ChromeUtils.importESModule("resource:///modules/MailServices.sys.mjs");
-                const file = given.pop();
+                const file = parameters.pop();
                 const book = () => CardDAVDirectory.forFile(file);
                 %s
             })().then(value => done({ value }), error => done({ error: String(error) + (error.stack || "") }));
         """ % script
-        answer = client.execute_async_script(whole, script_args=[*arguments, book])
+        answer = client.execute_async_script(program, script_args=[*arguments, book])
         assert "error" not in answer, answer["error"]
         return answer.get("value")
 
     # Created before the address book, because Thunderbird misses changes between its first list and its first sync token.
     grace = graph("POST", "v1.0/me/contacts", {"givenName": "Grace", "surname": "Hopper"})["id"]
     names, book = do("""
-        const books = await CardDAVUtils.detectAddressBooks(given[0], given[1], given[2], false, false);
+        const books = await CardDAVUtils.detectAddressBooks(parameters[0], parameters[1], parameters[2], false, false);
         const made = await books[0].create();
         return [books.map(book => book.name), made.fileName];
     """, user, password, origin + "/dav/")
@@ -71,35 +71,35 @@ try:
     def sync():
         do("await book().syncWithServer ? await book().syncWithServer() : await book().fetchAllFromServer();")
 
-    def here():
+    def local_cards():
         return do("return book().childCards.map(card => [card.UID, card.displayName, card.vCardProperties.toVCard()]);")
 
-    def until(wanted):
+    def until(is_expected):
         for _ in range(60):
             sync()
-            found = here()
-            if wanted(found):
+            found = local_cards()
+            if is_expected(found):
                 return found
             time.sleep(0.5)
         raise AssertionError(found)
 
-    def named(*names):
+    def wait_for_names(*names):
         return until(lambda found: [name for _, name, _ in found] == list(names))
 
-    def has(*parts):
-        def wanted(found):
+    def wait_for_text(*parts):
+        def is_expected(found):
             texts = [text for _, name, text in found if name == "Ada"]
             return len(texts) == 1 and all(part in texts[0] for part in parts)
 
-        until(wanted)
+        until(is_expected)
 
-    named("Grace Hopper")
+    wait_for_names("Grace Hopper")
 
     do("""
         const { AddrBookCard } = ChromeUtils.importESModule("resource:///modules/AddrBookCard.sys.mjs");
         const { VCardProperties } = ChromeUtils.importESModule("resource:///modules/VCardUtils.sys.mjs");
         const card = new AddrBookCard();
-        card.setProperty("_vCard", given[0]);
+        card.setProperty("_vCard", parameters[0]);
         await book().addCard(card);
     """, card("ada", "Ada", "EMAIL:ada@example.org\r\nX-UNKNOWN;P=q:kept\\,so\r\nTEL;TYPE=CELL:+1\r\n"))
     for _ in range(60):
@@ -111,7 +111,7 @@ try:
     path = f"me/contacts/{ada['id']}"
     graph("PATCH", f"v1.0/{path}", {"jobTitle": "Countess"})
     graph("PATCH", f"beta/{path}", {"nickName": "Augusta", "isFavorite": True})
-    has("TITLE:Countess", "NICKNAME:Augusta", "kept\\,so", "+1", "ada@example.org")
+    wait_for_text("TITLE:Countess", "NICKNAME:Augusta", "kept\\,so", "+1", "ada@example.org")
 
     do("""
         const card = book().childCards.find(card => card.displayName == "Ada");
@@ -151,15 +151,15 @@ password = "{password}"
     [file] = [file for file in (cards / "contacts").iterdir() if "FN:Ada" in file.read_text()]
     file.write_text(file.read_text().replace("+1", "+44"))
     run(*vdirsyncer, "sync")
-    has("TITLE:Countess", "NICKNAME:Augusta", "kept\\,so", "+44", "ada@example.org", "by Thunderbird")
-    now, old = graph("GET", f"beta/{path}"), graph("GET", f"v1.0/{path}")
+    wait_for_text("TITLE:Countess", "NICKNAME:Augusta", "kept\\,so", "+44", "ada@example.org", "by Thunderbird")
+    now, in_v1 = graph("GET", f"beta/{path}"), graph("GET", f"v1.0/{path}")
     assert (now["jobTitle"], now["nickName"], now["isFavorite"]) == ("Countess", "Augusta", True), now
-    assert (old["mobilePhone"], old["personalNotes"]) == ("+44", "by Thunderbird"), old
+    assert (in_v1["mobilePhone"], in_v1["personalNotes"]) == ("+44", "by Thunderbird"), in_v1
 
     # A sync token that the server does not know: Thunderbird starts over.
     do("book()._syncToken = 'data:,nonsense';")
     graph("DELETE", f"v1.0/me/contacts/{grace}")
-    named("Ada")
+    wait_for_names("Ada")
 
     do("await book().deleteCards(book().childCards);")
     for _ in range(60):

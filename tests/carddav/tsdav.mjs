@@ -22,13 +22,13 @@ assert.equal(book.displayName, 'Contacts');
 assert.equal(new URL(book.url).pathname, `/dav/addressbooks/${user}/contacts/`);
 assert.equal(typeof book.ctag, 'string');
 
-const made = await client.createVCard({ addressBook: book, filename: 'ada.vcf', vCardString: card('ada', 'Ada') });
-assert.equal(made.status, 201);
+const created = await client.createVCard({ addressBook: book, filename: 'ada.vcf', vCardString: card('ada', 'Ada') });
+assert.equal(created.status, 201);
 let cards = await client.fetchVCards({ addressBook: book });
 assert.equal(cards.length, 1);
 // The library trims cards.
 assert.equal(cards[0].data.trim(), card('ada', 'Ada').trim());
-assert.equal(cards[0].etag, made.headers.get('etag'));
+assert.equal(cards[0].etag, created.headers.get('etag'));
 
 const sync = async (token) => {
   const answers = await client.syncCollection({
@@ -40,15 +40,15 @@ const sync = async (token) => {
   const hrefs = answers.filter((answer) => answer.href).map((answer) => [answer.href, answer.status]);
   return { hrefs, token: answers[0]?.raw?.multistatus?.syncToken };
 };
-const begun = await sync();
-assert.equal(begun.hrefs.length, 1);
-assert.match(begun.token, /^data:,/);
+const initial = await sync();
+assert.equal(initial.hrefs.length, 1);
+assert.match(initial.token, /^data:,/);
 
 // After a change through Graph, the line that Graph does not know stays.
 const [contact] = (await graph('GET', 'contacts')).value;
 assert.equal(contact.displayName, 'Ada');
 await graph('PATCH', `contacts/${contact.id}`, { jobTitle: 'Countess' });
-const changed = await sync(begun.token);
+const changed = await sync(initial.token);
 assert.equal(changed.hrefs.length, 1);
 const stale = await client.updateVCard({ vCard: { ...cards[0], data: card('ada', 'Stale') } });
 assert.equal(stale.status, 412);

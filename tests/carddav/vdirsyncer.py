@@ -35,9 +35,9 @@ environment = {**os.environ, "HOME": str(folder)}
 
 
 def run(*command, answer=""):
-    done = subprocess.run(command, input=answer, capture_output=True, text=True, env=environment)
-    assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
-    return done.stdout
+    process = subprocess.run(command, input=answer, capture_output=True, text=True, env=environment)
+    assert process.returncode == 0, f"{command}: {process.stdout}{process.stderr}"
+    return process.stdout
 
 
 def sync():
@@ -105,12 +105,12 @@ graph("DELETE", f"contacts/{grace}")
 sync()
 assert contacts() == [] and list(book.glob("*.vcf")) == []
 
-# The number of cards of the fourth argument.
-many = int(sys.argv[4]) if len(sys.argv) > 4 else 1000
-for number in range(many):
+# The fourth argument is the number of cards.
+count = int(sys.argv[4]) if len(sys.argv) > 4 else 1000
+for number in range(count):
     (book / f"{number}.vcf").write_text(card(f"u{number}", f"N{number}"))
 sync()
-assert len(contacts()) == many
+assert len(contacts()) == count
 sync()
-assert len(list(book.glob("*.vcf"))) == many
+assert len(list(book.glob("*.vcf"))) == count
 print("vdirsyncer and khard are done")

@@ -29,14 +29,14 @@ pub(crate) fn files() -> Vec<PathBuf> {
 /// The cards of a file that is read in pieces of this size, and the number of its junk lines.
 pub(crate) fn split(bytes: &[u8], piece: usize) -> (Vec<RawCard>, Cards) {
     let mut cards = Cards::new();
-    let mut all = Vec::new();
+    let mut cards_found = Vec::new();
     for chunk in bytes.chunks(piece) {
         cards.push(chunk);
-        all.extend(std::iter::from_fn(|| cards.next_card()));
+        cards_found.extend(std::iter::from_fn(|| cards.next_card()));
     }
     cards.finish();
-    all.extend(std::iter::from_fn(|| cards.next_card()));
-    (all, cards)
+    cards_found.extend(std::iter::from_fn(|| cards.next_card()));
+    (cards_found, cards)
 }
 
 /// The contacts of a file.
@@ -55,12 +55,12 @@ pub(crate) fn items(bytes: &[u8], piece: usize) -> Vec<FileRecord> {
 }
 
 #[test]
-fn a_file_may_come_in_any_pieces() {
+fn a_file_is_read_alike_in_pieces_of_any_size() {
     for path in files() {
         let bytes = std::fs::read(&path).unwrap();
-        let whole = items(&bytes, bytes.len());
+        let unsplit_items = items(&bytes, bytes.len());
         for piece in [1, 2, 3, 61] {
-            assert!(items(&bytes, piece) == whole, "{path:?} in pieces of {piece}");
+            assert!(items(&bytes, piece) == unsplit_items, "{path:?} in pieces of {piece}");
         }
     }
 }

@@ -15,9 +15,9 @@ use crate::round::record;
 use crate::shape;
 
 /// SplitMix64: the same numbers on every machine.
-struct Numbers(u64);
+struct Random(u64);
 
-impl Numbers {
+impl Random {
     fn below(&mut self, limit: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -53,11 +53,11 @@ fn a_broken_byte_affects_only_its_own_card() {
         })
         .map(|path| std::fs::read(path).unwrap())
         .collect();
-    let mut numbers = Numbers(16);
+    let mut numbers = Random(16);
     for round in 0..200 {
         let bytes = &files[numbers.below(files.len())];
-        let whole = items(bytes, 1 << 16);
-        let begins = begins(bytes, &whole);
+        let original_items = items(bytes, 1 << 16);
+        let begins = begins(bytes, &original_items);
         let at = numbers.below(bytes.len());
         let end = (at + 1 + numbers.below(300)).min(bytes.len());
         let mut broken = bytes.clone();
@@ -82,7 +82,7 @@ fn a_broken_byte_affects_only_its_own_card() {
         };
         let found = contacts(&items(&broken, 1 << 16));
         let mut rest = found.iter();
-        for (i, item) in whole.iter().enumerate() {
+        for (i, item) in original_items.iter().enumerate() {
             let RecordContent::Contact(record) = &item.found else { continue };
             let from = begins[i];
             let to = begins.get(i + 1).copied().unwrap_or(bytes.len());
@@ -112,7 +112,7 @@ fn streamed(pieces: impl Iterator<Item = Vec<u8>>) -> Vec<RawCard> {
 }
 
 #[test]
-fn a_card_that_is_too_large_streams_by() {
+fn a_card_that_is_too_large_is_skipped_without_buffering() {
     let begin = || b"BEGIN:VCARD\r\nVERSION:3.0\r\nFN:Large\r\nNOTE:".to_vec();
     let after = || b"\r\nEND:VCARD\r\nBEGIN:VCARD\r\nFN:After\r\nEND:VCARD\r\n".to_vec();
     let a = || vec![b'A'; 1 << 20];
@@ -130,7 +130,7 @@ fn a_card_that_is_too_large_streams_by() {
 }
 
 #[test]
-fn many_beginnings_parameters_and_separators_are_read_in_time() {
+fn many_begins_parameters_and_separators_are_read_in_linear_time() {
     let nested = b"BEGIN:VCARD\r\n".repeat(200_000);
     let (cards, _) = split(&nested, 1 << 16);
     assert_eq!(cards.len(), 200_000);
@@ -156,7 +156,7 @@ fn fate(record: &Record, name: &str) -> Vec<Fate> {
 }
 
 #[test]
-fn values_above_a_limit_are_kept_aside_or_reported() {
+fn values_over_a_limit_are_stored_separately_or_reported() {
     let card = |lines: &str| record(&format!("BEGIN:VCARD\r\nVERSION:3.0\r\nN:Limit;Ann;;;\r\n{lines}END:VCARD\r\n"));
     let long = card(&format!("FN:{}\r\nTITLE:{}\r\n", "é".repeat(4_097), "é".repeat(4_096)));
     assert_eq!(fate(&long, "FN"), [Fate::Aside(Some("too long"))]);
@@ -166,9 +166,9 @@ fn values_above_a_limit_are_kept_aside_or_reported() {
     for i in 0..101 {
         write!(emails, "EMAIL:{i}@example.org\r\n").unwrap();
     }
-    let many = card(&emails);
-    assert_eq!(many.patch.emails.as_ref().unwrap().len(), 100);
-    assert_eq!(fate(&many, "EMAIL").iter().filter(|fate| **fate == Fate::Aside(Some("too many"))).count(), 1);
+    let too_many = card(&emails);
+    assert_eq!(too_many.patch.emails.as_ref().unwrap().len(), 100);
+    assert_eq!(fate(&too_many, "EMAIL").iter().filter(|fate| **fate == Fate::Aside(Some("too many"))).count(), 1);
     let jpeg = |length: usize| {
         let mut bytes = vec![0_u8; length];
         bytes[..24]
@@ -188,7 +188,7 @@ fn base64(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn the_stored_cards_of_a_file_read_like_the_file() {
+fn the_stored_cards_are_read_like_their_file() {
     for path in files() {
         for item in items(&std::fs::read(&path).unwrap(), 1 << 16) {
             let RecordContent::Contact(first) = item.found else { continue };
@@ -257,7 +257,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_pieces_are_read_and_what_is_kept_reads_the_same(
+    fn any_fragments_are_read_and_the_stored_card_is_read_alike(
         pieces in proptest::collection::vec((select(PIECES.to_vec()), any::<u8>(), 0..12_u8), 0..60),
         size in 1..40_usize,
     ) {
@@ -269,9 +269,9 @@ proptest! {
             }
         }
         bytes.extend(b"\r\nEND:VCARD\r\n");
-        let whole = items(&bytes, bytes.len());
-        prop_assert!(items(&bytes, size) == whole);
-        for item in whole {
+        let unsplit_items = items(&bytes, bytes.len());
+        prop_assert!(items(&bytes, size) == unsplit_items);
+        for item in unsplit_items {
             let RecordContent::Contact(first) = item.found else { continue };
             let card = first.card.unwrap();
             let again = items(card.as_bytes(), 1 << 16);

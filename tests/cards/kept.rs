@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::corpus::{files, items};
 use crate::shape;
 
-const BOTH: [Version; 2] = [Version::V3, Version::V4];
+const VERSIONS: [Version; 2] = [Version::V3, Version::V4];
 
 /// The contacts of the corpus, with their stored cards.
 fn records() -> Vec<Record> {
@@ -39,8 +39,8 @@ fn changed(shown: &CardContent<'_>, text: &str, audience: Audience) -> String {
     render(shown, Some(KeptCard { text, contact_current: false, photo_current: true }), None, audience)
 }
 
-/// What a card says, as a contact. Of a birthday only the day: a card may keep the time that the contact does not show.
-fn says(card: &str) -> Value {
+/// The contact of a card, with only the date of a birthday: a card may keep a time that the contact does not show.
+fn contact_of_card(card: &str) -> Value {
     let mut value = shape::created(read_card(card).into_patch());
     if let Some(birthday) = value.get_mut("birthday") {
         *birthday = birthday.as_str().unwrap()[..10].into();
@@ -48,22 +48,22 @@ fn says(card: &str) -> Value {
     value
 }
 
-/// The lines that the contact says nothing about, unfolded, but what goes with a changed line of its group.
-fn untold(card: &str) -> Vec<String> {
+/// The unfolded lines that do not belong to the contact, without those that are grouped with a changed line.
+fn unmapped_lines(card: &str) -> Vec<String> {
     let card = card.replace("\r\n ", "");
     let lines: Vec<&str> = card.lines().collect();
     let fates = read_card(&card).fates;
     let with_others = ["X-ABADR", "SORT-STRING", "X-ABLABEL", "REV"];
-    let untold = lines.iter().zip(fates).filter(|(line, fate)| {
+    let unmapped_lines = lines.iter().zip(fates).filter(|(line, fate)| {
         let name = line.split([':', ';']).next().unwrap().rsplit('.').next().unwrap().to_uppercase();
         let aside =
             !matches!(fate, Some(contactd::vcard::record::Fate::Mapped | contactd::vcard::record::Fate::Partial));
-        // The second of two is the first once that is gone.
+        // After the first of two is removed, the second is the first.
         let again =
             ["FN", "N", "TITLE", "RELATED", "X-ABRELATEDNAMES", "BDAY", "PHOTO", "LABEL"].contains(&name.as_str());
         aside && !again && !with_others.contains(&name.as_str())
     });
-    untold.map(|(line, _)| (*line).to_owned()).collect()
+    unmapped_lines.map(|(line, _)| (*line).to_owned()).collect()
 }
 
 fn email(address: &str) -> Email {
@@ -163,7 +163,7 @@ fn change<T: Clone>(list: &mut [T], at: Index, change: impl FnOnce(&mut T)) {
 }
 
 #[test]
-fn an_unchanged_card_is_given_to_the_octet_and_changes_nothing() {
+fn an_unchanged_card_is_returned_byte_for_byte() {
     for record in records() {
         let (properties, card) = (record.patch.clone().into_properties(), record.card.clone().unwrap());
         let shown = shown(&properties, &record);
@@ -178,7 +178,7 @@ fn an_unchanged_card_is_given_to_the_octet_and_changes_nothing() {
         };
         // Google's mark of a favourite is in no card for CardDAV.
         assert_eq!(without(&merged), without(&card));
-        for version in BOTH {
+        for version in VERSIONS {
             let shown =
                 render(&shown, Some(KeptCard { contact_current: false, ..kept }), Some(version), Audience::CardDav);
             let same = put(&properties, &shown, &shown);
@@ -188,22 +188,22 @@ fn an_unchanged_card_is_given_to_the_octet_and_changes_nothing() {
 }
 
 #[test]
-fn a_card_goes_to_the_other_version_and_back() {
+fn a_card_survives_conversion_to_the_other_version_and_back() {
     for record in records() {
         let card = record.card.unwrap();
         let own = if card.contains("\r\nVERSION:4.0") { Version::V4 } else { Version::V3 };
         let other = if own == Version::V4 { Version::V3 } else { Version::V4 };
-        let there = convert(&card, other);
-        assert_eq!(says(&there), says(&card), "{card}\n{there}");
+        let converted = convert(&card, other);
+        assert_eq!(contact_of_card(&converted), contact_of_card(&card), "{card}\n{converted}");
         assert_eq!(
-            read_card(&there).photo.map(|p| p.value),
+            read_card(&converted).photo.map(|p| p.value),
             read_card(&card).photo.map(|p| p.value),
-            "{card}\n{there}"
+            "{card}\n{converted}"
         );
-        let back = convert(&there, own);
-        assert_eq!(says(&back), says(&card), "{card}\n{back}");
+        let back = convert(&converted, own);
+        assert_eq!(contact_of_card(&back), contact_of_card(&card), "{card}\n{back}");
         assert_eq!(convert(&card, own), card);
-        assert!(there.split("\r\n").all(|line| line.len() <= 75), "{there}");
+        assert!(converted.split("\r\n").all(|line| line.len() <= 75), "{converted}");
     }
 }
 
@@ -211,13 +211,13 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 120, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn after_any_changes_the_card_says_what_the_contact_says_and_keeps_the_rest(
+    fn after_any_changes_the_card_matches_the_contact_and_keeps_other_lines(
         at in any::<Index>(),
         changes in proptest::collection::vec(changes(), 1..4),
         audience in select(vec![Audience::CardDav, Audience::Export]),
     ) {
-        let all = ALL.with(Clone::clone);
-        let record = &all[at.index(all.len())];
+        let records = RECORDS.with(Clone::clone);
+        let record = &records[at.index(records.len())];
         let card = record.card.as_deref().unwrap();
         let original = record.patch.clone().into_properties();
         let mut properties = original.clone();
@@ -226,19 +226,19 @@ proptest! {
         }
         let now = changed(&shown(&properties, record), card, audience);
         let version = if card.contains("\r\nVERSION:4.0") { Version::V4 } else { Version::V3 };
-        let mut expected = says(&write(&shown(&properties, record), version, audience));
-        let mut found = says(&now);
+        let mut expected = contact_of_card(&write(&shown(&properties, record), version, audience));
+        let mut found = contact_of_card(&now);
         if audience == Audience::CardDav {
             // Properties that a new card does not have, and that a stored card keeps.
-            let all = says(&write(&shown(&properties, record), version, Audience::Export));
+            let exported = contact_of_card(&write(&shown(&properties, record), version, Audience::Export));
             for hidden in ["fileAs", "gender", "initials", "officeLocation"] {
                 if found.get(hidden).is_some() {
-                    expected[hidden] = all.get(hidden).cloned().unwrap_or_default();
+                    expected[hidden] = exported.get(hidden).cloned().unwrap_or_default();
                 }
             }
         }
         if properties.text(Text::DisplayName).is_none() && found.get("displayName").is_none() {
-            // A new card without a name shows an address or a number instead. A kept one without FN stays as its client wrote it.
+            // A new card without a name shows an address or a number instead. A stored one without FN stays as its client wrote it.
             expected.as_object_mut().unwrap().remove("displayName");
         }
         for value in [&mut expected, &mut found] {
@@ -247,52 +247,52 @@ proptest! {
             }
         }
         prop_assert_eq!(&found, &expected, "{:?}\n{}\n{}", changes, card, now);
-        let (before, after) = (untold(card), untold(&now));
+        let (before, after) = (unmapped_lines(card), unmapped_lines(&now));
         for line in &before {
             prop_assert!(after.contains(line), "{} of\n{}\n{}", line, card, now);
         }
         let back = changed(&shown(&original, record), &now, audience);
-        let expected = says(card);
-        prop_assert_eq!(says(&back)["phones"].clone(), expected["phones"].clone());
-        prop_assert_eq!(says(&back)["emailAddresses"].clone(), expected["emailAddresses"].clone());
+        let expected = contact_of_card(card);
+        prop_assert_eq!(contact_of_card(&back)["phones"].clone(), expected["phones"].clone());
+        prop_assert_eq!(contact_of_card(&back)["emailAddresses"].clone(), expected["emailAddresses"].clone());
     }
 
     #[test]
-    fn a_put_makes_the_contact_say_what_the_card_says(
+    fn a_put_makes_the_contact_match_the_card(
         at in any::<Index>(),
         changes in proptest::collection::vec(changes(), 1..4),
-        version in select(BOTH.to_vec()),
+        version in select(VERSIONS.to_vec()),
     ) {
-        let all = ALL.with(Clone::clone);
-        let record = &all[at.index(all.len())];
+        let records = RECORDS.with(Clone::clone);
+        let record = &records[at.index(records.len())];
         let card = record.card.as_deref().unwrap();
         let mut current = record.patch.clone().into_properties();
         current.is_favorite = Some(true);
         current.texts[Text::OfficeLocation as usize] = some("Room 1");
         let kept = Some(KeptCard { text: card, contact_current: false, photo_current: true });
         let before = render(&shown(&current, record), kept, Some(version), Audience::CardDav);
-        let mut wanted = current.clone();
+        let mut expected = current.clone();
         for change in &changes {
-            change.apply(&mut wanted);
+            change.apply(&mut expected);
         }
-        let body = render(&shown(&wanted, record), kept, Some(version), Audience::CardDav);
+        let body = render(&shown(&expected, record), kept, Some(version), Audience::CardDav);
         let put = put(&current, &before, &body);
         prop_assert_eq!(put.photo, None);
         let mut after = current.clone();
         put.patch.apply_to(&mut after);
         let shown_after = render(&shown(&after, record), kept, Some(version), Audience::CardDav);
-        prop_assert_eq!(says(&shown_after), says(&body), "{:?}\n{}\n{}", changes, before, body);
+        prop_assert_eq!(contact_of_card(&shown_after), contact_of_card(&body), "{:?}\n{}\n{}", changes, before, body);
         prop_assert_eq!(after.is_favorite, Some(true));
         prop_assert_eq!(after.text(Text::OfficeLocation), Some("Room 1"));
     }
 }
 
 thread_local! {
-    static ALL: std::rc::Rc<Vec<Record>> = std::rc::Rc::new(records());
+    static RECORDS: std::rc::Rc<Vec<Record>> = std::rc::Rc::new(records());
 }
 
 #[test]
-fn a_value_over_a_limit_changes_nothing_and_a_photo_comes_and_goes() {
+fn a_value_over_a_limit_changes_nothing_and_a_photo_is_set_and_removed() {
     let jpeg = b"\xff\xd8\xff\xe0\0\x04ab\xff\xff\xff\xfe\0\x02\xff\xc2\0\x0b\x08\x01\0\x02\0\x01\x01\x11\0";
     let gif = b"GIF89a\x40\x01\xc8\x00\0\0\0";
     let properties = crate::round::record("BEGIN:VCARD\r\nFN:x\r\nEND:VCARD\r\n").patch.into_properties();

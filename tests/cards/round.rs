@@ -12,7 +12,7 @@ use contactd::vcard::{Audience, Version};
 use crate::shape;
 
 /// Texts that a card must escape, quote or fold.
-pub(crate) const HARD: [&str; 14] = [
+pub(crate) const DIFFICULT_TEXTS: [&str; 14] = [
     "plain",
     r"back\slash \n \, \;",
     "semi;colon",
@@ -53,7 +53,7 @@ pub(crate) fn record(card: &str) -> Record {
 fn with(change: impl FnOnce(&mut Properties)) -> Properties {
     let mut properties = Properties { display_name_derived: true, ..Properties::default() };
     change(&mut properties);
-    // An entry without a member says nothing, and is not written.
+    // An empty entry is not written.
     properties.phones.retain(|phone| *phone != Phone::default());
     properties.display_name_derived = properties.text(Text::DisplayName).is_none();
     ContactPatch::default().apply_to(&mut properties);
@@ -66,15 +66,15 @@ fn some(text: &str) -> Option<String> {
 }
 
 /// A contact for each property with this value in it.
-fn each(value: &str) -> Vec<Properties> {
-    let mut all = Vec::new();
+fn one_per_property(value: &str) -> Vec<Properties> {
+    let mut variants = Vec::new();
     for text in Text::ALL {
-        all.push(with(|properties| properties.texts[text as usize] = some(value)));
+        variants.push(with(|properties| properties.texts[text as usize] = some(value)));
     }
-    all.push(with(|p| p.wedding_anniversary = some(value)));
-    all.push(with(|p| p.categories = vec![value.into(), "other".into(), "myContacts".into()]));
-    all.push(with(|p| p.children = vec![value.into(), value.into()]));
-    all.push(with(|p| {
+    variants.push(with(|p| p.wedding_anniversary = some(value)));
+    variants.push(with(|p| p.categories = vec![value.into(), "other".into(), "myContacts".into()]));
+    variants.push(with(|p| p.children = vec![value.into(), value.into()]));
+    variants.push(with(|p| {
         p.im_addresses = vec![value.into(), format!("xmpp:{value}"), format!("x-new:{value}"), value.into()];
     }));
     for kind in [None, some("unknown"), some("work"), some("personal"), some("main"), some("other"), some(value)] {
@@ -83,14 +83,14 @@ fn each(value: &str) -> Vec<Properties> {
         let named = Email { name: some("N"), ..email.clone() };
         let labelled = Email { other_label: some(value), ..email.clone() };
         let nameless = Email { name: some(value), address: None, ..email.clone() };
-        all.push(with(|p| p.emails = vec![email.clone(), named, labelled, nameless, email]));
+        variants.push(with(|p| p.emails = vec![email.clone(), named, labelled, nameless, email]));
     }
     for kind in [None, some(value), some("other"), some("radio"), some("assistant"), some("pager"), some("mobile")] {
         let phone = Phone { kind: kind.clone(), number: some(value) };
         let fax = ["home", "business", "homeFax", "businessFax", "otherFax"];
         let fax = fax.map(|kind| Phone { kind: some(kind), number: some(value) });
         let none = Phone { kind: kind.clone(), number: None };
-        all.push(with(|p| p.phones = [vec![phone.clone(), none, phone], fax.into()].concat()));
+        variants.push(with(|p| p.phones = [vec![phone.clone(), none, phone], fax.into()].concat()));
     }
     for kind in [None, some(value), some("unknown"), some("home"), some("business"), some("other")] {
         let address = |i: usize| {
@@ -108,41 +108,41 @@ fn each(value: &str) -> Vec<Properties> {
             country_or_region: some(value),
             postal_code: some(value),
         };
-        all.push(with(|p| p.addresses = (0..6).map(address).chain([full]).collect()));
+        variants.push(with(|p| p.addresses = (0..6).map(address).chain([full]).collect()));
         let website = Website { kind: kind.clone(), address: some(value), display_name: None };
         let named = Website { display_name: some(value), ..website.clone() };
         let known = Website { display_name: some("Home"), ..website.clone() };
-        all.push(with(|p| p.websites = vec![website.clone(), named, known, website]));
+        variants.push(with(|p| p.websites = vec![website.clone(), named, known, website]));
     }
     let time = |text: &str| DateTimeTimeZone { date_time: some(text), time_zone: some(value) };
     let flag = Flag { status: some("flagged"), start: time("2026-01-05T10:00:00"), ..Flag::default() };
-    all.push(with(|p| p.flag = Some(flag)));
-    all
+    variants.push(with(|p| p.flag = Some(flag)));
+    variants
 }
 
 /// A contact with every property.
 pub(crate) fn all(value: &str) -> Properties {
     let mut properties = with(|_| ());
-    for one in each(value) {
-        for (to, from) in properties.texts.iter_mut().zip(one.texts) {
+    for contact in one_per_property(value) {
+        for (to, from) in properties.texts.iter_mut().zip(contact.texts) {
             *to = from.or(to.take());
         }
-        properties.wedding_anniversary = one.wedding_anniversary.or(properties.wedding_anniversary);
-        properties.flag = one.flag.or(properties.flag);
-        properties.categories.extend(one.categories);
-        properties.children.extend(one.children);
-        properties.im_addresses.extend(one.im_addresses);
-        properties.emails.extend(one.emails);
-        properties.phones.extend(one.phones);
-        properties.addresses.extend(one.addresses);
-        properties.websites.extend(one.websites);
+        properties.wedding_anniversary = contact.wedding_anniversary.or(properties.wedding_anniversary);
+        properties.flag = contact.flag.or(properties.flag);
+        properties.categories.extend(contact.categories);
+        properties.children.extend(contact.children);
+        properties.im_addresses.extend(contact.im_addresses);
+        properties.emails.extend(contact.emails);
+        properties.phones.extend(contact.phones);
+        properties.addresses.extend(contact.addresses);
+        properties.websites.extend(contact.websites);
     }
     properties.birthday = some(BIRTHDAYS[0]);
     properties.is_favorite = Some(true);
     properties
 }
 
-fn comes_back(properties: &Properties, version: Version) {
+fn assert_round_trip(properties: &Properties, version: Version) {
     let shown =
         CardContent { properties, uid: "01a209e8-4e17-741e-824e-693ba24680db", photo: None, last_modified: Some(0) };
     let card = write(&shown, version, Audience::Export);
@@ -153,25 +153,25 @@ fn comes_back(properties: &Properties, version: Version) {
 }
 
 #[test]
-fn every_property_comes_back_with_every_hard_value() {
+fn every_property_with_difficult_values_survives_a_round_trip() {
     for version in [Version::V3, Version::V4] {
-        for value in HARD {
-            for properties in each(value) {
-                comes_back(&properties, version);
+        for value in DIFFICULT_TEXTS {
+            for properties in one_per_property(value) {
+                assert_round_trip(&properties, version);
             }
-            comes_back(&all(value), version);
+            assert_round_trip(&all(value), version);
         }
         for birthday in BIRTHDAYS {
-            comes_back(&with(|p| p.birthday = some(birthday)), version);
+            assert_round_trip(&with(|p| p.birthday = some(birthday)), version);
         }
         for favorite in [true, false] {
-            comes_back(&with(|p| p.is_favorite = Some(favorite)), version);
+            assert_round_trip(&with(|p| p.is_favorite = Some(favorite)), version);
         }
         for gender in ["Male", "Female", "Other", "Not applicable", "Unknown", "M"] {
-            comes_back(&with(|p| p.texts[Text::Gender as usize] = some(gender)), version);
+            assert_round_trip(&with(|p| p.texts[Text::Gender as usize] = some(gender)), version);
         }
         for day in ["2004-05-01", "1604-05-01", "0001-01-01"] {
-            comes_back(&with(|p| p.wedding_anniversary = some(day)), version);
+            assert_round_trip(&with(|p| p.wedding_anniversary = some(day)), version);
         }
     }
 }

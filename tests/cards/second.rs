@@ -6,7 +6,7 @@ use contactd::vcard::write::{CardContent, write};
 use contactd::vcard::{Audience, Version};
 
 use crate::corpus::{files, items};
-use crate::round::{HARD, all};
+use crate::round::{DIFFICULT_TEXTS, all};
 use contactd::vcard::record::RecordContent;
 
 /// The values of an entry: a text for each component.
@@ -29,7 +29,7 @@ fn plain(text: &str) -> String {
     text.replace("\r\n", "\n").replace('\r', "\n").trim().to_owned()
 }
 
-fn same(properties: &Properties, version: Version) {
+fn assert_same(properties: &Properties, version: Version) {
     let shown = CardContent { properties, uid: "u-1", photo: None, last_modified: Some(0) };
     let text = write(&shown, version, Audience::Export);
     let card = VCard::parse(&text).unwrap_or_else(|entry| panic!("{entry:?}\n{text}"));
@@ -68,15 +68,15 @@ fn same(properties: &Properties, version: Version) {
 }
 
 #[test]
-fn another_reader_reads_what_is_written() {
+fn an_independent_library_reads_the_written_cards() {
     for version in [Version::V3, Version::V4] {
-        for value in HARD {
-            same(&all(value), version);
+        for value in DIFFICULT_TEXTS {
+            assert_same(&all(value), version);
         }
         for path in files() {
             for item in items(&std::fs::read(&path).unwrap(), 1 << 16) {
                 if let RecordContent::Contact(record) = item.found {
-                    same(&record.patch.into_properties(), version);
+                    assert_same(&record.patch.into_properties(), version);
                 }
             }
         }

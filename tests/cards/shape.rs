@@ -11,8 +11,8 @@ fn entry<T: Complex>(entry: &T) -> Value {
     Value::Object(members.map(|(name, value)| (name.to_owned(), json!(value))).collect())
 }
 
-fn entries<T: Complex>(of: &[T]) -> Value {
-    of.iter().map(entry).collect()
+fn entries<T: Complex>(list: &[T]) -> Value {
+    list.iter().map(entry).collect()
 }
 
 /// The properties without those that have no value.

@@ -16,7 +16,7 @@ fn assert_value(version: &str, lines: &str, name: &str, expected: &Value) {
 }
 
 #[test]
-fn values_are_read_as_their_writers_mean_them() {
+fn values_are_read_as_the_writing_program_means_them() {
     for (version, lines, name, expected) in [
         // A soft line break and a fold at once: the blank is text, unless a character would break.
         ("2.1", "NOTE;CHARSET=UTF-8;ENCODING=QUOTED-PRINTABLE:=D0=\r\n =B3", "personalNotes", json!("г")),
@@ -115,7 +115,7 @@ fn values_of_many_programs_are_read_alike() {
 }
 
 #[test]
-fn each_property_has_an_outcome_and_a_part_that_is_left_over_is_told() {
+fn each_property_has_an_outcome_and_unread_parts_are_reported() {
     for (line, name, fate) in [
         ("X-NEW;A=\"b:c\":d", "X-NEW", Fate::Aside(None)),
         ("X-ABLabel:lost", "X-ABLABEL", Fate::Aside(None)),
@@ -144,14 +144,14 @@ fn each_property_has_an_outcome_and_a_part_that_is_left_over_is_told() {
 }
 
 #[test]
-fn an_old_card_is_kept_as_one_of_3_0() {
+fn a_2_1_card_is_stored_as_3_0() {
     let lines = "N;CHARSET=windows-1252;ENCODING=QUOTED-PRINTABLE:M=FCller;J=F6rg\r\nTEL;CELL;PREF:1\r\nKEY;X509;ENCODING=BASE64:\r\n AAEC\r\n AwQF\r\n\r\nX-NEW;CHARSET=UTF-8:a;b\\c\r\nNOTE;ENCODING=8BIT:C:\\new";
     let expected = "BEGIN:VCARD\r\nVERSION:3.0\r\nN:Müller;Jörg\r\nTEL;TYPE=CELL;TYPE=PREF:1\r\nKEY;TYPE=X509;ENCODING=b:AAECAwQF\r\nX-NEW:a;b\\c\r\nNOTE:C:\\\\new\r\nEND:VCARD\r\n";
     assert_eq!(card("2.1", lines).card.as_deref(), Some(expected));
 }
 
 #[test]
-fn a_hidden_end_ends_no_card_and_is_not_kept() {
+fn an_end_inside_a_value_ends_no_card_and_is_not_kept() {
     let lines = "N:A;B\r\nEN\r\n D:VCARD\r\n\u{1}BEGIN:VCARD\r\nITEM1.END:VCARD\r\nNOTE:x\\nEND:VCARD";
     let record = card("3.0", lines);
     assert_eq!(record.junk_lines, 3);

@@ -1,5 +1,5 @@
 """Imports files of Google, iCloud and a German Outlook, exports them again, and reads the exports with independent libraries:
-Python's csv and vobject. Names, addresses, phones and birthdays must be those of the corpus."""
+Python's csv and vobject. Names, addresses, phones and birthdays must equal the expectations in the corpus."""
 
 import csv
 import datetime
@@ -23,8 +23,8 @@ def ask(user, method, path, body=None):
 
 
 def person(name, mails, phones, addresses, birthday):
-    lines = lambda text: " ".join(text.split())
-    return [[lines(part) for part in name], sorted(mails), sorted(phones), sorted(addresses), birthday]
+    one_line = lambda text: " ".join(text.split())
+    return [[one_line(part) for part in name], sorted(mails), sorted(phones), sorted(addresses), birthday]
 
 
 def expected(contact):
@@ -39,7 +39,7 @@ def expected(contact):
     )
 
 
-def of_card(card):
+def person_of_card(card):
     values = lambda name: [line.value for line in card.contents.get(name, [])]
     text = lambda part: " ".join((part if isinstance(part, str) else " ".join(part)).split())
     address = lambda value: [text(part) for part in (value.street, value.city, value.region, value.code, value.country)]
@@ -51,7 +51,7 @@ def of_card(card):
     return person([text(name.given), text(name.family)], values("email"), values("tel"), addresses, birthday[:10])
 
 
-def of_row(row):
+def person_of_row(row):
     numbered = lambda kind: [row[name] for name in row if name.startswith(kind) and name.endswith(" - Value") and row[name]]
     places = [name.removesuffix(" - Label") for name in row if name.startswith("Address ") and name.endswith(" - Label")]
     columns = ("Street", "City", "Region", "Postal Code", "Country")
@@ -67,18 +67,18 @@ def of_row(row):
     )
 
 
-def same(what, found, wanted):
+def assert_same(description, found, wanted):
     found, wanted = sorted(map(json.dumps, found)), sorted(map(json.dumps, wanted))
-    only = lambda one, other: [entry for entry in one if entry not in other][:3]
-    assert found == wanted, f"{what}: found {only(found, wanted)}, wanted {only(wanted, found)}"
-    assert len(found) > 20, what
+    difference = lambda left, right: [entry for entry in left if entry not in right][:3]
+    assert found == wanted, f"{description}: found {difference(found, wanted)}, wanted {difference(wanted, found)}"
+    assert len(found) > 20, description
 
 
 for user, name in (("google", "csv/google-new.csv"), ("icloud", "vcard/apple-macos-3.0.vcf"), ("outlook", "csv/outlook-desktop-de-cp1252.csv")):
     wanted = [expected(contact) for contact in json.loads((corpus / f"{name}.expected.json").read_text())["contacts"]]
     ask(user, "POST", "contacts/$import", (corpus / name).read_bytes())
     cards = vobject.readComponents(ask(user, "GET", "contacts/$export?format=vcard3"))
-    same(f"{name} as cards", [of_card(card) for card in cards], wanted)
+    assert_same(f"{name} as cards", [person_of_card(card) for card in cards], wanted)
     rows = csv.DictReader(io.StringIO(ask(user, "GET", "contacts/$export?format=csv-google"), newline=""))
-    same(f"{name} as rows", [of_row(row) for row in rows], wanted)
-print("what was exported is read by others")
+    assert_same(f"{name} as rows", [person_of_row(row) for row in rows], wanted)
+print("independent libraries read the exports")

@@ -30,23 +30,23 @@ def card(number):
     return "".join(line + "\r\n" for line in lines)
 
 
-def contactd(what, *arguments):
-    begun = time.monotonic()
+def contactd(description, *arguments):
+    started = time.monotonic()
     command = [program, *arguments, "--database", str(database)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
-    took = time.monotonic() - begun
-    print(f"{what}: {took:.1f} s, {count / took:,.0f} contacts a second", flush=True)
-    return done.stdout
+    process = subprocess.run(command, capture_output=True, text=True)
+    assert process.returncode == 0, f"{command}: {process.stdout}{process.stderr}"
+    took = time.monotonic() - started
+    print(f"{description}: {took:.1f} s, {count / took:,.0f} contacts a second", flush=True)
+    return process.stdout
 
 
-def counts(what, file, user, *more):
-    return json.loads(contactd(what, "import", str(file), "--user", user, "--json", *more))["files"][0]["counts"]
+def counts(description, file, user, *more):
+    return json.loads(contactd(description, "import", str(file), "--user", user, "--json", *more))["files"][0]["counts"]
 
 
-def export(what, user):
+def export(description, user):
     file = folder / f"{user}.vcf"
-    contactd(what, "export", "--user", user, "--to", str(file))
+    contactd(description, "export", "--user", user, "--to", str(file))
     return file
 
 
@@ -72,12 +72,12 @@ assert counts("the same again", first, "ann") == all_of("unchanged")
 ann = export("export", "ann")
 assert counts("import for another user", ann, "bob") == all_of("created")
 bob = export("export again", "bob")
-sent, one, other = cards_of(first), cards_of(ann), cards_of(bob)
-assert len(one) == count
-differ = [uid for uid in one if one[uid] != other.get(uid)]
-assert one.keys() == other.keys() and not differ, f"{len(differ)} cards differ, {one[differ[0]]} and {other.get(differ[0])}"
+sent, of_ann, of_bob = cards_of(first), cards_of(ann), cards_of(bob)
+assert len(of_ann) == count
+differ = [uid for uid in of_ann if of_ann[uid] != of_bob.get(uid)]
+assert of_ann.keys() == of_bob.keys() and not differ, f"{len(differ)} cards differ, {of_ann[differ[0]]} and {of_bob.get(differ[0])}"
 # A stored card is returned as it was sent, except for the folding of its lines.
 unfolded = lambda lines: "\r\n".join(lines).replace("\r\n ", "")
-differ = [uid for uid in sent if unfolded(sent[uid]) != unfolded(one[uid])]
-assert not differ, f"{len(differ)} cards are not as they were sent: {sent[differ[0]]}, {one[differ[0]]}"
+differ = [uid for uid in sent if unfolded(sent[uid]) != unfolded(of_ann[uid])]
+assert not differ, f"{len(differ)} cards are not as they were sent: {sent[differ[0]]}, {of_ann[differ[0]]}"
 print(f"{count} contacts are unchanged after import and export")

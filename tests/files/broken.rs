@@ -5,10 +5,10 @@ use proptest::prelude::*;
 
 use crate::corpus::read;
 
-/// A generator of numbers: the same files are broken each time (SplitMix64).
-struct Numbers(u64);
+/// A repeatable generator (SplitMix64), so that the same files are damaged each time.
+struct Random(u64);
 
-impl Numbers {
+impl Random {
     fn below(&mut self, most: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut number = self.0;
@@ -33,22 +33,22 @@ fn places(bytes: &[u8], items: &[FileRecord]) -> Vec<(usize, usize)> {
 
 /// The result, without its position.
 fn contacts(items: &[FileRecord]) -> Vec<String> {
-    let of = |item: &FileRecord| match &item.found {
+    let content_of = |item: &FileRecord| match &item.found {
         RecordContent::Contact(record) => Some(format!("{:?}", record.patch)),
         _ => None,
     };
-    items.iter().filter_map(of).collect()
+    items.iter().filter_map(content_of).collect()
 }
 
-/// Breaks a file, and asserts that all records that were not touched are found.
-fn broken(path: &str, numbers: &mut Numbers, count: usize) {
-    let whole = std::fs::read(path).unwrap();
-    let items = read(&whole, usize::MAX).1;
-    let places = places(&whole, &items);
+/// Damages a file, and asserts that all other records are found.
+fn broken(path: &str, numbers: &mut Random, count: usize) {
+    let original = std::fs::read(path).unwrap();
+    let items = read(&original, usize::MAX).1;
+    let places = places(&original, &items);
     let first = places[0].0;
     for _ in 0..count {
-        let at = numbers.below(whole.len());
-        let mut bytes = whole.clone();
+        let at = numbers.below(original.len());
+        let mut bytes = original.clone();
         let kind = numbers.below(3);
         let end = match kind {
             0 => {
@@ -56,31 +56,31 @@ fn broken(path: &str, numbers: &mut Numbers, count: usize) {
                 at + 1
             }
             1 => {
-                let end = (at + 1 + numbers.below(40)).min(whole.len());
+                let end = (at + 1 + numbers.below(40)).min(original.len());
                 bytes.drain(at..end);
                 end
             }
             _ => {
-                let end = (at + 1 + numbers.below(40)).min(whole.len());
+                let end = (at + 1 + numbers.below(40)).min(original.len());
                 let again = bytes[at..end].to_vec();
                 bytes.splice(end..end, again);
                 end
             }
         };
         let found = contacts(&read(&bytes, 1 + numbers.below(5000)).1);
-        // A lost quote of a CSV file costs what it swallows. In JSON of one line a lost bracket may make the records behind it
-        // members of the broken one, and the whole still JSON. What stands before the first record decides how all are read.
+        // A missing quote in a CSV file damages records up to the next quote. In JSON of one line a missing bracket may turn later records
+        // into members of the damaged one in valid JSON. The text before the first record affects all records.
         let signs: &[u8] = match path.rsplit('.').next() {
             Some("csv") => b"\"",
-            Some("json") if !whole.contains(&b'\n') => b"{}[]",
+            Some("json") if !original.contains(&b'\n') => b"{}[]",
             _ => b"",
         };
-        let changed = whole[at..end].iter().chain(&bytes[at.min(bytes.len())..end.min(bytes.len())]);
+        let changed = original[at..end].iter().chain(&bytes[at.min(bytes.len())..end.min(bytes.len())]);
         if at < first || changed.into_iter().any(|byte| signs.contains(byte)) {
             continue;
         }
         for ((from, to), item) in places.iter().zip(&items) {
-            // The record that is touched, and the one behind it if the end between them is touched.
+            // The damaged record, and the next one if their separator is damaged.
             let near = *to + 2 > at && *from < end + 2;
             if let (RecordContent::Contact(record), false) = (&item.found, near) {
                 let record = format!("{:?}", record.patch);
@@ -97,7 +97,7 @@ fn broken(path: &str, numbers: &mut Numbers, count: usize) {
 
 #[test]
 fn two_hundred_broken_files_lose_no_other_record() {
-    let mut numbers = Numbers(0x5eed);
+    let mut numbers = Random(0x5eed);
     for path in [
         "tests/corpus/csv/google-new.csv",
         "tests/corpus/csv/outlook-com-utf8.csv",
@@ -110,7 +110,7 @@ fn two_hundred_broken_files_lose_no_other_record() {
     }
 }
 
-/// Pieces of files with a meaning in a format.
+/// Fragments of files that have a meaning in a format.
 const PIECES: [&str; 36] = [
     "First Name",
     "Last Name",
@@ -154,12 +154,12 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_bytes_are_read_the_same_however_they_arrive(bytes in prop::collection::vec(any::<u8>(), 0..400), step in 1_usize..50) {
+    fn any_bytes_are_read_alike_in_pieces_of_any_size(bytes in prop::collection::vec(any::<u8>(), 0..400), step in 1_usize..50) {
         prop_assert_eq!(read(&bytes, step).1, read(&bytes, usize::MAX).1);
     }
 
     #[test]
-    fn any_text_of_pieces_is_read_the_same_however_it_arrives(pieces in prop::collection::vec(0..PIECES.len(), 0..80), start in 0_usize..6, step in 1_usize..50) {
+    fn text_made_of_format_fragments_is_read_alike_in_pieces_of_any_size(pieces in prop::collection::vec(0..PIECES.len(), 0..80), start in 0_usize..6, step in 1_usize..50) {
         let start = ["", "First Name,Last Name,E-mail Address\n", "First Name,Labels,File As,Phone 1 - Label,Phone 1 - Value\n", "dn: a\n", "[", "{\"@type\":\"Card\""][start];
         let text = start.to_owned() + &pieces.iter().map(|piece| PIECES[*piece]).collect::<String>();
         prop_assert_eq!(read(text.as_bytes(), step).1, read(text.as_bytes(), usize::MAX).1);

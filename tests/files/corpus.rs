@@ -52,9 +52,9 @@ pub fn read(bytes: &[u8], step: usize) -> (FileReader, Vec<FileRecord>) {
 }
 
 /// The names of outcomes that an expectation lists, sorted.
-fn named(outcomes: &[PropertyOutcome], wanted: fn(&Fate) -> bool, once: bool) -> Vec<String> {
+fn named(outcomes: &[PropertyOutcome], is_wanted: fn(&Fate) -> bool, once: bool) -> Vec<String> {
     let mut names: Vec<String> =
-        outcomes.iter().filter(|outcome| wanted(&outcome.fate)).map(|outcome| outcome.name.clone()).collect();
+        outcomes.iter().filter(|outcome| is_wanted(&outcome.fate)).map(|outcome| outcome.name.clone()).collect();
     names.sort();
     if once {
         names.dedup();
@@ -108,7 +108,7 @@ fn shown(contact: &Contact, shape: Shape) -> Value {
     for added in ["id", "createdDateTime", "lastModifiedDateTime", "changeKey", "parentFolderId"] {
         shown.as_object_mut().unwrap().remove(added);
     }
-    // v1.0 shows these a second time, and a flag that nobody set.
+    // v1.0 shows these values a second time, and an unset flag.
     for again in ["primaryEmailAddress", "secondaryEmailAddress", "tertiaryEmailAddress"] {
         shown.as_object_mut().unwrap().remove(again);
     }
@@ -125,7 +125,7 @@ fn at(position: &Position) -> Value {
 }
 
 /// The result, in the form of an expectation.
-fn told(items: &[FileRecord]) -> (Vec<Value>, Vec<Value>, usize) {
+fn as_expectation(items: &[FileRecord]) -> (Vec<Value>, Vec<Value>, usize) {
     let groups: Vec<&GroupRecord> = items
         .iter()
         .filter_map(|item| match &item.found {
@@ -147,8 +147,8 @@ fn told(items: &[FileRecord]) -> (Vec<Value>, Vec<Value>, usize) {
                     let same = |name: &Option<String>| name.as_ref().is_some_and(|name| plain(name) == plain(member));
                     same(&record.uid) || same(&record.alias)
                 };
-                let of = groups.iter().filter(|group| group.members.iter().any(is_member));
-                let categories: Vec<&str> = of.map(|group| group.name.as_str()).collect();
+                let member_groups = groups.iter().filter(|group| group.members.iter().any(is_member));
+                let categories: Vec<&str> = member_groups.map(|group| group.name.as_str()).collect();
                 let contact = contact(record, &categories);
                 let photo = record.photo.as_ref().map(|photo| {
                     let kind = Picture::recognize(&photo.bytes).unwrap().format.content_type();
@@ -161,7 +161,7 @@ fn told(items: &[FileRecord]) -> (Vec<Value>, Vec<Value>, usize) {
                 let aside =
                     named(outcomes, |fate| matches!(fate, Fate::Aside(why) if *why != Some(WITH_ITS_VALUE)), false);
                 let ignored = named(outcomes, |fate| matches!(fate, Fate::Ignored(why) if *why != SAYS_NOTHING), false);
-                let told = json!({
+                let result = json!({
                     "at": at(position),
                     "stored": shown(&contact, Shape::Beta),
                     "v1": shown(&contact, Shape::V1),
@@ -171,7 +171,7 @@ fn told(items: &[FileRecord]) -> (Vec<Value>, Vec<Value>, usize) {
                     "partial": named(outcomes, |fate| *fate == Fate::Partial, true),
                     "ignored": ignored,
                 });
-                contacts.push(told);
+                contacts.push(result);
             }
         }
     }
@@ -184,7 +184,7 @@ fn plain(identity: &str) -> String {
     lower.strip_prefix("urn:uuid:").unwrap_or(&lower).to_owned()
 }
 
-/// The first difference between what is expected and what came, by its path. Places may say more than is expected.
+/// The path of the first difference between expected and found. Positions may have more members than expected.
 fn difference(path: &str, expected: &Value, found: &Value) -> Option<String> {
     match (expected, found) {
         (Value::Object(expected), Value::Object(found)) => {
@@ -208,7 +208,7 @@ fn difference(path: &str, expected: &Value, found: &Value) -> Option<String> {
 fn compare(path: &Path, step: usize) -> Result<(), String> {
     let (reader, items) = read(&std::fs::read(path).unwrap(), step);
     let expected: Value = serde_json::from_slice(&std::fs::read(expected_of(path)).unwrap()).unwrap();
-    let (contacts, refused, groups) = told(&items);
+    let (contacts, refused, groups) = as_expectation(&items);
     let mut report = contactd::formats::report::Report { detected: reader.detected(), ..Default::default() };
     for item in &items {
         report.item(item);
@@ -226,27 +226,27 @@ fn compare(path: &Path, step: usize) -> Result<(), String> {
         difference(&format!("counts/{name}"), &expected["counts"][name], &counts[name]).map_or(Ok(()), Err)?;
     }
     for (i, (expected, found)) in expected["refused"].as_array().unwrap().iter().zip(&refused).enumerate() {
-        let wanted = expected.as_object().unwrap();
-        for (name, value) in wanted {
+        let expected_members = expected.as_object().unwrap();
+        for (name, value) in expected_members {
             difference(&format!("refused/{i}/{name}"), value, &found[name]).map_or(Ok(()), Err)?;
         }
     }
     for (i, (expected, found)) in expected["contacts"].as_array().unwrap().iter().zip(&contacts).enumerate() {
-        let mut wanted = expected.clone();
+        let mut expected_result = expected.clone();
         for name in ["aside", "partial", "ignored"] {
-            let names = wanted.as_object_mut().unwrap().entry(name).or_insert(json!([]));
+            let names = expected_result.as_object_mut().unwrap().entry(name).or_insert(json!([]));
             names.as_array_mut().unwrap().sort_by_key(|name| name.as_str().unwrap().to_owned());
         }
         for name in ["uid", "photo"] {
-            wanted.as_object_mut().unwrap().entry(name).or_insert(Value::Null);
+            expected_result.as_object_mut().unwrap().entry(name).or_insert(Value::Null);
         }
-        difference(&format!("contacts/{i}"), &wanted, found).map_or(Ok(()), Err)?;
+        difference(&format!("contacts/{i}"), &expected_result, found).map_or(Ok(()), Err)?;
     }
     Ok(())
 }
 
 #[test]
-fn every_file_gives_what_is_expected_of_it_however_its_bytes_arrive() {
+fn every_corpus_file_is_read_as_expected_in_pieces_of_any_size() {
     let mut differences = Vec::new();
     for path in files(&["vcard", "csv", "other", "hostile"]) {
         for step in [usize::MAX, 1000, 7] {

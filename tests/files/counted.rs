@@ -27,13 +27,13 @@ fn cells(text: &str, separator: char) -> Vec<String> {
 }
 
 /// The number of outcomes by name.
-fn told(outcomes: &[PropertyOutcome]) -> BTreeMap<String, usize> {
-    let mut told = BTreeMap::new();
-    // The group that every contact of Google is in is told beside its column.
+fn outcome_counts(outcomes: &[PropertyOutcome]) -> BTreeMap<String, usize> {
+    let mut outcome_counts = BTreeMap::new();
+    // The group of every Google contact has its own outcome besides the column's.
     for outcome in outcomes.iter().filter(|outcome| outcome.name != "myContacts") {
-        *told.entry(outcome.name.clone()).or_default() += 1;
+        *outcome_counts.entry(outcome.name.clone()).or_default() += 1;
     }
-    told
+    outcome_counts
 }
 
 fn counted(names: impl IntoIterator<Item = String>) -> BTreeMap<String, usize> {
@@ -44,7 +44,7 @@ fn counted(names: impl IntoIterator<Item = String>) -> BTreeMap<String, usize> {
     counted
 }
 
-/// The names of the members that say something; an entry of a collection of JSContact is one of its own.
+/// The names of non-empty members; each entry of a JSContact collection counts separately.
 fn members(object: &Value, collections: &[&str]) -> BTreeMap<String, usize> {
     let mut names = Vec::new();
     for (name, value) in object.as_object().unwrap().iter().filter(|(_, value)| !value.is_null()) {
@@ -89,7 +89,7 @@ fn every_value_of_every_file_has_an_outcome() {
         let Some(detected) = reader.detected() else { continue };
         let name = detected.format.name();
         let separator = detected.separator.unwrap_or(',');
-        // Characters do not matter here, only which cells have some.
+        // Only whether a cell is empty matters here.
         let latin = |bytes: &[u8]| bytes.iter().map(|byte| char::from(*byte)).collect::<String>();
         let mut values = 0;
         for item in &items {
@@ -117,9 +117,9 @@ fn every_value_of_every_file_has_an_outcome() {
                     values += filled.len();
                     // The names of columns may be in another code page than the test reads: their number is compared.
                     let beyond = filled.iter().filter(|at| **at >= header.len()).count();
-                    let told = told(outcomes).values().sum::<usize>();
+                    let count = outcome_counts(outcomes).values().sum::<usize>();
                     assert_eq!(
-                        told,
+                        count,
                         filled.len() - beyond + usize::from(beyond > 0),
                         "{} {:?}",
                         path.display(),
@@ -129,15 +129,16 @@ fn every_value_of_every_file_has_an_outcome() {
                 }
             };
             values += expected.len();
-            let mut told = told(outcomes);
+            let mut outcome_counts = outcome_counts(outcomes);
             if name == "ldif" {
-                // Lines that are no LDIF are told once.
+                // Lines that are not LDIF are reported once.
                 let expected_junk = expected.contains_key("(lines that are not LDIF)");
-                told.entry("(lines that are not LDIF)".to_owned())
+                outcome_counts
+                    .entry("(lines that are not LDIF)".to_owned())
                     .and_modify(|count| *count = expected["(lines that are not LDIF)"]);
-                assert_eq!(told.contains_key("(lines that are not LDIF)"), expected_junk);
+                assert_eq!(outcome_counts.contains_key("(lines that are not LDIF)"), expected_junk);
             }
-            assert_eq!(told, expected, "{} {:?}", path.display(), item.position);
+            assert_eq!(outcome_counts, expected, "{} {:?}", path.display(), item.position);
         }
         assert!(values > 0 || items.is_empty() || name == "vcard", "{}", path.display());
     }

@@ -22,16 +22,16 @@ fn properties(item: &FileRecord) -> Properties {
     }
 }
 
-/// A header in a language, from the table of a program, and a row in which each column has a text of its own.
-fn in_language(table: &str, language: &str, among: &str) -> String {
+/// A header in a language, from the table of a program, and a row with a different text in each column.
+fn in_language(table: &str, language: &str, from_table: &str) -> String {
     let mut lines = table.lines().map(|line| line.split('\t').collect::<Vec<_>>());
     let languages = lines.next().unwrap();
     let place = |language: &str| languages.iter().position(|known| *known == language).unwrap();
-    let (at, among) = (place(language), place(among));
+    let (at, from_table) = (place(language), place(from_table));
     let (mut header, mut row) = (Vec::new(), Vec::new());
     for (number, cells) in lines.enumerate() {
         let name = cells[at].split('|').next().unwrap();
-        if name.is_empty() || cells[among].is_empty() {
+        if name.is_empty() || cells[from_table].is_empty() {
             continue;
         }
         header.push(format!("\"{name}\""));
@@ -46,7 +46,7 @@ fn in_language(table: &str, language: &str, among: &str) -> String {
 }
 
 #[test]
-fn outlook_says_the_same_in_six_languages() {
+fn outlook_files_in_six_languages_are_read_alike() {
     let table = include_str!("../../src/formats/csv/outlook.tsv");
     for language in ["de", "fr", "es", "nl", "ja"] {
         let (reader, items) = read(&in_language(table, language, language), ReadOptions::default());
@@ -55,7 +55,7 @@ fn outlook_says_the_same_in_six_languages() {
         let (english, in_english) = read(&in_language(table, "en", language), ReadOptions::default());
         assert_eq!(english.detected().unwrap().variant, Some("en"));
         let mut found = properties(&items[0]);
-        // An address in a language may name its parts in another order.
+        // The parts of an address have a different order in some languages.
         found.addresses.sort_by_key(|address| address.kind.clone());
         let mut expected = properties(&in_english[0]);
         expected.addresses.sort_by_key(|address| address.kind.clone());
@@ -64,7 +64,7 @@ fn outlook_says_the_same_in_six_languages() {
 }
 
 #[test]
-fn thunderbird_says_the_same_in_german() {
+fn german_thunderbird_files_are_read_like_english_ones() {
     let table = include_str!("../../src/formats/csv/thunderbird.tsv");
     let (reader, items) =
         read(&in_language(table, "de", "de").replace("\",\"", "\"\t\"").replace(',', "\t"), ReadOptions::default());
@@ -79,7 +79,7 @@ fn thunderbird_says_the_same_in_german() {
 }
 
 #[test]
-fn yahoo_is_read() {
+fn yahoo_files_are_read() {
     let header = "\"First\",\"Last\",\"Email\",\"Category\",\"Messenger ID\",\"Home\",\"Yahoo Phone\",\"Title\",\"Work City\",\"Birthday\",\"Skype ID\",\"IRC ID\"";
     let row = "\"Ann\",\"Lee\",\"a@example.org\",\"Friends,VIP\",\"annlee\",\"1\",\"2\",\"Lead\",\"Norwich\",\"7/22/1974\",\"ann\",\"ann42\"";
     let (reader, items) = read(&format!("{header}\n{row}\n"), ReadOptions::default());
@@ -94,7 +94,7 @@ fn yahoo_is_read() {
 }
 
 #[test]
-fn any_header_is_read_by_a_map_of_its_columns() {
+fn a_column_map_makes_any_header_readable() {
     let mut map = ColumnMap::default();
     map.add("Familienname=surname,Cell=phone/mobile,Born=birthday").unwrap();
     map.add("Town=address/home/city").unwrap();

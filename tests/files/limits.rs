@@ -34,7 +34,7 @@ fn reason(item: &FileRecord) -> &'static str {
 }
 
 #[test]
-fn a_text_that_is_too_long_is_kept_aside_and_the_rest_is_taken() {
+fn a_text_that_is_too_long_is_stored_separately_and_the_rest_is_taken() {
     let long = "x".repeat(4097);
     let files = [
         (format!("First Name,Last Name,E-mail Address\n{long},Lee,a@example.org\n"), "First Name"),
@@ -74,15 +74,24 @@ fn groups_with_more_than_16_mib_of_names_are_skipped_and_reported() {
 }
 
 #[test]
-fn of_too_many_entries_a_hundred_are_taken() {
+fn a_hundred_of_too_many_entries_are_taken() {
     let emails = |count: usize| (0..count).map(|i| format!("{i}@example.org")).collect::<Vec<_>>();
-    let all = emails(101);
-    let card: serde_json::Map<_, _> =
-        all.iter().enumerate().map(|(i, address)| (format!("e{i}"), json!({"address": address}))).collect();
-    let entries: Vec<_> = all.iter().map(|address| json!({"address": address})).collect();
+    let emails_over_limit = emails(101);
+    let card: serde_json::Map<_, _> = emails_over_limit
+        .iter()
+        .enumerate()
+        .map(|(i, address)| (format!("e{i}"), json!({"address": address})))
+        .collect();
+    let entries: Vec<_> = emails_over_limit.iter().map(|address| json!({"address": address})).collect();
     let files = [
-        format!("First Name,Labels,File As,E-mail 1 - Label,E-mail 1 - Value\nAnn,,,Home,{}\n", all.join(" ::: ")),
-        format!("dn: cn=a\n{}", all.iter().flat_map(|address| ["mail: ", address, "\n"]).collect::<String>()),
+        format!(
+            "First Name,Labels,File As,E-mail 1 - Label,E-mail 1 - Value\nAnn,,,Home,{}\n",
+            emails_over_limit.join(" ::: ")
+        ),
+        format!(
+            "dn: cn=a\n{}",
+            emails_over_limit.iter().flat_map(|address| ["mail: ", address, "\n"]).collect::<String>()
+        ),
         json!({"@type": "Card", "emails": card}).to_string(),
         json!({"emailAddresses": entries}).to_string(),
     ];
@@ -114,7 +123,7 @@ fn a_photo_that_is_too_large_is_reported_as_lost() {
 }
 
 #[test]
-fn values_kept_aside_beyond_a_mebibyte_are_reported_as_lost() {
+fn separately_stored_values_beyond_a_mebibyte_are_reported_as_lost() {
     let items =
         items(&format!("First Name,Last Name,E-mail Address,Hobby,User 1\nAnn,Lee,,{},small\n", "x".repeat(1 << 20)));
     let record = record(&items[0]);
@@ -142,7 +151,7 @@ fn a_record_that_is_too_large_affects_no_other_record() {
 }
 
 #[test]
-fn many_small_pieces_take_no_longer_than_they_are_long() {
+fn reading_many_small_pieces_takes_linear_time() {
     let lines = "a:b\n".repeat(40_000);
     let columns = (0..20_000).map(|i| format!("Column {i}")).collect::<Vec<_>>().join(",");
     let files = [
@@ -161,7 +170,7 @@ fn many_small_pieces_take_no_longer_than_they_are_long() {
 }
 
 #[test]
-fn a_page_of_a_list_and_spoilt_numbers_are_reported() {
+fn one_page_of_a_list_and_damaged_numbers_are_reported() {
     let (reader, _) = read(b"{\"value\":[{\"surname\":\"Lee\"}],\"@odata.nextLink\":\"https://x.example\"}", 10);
     assert!(reader.notes()[0].contains("one page"), "{:?}", reader.notes());
     let rows = "Ann,Lee,a@example.org,4.93023E+11\n".repeat(4);

@@ -1,5 +1,5 @@
-//! Files of other programs, without a store: what is read, that nothing is dropped, that written files read the same, and
-//! that no input breaks a reader.
+//! Files of other programs, without a store: results of reading, no silent loss, round trips, and
+//! robustness against any input.
 
 #![allow(
     unreachable_pub,

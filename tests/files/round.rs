@@ -21,7 +21,7 @@ fn with(properties: Properties) -> Contact {
 }
 
 /// Texts that formats escape, fold, trim or misread.
-const HARD: [&str; 20] = [
+const DIFFICULT_TEXTS: [&str; 20] = [
     "back\\slash\\n",
     "semi;colon",
     "com,ma",
@@ -81,7 +81,7 @@ fn address(kind: Option<&str>, street: &str) -> Address {
 }
 
 /// Every collection and single value, filled, one at a time.
-fn single() -> Vec<Properties> {
+fn one_property_each() -> Vec<Properties> {
     let kinds =
         ["home", "business", "mobile", "other", "assistant", "homeFax", "businessFax", "otherFax", "pager", "radio"];
     let phones = kinds.into_iter().enumerate();
@@ -100,8 +100,8 @@ fn single() -> Vec<Properties> {
         display_name: name.map(str::to_owned),
     };
     let base = || Properties { display_name_derived: true, ..Properties::default() };
-    let mut all: Vec<Properties> = Text::ALL.into_iter().map(|property| text(property, "Some text")).collect();
-    all.extend([
+    let mut contacts: Vec<Properties> = Text::ALL.into_iter().map(|property| text(property, "Some text")).collect();
+    contacts.extend([
         Properties { birthday: Some("1974-07-22T11:59:00Z".to_owned()), ..base() },
         Properties { birthday: Some("1604-02-29T11:59:00Z".to_owned()), ..base() },
         Properties { wedding_anniversary: Some("2001-06-15".to_owned()), ..base() },
@@ -127,11 +127,11 @@ fn single() -> Vec<Properties> {
             ..base()
         },
     ]);
-    all.into_iter().map(derived).collect()
+    contacts.into_iter().map(derived).collect()
 }
 
 /// Properties that only some formats have.
-fn odd() -> Vec<Properties> {
+fn rarely_supported() -> Vec<Properties> {
     let base = || Properties { display_name_derived: true, ..Properties::default() };
     let time = |day: &str| DateTimeTimeZone { date_time: Some(day.to_owned()), time_zone: Some("UTC".to_owned()) };
     let flag = Flag {
@@ -140,7 +140,7 @@ fn odd() -> Vec<Properties> {
         due: time("2026-01-02T00:00:00"),
         ..Flag::default()
     };
-    let mut all = vec![
+    let mut contacts = vec![
         Properties { birthday: Some("1980-05-31T00:00:00+02:00".to_owned()), ..base() },
         Properties { birthday: Some("1980-05-31T20:15:00.25Z".to_owned()), ..base() },
         Properties { wedding_anniversary: Some("in June".to_owned()), ..base() },
@@ -176,13 +176,13 @@ fn odd() -> Vec<Properties> {
         Properties { children: vec!["Twin".to_owned(), "Twin".to_owned(), String::new()], ..base() },
         text(Text::FileAs, ""),
     ];
-    for value in HARD {
-        all.extend(
+    for value in DIFFICULT_TEXTS {
+        contacts.extend(
             [Text::GivenName, Text::PersonalNotes, Text::Gender, Text::CompanyName, Text::DisplayName]
                 .map(|property| text(property, value)),
         );
         let list = || vec![value.to_owned()];
-        all.extend([
+        contacts.extend([
             Properties { categories: list(), ..base() },
             Properties { im_addresses: list(), ..base() },
             Properties { children: list(), ..base() },
@@ -202,13 +202,13 @@ fn odd() -> Vec<Properties> {
             },
         ]);
     }
-    all.into_iter().map(derived).collect()
+    contacts.into_iter().map(derived).collect()
 }
 
 /// A contact with all of them.
-fn together() -> Properties {
+fn with_all_properties() -> Properties {
     let mut all = Properties { display_name_derived: true, ..Properties::default() };
-    for properties in single() {
+    for properties in one_property_each() {
         for (text, value) in all.texts.iter_mut().zip(properties.texts) {
             *text = text.take().or(value);
         }
@@ -254,8 +254,10 @@ fn has_something(properties: &Properties) -> bool {
 }
 
 #[test]
-fn jscontact_brings_every_property_back_exactly() {
-    for properties in single().into_iter().chain(odd()).chain([together()]).filter(has_something) {
+fn jscontact_preserves_every_property() {
+    for properties in
+        one_property_each().into_iter().chain(rarely_supported()).chain([with_all_properties()]).filter(has_something)
+    {
         let contact = with(properties);
         let card = jscontact::jscontact(&source(&contact));
         assert_eq!(self::properties(&card), contact.properties, "{card}");
@@ -264,8 +266,10 @@ fn jscontact_brings_every_property_back_exactly() {
 }
 
 #[test]
-fn graph_json_brings_every_property_back_exactly() {
-    for properties in single().into_iter().chain(odd()).chain([together()]).filter(has_something) {
+fn graph_json_preserves_every_property() {
+    for properties in
+        one_property_each().into_iter().chain(rarely_supported()).chain([with_all_properties()]).filter(has_something)
+    {
         let contact = with(properties);
         let line = ndjson(&source(&contact), &GraphFile);
         assert!(line.ends_with("}\n") && line.matches('\n').count() == 1, "{line}");
@@ -292,15 +296,17 @@ fn google(contacts: &[ContactToWrite<'_>]) -> (String, LeftOut) {
 }
 
 #[test]
-fn csv_of_google_brings_every_property_back_but_those_it_names() {
-    for properties in single().into_iter().chain([together()]) {
+fn google_csv_preserves_every_property_except_those_it_reports() {
+    for properties in one_property_each().into_iter().chain([with_all_properties()]) {
         let contact = with(properties);
         let (file, left_out) = google(&[source(&contact)]);
         assert_eq!(self::properties(&file), contact.properties, "{file}");
         assert!(left_out.is_empty(), "{left_out:?}");
     }
-    // Cells are trimmed, and one-line texts stay on their line; all else of a hard value comes back.
-    for value in HARD.into_iter().filter(|value| value.trim() == *value && !value.contains(['\r', '\n', '\t'])) {
+    // Cells are trimmed, and line breaks of one-line texts are replaced. Everything else of a difficult value is preserved.
+    for value in
+        DIFFICULT_TEXTS.into_iter().filter(|value| value.trim() == *value && !value.contains(['\r', '\n', '\t']))
+    {
         for property in [Text::GivenName, Text::PersonalNotes, Text::Gender, Text::CompanyName] {
             let contact = with(text(property, value));
             assert_eq!(self::properties(&google(&[source(&contact)]).0), contact.properties, "{value}");
@@ -319,13 +325,13 @@ fn csv_of_google_brings_every_property_back_but_those_it_names() {
 }
 
 #[test]
-fn csv_of_outlook_brings_its_92_columns_back_and_names_the_others() {
+fn outlook_csv_preserves_its_92_columns_and_reports_the_others() {
     let write = |contact: &Contact, order| {
         let mut writer = OutlookWriter::new(order, true);
         (writer.header() + &writer.row(&source(contact)), writer.left_out)
     };
-    let mut whole = together();
-    // What Outlook has no column for, or fewer than there are.
+    let mut whole = with_all_properties();
+    // Properties for which Outlook has no column or too few.
     for text in
         [Text::NickName, Text::FileAs, Text::DisplayName, Text::YomiGivenName, Text::YomiSurname, Text::YomiCompanyName]
     {
@@ -345,7 +351,7 @@ fn csv_of_outlook_brings_its_92_columns_back_and_names_the_others() {
         let (file, left_out) = write(&contact, order);
         assert_eq!(file.lines().next().unwrap().split(',').count(), 92);
         let mut found = properties(&file);
-        // Columns have an order of their own.
+        // Columns have their own order.
         let place = |kind: &Option<String>| whole.phones.iter().position(|phone| phone.kind == *kind);
         found.phones.sort_by_key(|phone| place(&phone.kind));
         let place = |kind: &Option<String>| whole.addresses.iter().position(|address| address.kind == *kind);
@@ -364,7 +370,7 @@ fn csv_of_outlook_brings_its_92_columns_back_and_names_the_others() {
 }
 
 #[test]
-fn a_photo_comes_back_in_jscontact_and_is_counted_elsewhere() {
+fn a_photo_is_kept_in_jscontact_and_reported_as_left_out_in_csv() {
     let png = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0\x1f\x15\xc4\x89".as_slice();
     let contact = with(text(Text::Surname, "Lee"));
     let source = ContactToWrite { photo: Some(png), ..source(&contact) };
@@ -374,16 +380,16 @@ fn a_photo_comes_back_in_jscontact_and_is_counted_elsewhere() {
     assert_eq!(google(&[source]).1.text(), "left out: photo 1 (1 contacts)");
 }
 
-/// A file, and the same once more after it was written: the same contacts, with the same kept aside.
+/// Reads a file, writes it and reads it again: the contacts and the separately stored values are equal.
 #[test]
-fn what_a_file_has_beyond_the_contact_comes_back_in_the_same_dialect() {
+fn unmapped_values_of_a_file_are_written_back_in_the_same_dialect() {
     let file = |path: &str| read(&std::fs::read(format!("tests/corpus/{path}")).unwrap(), usize::MAX).1;
     let contacts = |items: Vec<contactd::vcard::record::FileRecord>| -> Vec<Record> {
-        let of = |item: contactd::vcard::record::FileRecord| match item.found {
+        let record_of = |item: contactd::vcard::record::FileRecord| match item.found {
             RecordContent::Contact(record) => Some(*record),
             _ => None,
         };
-        items.into_iter().filter_map(of).collect()
+        items.into_iter().filter_map(record_of).collect()
     };
     let whole = |record: &Record| (record.patch.clone().into_properties(), record.card.as_deref().map(aside::read));
     for (path, dialect) in [
@@ -419,20 +425,24 @@ fn what_a_file_has_beyond_the_contact_comes_back_in_the_same_dialect() {
                 }
             }
             for kept in [&mut expected.1, &mut found.1].into_iter().flatten() {
-                // A label stays with its value, which may have another number now.
+                // A label stays with its value, which may have another number after writing.
                 for aside in kept.iter_mut().filter(|aside| dialect == "google" && aside.of.is_some()) {
                     aside.name.retain(|c| !c.is_ascii_digit());
                 }
-                // A member is kept as JSON; the order of entries says nothing.
+                // A member is stored as JSON; the order of entries does not matter.
                 kept.sort_by_key(|aside| (aside.name.clone(), aside.value.clone()));
             }
             if dialect == "jscontact" {
-                // A name that is kept has the name that is shown in it, which may stand elsewhere in it now.
+                // A stored name contains the display name, whose position may change.
                 let plain = |json: &str| serde_json::from_str::<serde_json::Value>(json).unwrap();
                 let kept = |kept: Option<Vec<aside::Aside>>| -> Vec<_> {
-                    let of = |aside: aside::Aside| (aside.name, aside.of, plain(&aside.value));
-                    // Pictures are no part of what is compared here.
-                    kept.into_iter().flatten().filter(|aside| !aside.name.starts_with("media/")).map(of).collect()
+                    let plain_parts = |aside: aside::Aside| (aside.name, aside.of, plain(&aside.value));
+                    // Pictures are not compared here.
+                    kept.into_iter()
+                        .flatten()
+                        .filter(|aside| !aside.name.starts_with("media/"))
+                        .map(plain_parts)
+                        .collect()
                 };
                 assert_eq!(found.0, expected.0, "{path}");
                 assert_eq!(kept(found.1), kept(expected.1), "{path}");
@@ -444,7 +454,7 @@ fn what_a_file_has_beyond_the_contact_comes_back_in_the_same_dialect() {
 }
 
 #[test]
-fn a_card_that_somebody_changed_says_what_it_says_now() {
+fn an_export_of_a_changed_contact_has_its_current_values() {
     let emails = vec![email(Some("main"), "a@example.org", "Ann", None)];
     let contact = with(derived(Properties { emails, display_name_derived: true, ..Properties::default() }));
     let card = jscontact::jscontact(&source(&contact));

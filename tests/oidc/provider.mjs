@@ -1,17 +1,17 @@
-// A real identity provider on a free port of this machine, and a browser and an application that get tokens of it. What it
-// is to do comes as a line of JSON on standard input, and what came of it goes out as one.
+// A real identity provider on a free port of this machine, and a browser and an application that get tokens from it. Each
+// command is a line of JSON on standard input, and each result a line of JSON on standard output.
 
 import { createHash, createPrivateKey, generateKeyPairSync, randomBytes } from "node:crypto";
 import { createServer } from "node:http";
 import { createInterface } from "node:readline";
 import Provider from "oidc-provider";
 
-// The provider's own words are not for whoever reads the answers.
+// The provider's own messages must not be mixed with the results.
 console.info = console.error;
 
 const SCOPES = "Contacts.Read Contacts.ReadWrite Contacts.Read.Shared Contacts.ReadWrite.Shared";
 const ALGORITHMS = ["RS256", "ES256", "EdDSA"];
-// Nobody listens there: the browser stops at it.
+// No server listens there; the browser stops at this redirect.
 const REDIRECT = "https://app.example/signed-in";
 
 let generation = 0;
@@ -20,25 +20,25 @@ let provider;
 let issuer;
 let server;
 
-// New keys, with those from before beside them if they are still to be published.
+// Creates new keys. The old ones stay published if `keep` is set.
 function rotate({ keep = false }) {
   generation += 1;
   const pairs = { RS256: ["rsa", { modulusLength: 2048 }], ES256: ["ec", { namedCurve: "P-256" }], EdDSA: ["ed25519", {}] };
-  const made = ALGORITHMS.map((alg) => {
+  const newKeys = ALGORITHMS.map((alg) => {
     const [type, options] = pairs[alg];
     // Node.js can lock up if it frees what made a key while that key is exported as JSON. So the exported key is a copy.
     const encoding = { publicKeyEncoding: { type: "spki", format: "pem" }, privateKeyEncoding: { type: "pkcs8", format: "pem" } };
     const { privateKey } = generateKeyPairSync(type, { ...options, ...encoding });
     return { ...createPrivateKey(privateKey).export({ format: "jwk" }), alg, use: "sig", kid: `${alg}-${generation}` };
   });
-  // The first that fits signs.
-  keys = [...made, ...(keep ? keys : [])];
+  // The first matching key signs.
+  keys = [...newKeys, ...(keep ? keys : [])];
   provider = new Provider(issuer, {
     jwks: { keys },
     clients: ALGORITHMS.flatMap((alg) => [
-      // Somebody's program, in their name.
+      // A client that acts for a user.
       { client_id: `web-${alg}`, client_secret: "s", redirect_uris: [REDIRECT] },
-      // A program of its own.
+      // A client that acts for itself.
       { client_id: `app-${alg}`, client_secret: "s", grant_types: ["client_credentials"], redirect_uris: [], response_types: [] },
     ]),
     cookies: { keys: ["k"] },
@@ -46,7 +46,7 @@ function rotate({ keep = false }) {
     extraTokenClaims(_, token) {
       if (token.kind === "ClientCredentials") return { roles: token.scope ? undefined : roles };
       const login = token.accountId;
-      return { name: `${login} of the provider`, preferred_username: `${login}@example.org`, ...said.get(login) };
+      return { name: `${login} of the provider`, preferred_username: `${login}@example.org`, ...extraClaims.get(login) };
     },
     features: {
       clientCredentials: { enabled: true },
@@ -67,14 +67,14 @@ function rotate({ keep = false }) {
   return {};
 }
 
-// What an application's next token says it may.
+// The roles in the next token of an application.
 let roles;
 
-// What tokens of a person say besides, by login.
-const said = new Map();
+// Additional claims in the tokens of a user, by login.
+const extraClaims = new Map();
 
 function say({ login, claims }) {
-  said.set(login, claims);
+  extraClaims.set(login, claims);
   return {};
 }
 
@@ -94,7 +94,7 @@ function app({ audience, alg = "RS256", roles: granted }) {
   return token({ grant_type: "client_credentials", resource: audience }, `app-${alg}`);
 }
 
-// Signs a person in, as their browser would: to the form, through it, and back with a code.
+// Signs a user in like a browser: opens and submits the forms, and gets a code.
 async function user({ login, scope, audience, alg = "RS256" }) {
   const verifier = randomBytes(32).toString("base64url");
   const cookies = new Map();
@@ -136,10 +136,10 @@ async function user({ login, scope, audience, alg = "RS256" }) {
   throw new Error("too many steps");
 }
 
-// The port stays, so that the issuer does.
+// The port stays the same, and with it the issuer.
 function start() {
   server = createServer((request, answer) => {
-    // One that is kept would be lost in a stop.
+    // An open connection would be lost when the server stops.
     answer.setHeader("Connection", "close");
     return provider.callback()(request, answer);
   });
@@ -157,9 +157,9 @@ rotate({});
 console.log(JSON.stringify({ issuer }));
 const commands = { app, rotate, say, start, stop, user };
 for await (const line of createInterface({ input: process.stdin })) {
-  const { do: what, ...parameters } = JSON.parse(line);
+  const { do: command, ...parameters } = JSON.parse(line);
   try {
-    console.log(JSON.stringify(await commands[what](parameters)));
+    console.log(JSON.stringify(await commands[command](parameters)));
   } catch (error) {
     console.log(JSON.stringify({ error: `${error}` }));
   }

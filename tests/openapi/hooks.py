@@ -1,4 +1,4 @@
-"""Leaves out requests whose line is longer than HTTP's layer takes: what it refuses has no body (docs/graph.md, "Errors")."""
+"""Leaves out requests whose line exceeds the limit of the HTTP layer, whose refusals have no body (docs/graph.md, "Errors")."""
 
 from urllib.parse import urlencode
 

@@ -124,7 +124,7 @@ fn text(span: &Span, name: &str) -> Option<String> {
 }
 
 #[test]
-fn a_request_is_one_trace_to_its_commit_and_no_span_has_what_a_client_wrote() {
+fn a_request_and_its_commit_are_one_trace_and_no_span_holds_client_data() {
     let (place, receiver) = (Place::new(), Receiver::new());
     let mut command = exporting(&place, &format!("http://127.0.0.1:{}", receiver.port));
     command
@@ -164,19 +164,19 @@ fn a_request_is_one_trace_to_its_commit_and_no_span_has_what_a_client_wrote() {
     let heads = receiver.heads.lock().unwrap().clone();
     assert!(heads[0].starts_with("post /v1/traces http/1.1\r\n") && heads[0].contains("x-key: secret"), "{heads:?}");
     assert!(heads[0].contains("content-type: application/x-protobuf"), "{heads:?}");
-    let all = format!("{got:?}");
-    assert!(!all.contains("zq") && !all.contains("Pavel") && !all.contains("url.query"), "{all}");
+    let exported = format!("{got:?}");
+    assert!(!exported.contains("zq") && !exported.contains("Pavel") && !exported.contains("url.query"), "{exported}");
 }
 
 #[test]
-fn a_request_without_a_trace_begins_one_and_commits_are_linked_to_all_that_they_served() {
+fn a_request_without_a_trace_starts_one_and_a_commit_links_to_all_its_requests() {
     let (place, receiver) = (Place::new(), Receiver::new());
     let mut server = Program::start(exporting(&place, &format!("http://127.0.0.1:{}", receiver.port)));
     let ann = server.user("ann");
     let created = ann.post("/me/contacts", json!({"givenName": "x"}));
     let spans = receiver.wait("POST /{user}/contacts");
     let request = spans.iter().find(|span| span.name == "POST /{user}/contacts").unwrap();
-    // Its id is the request's, so that one is found by the other.
+    // The span id equals the request id, so that each can be found by the other.
     assert_eq!(hex(&request.trace_id), created.header("request-id").replace('-', ""));
     assert!(request.parent_span_id.is_empty() || request.parent_span_id.iter().all(|byte| *byte == 0));
     ann.get("/me/contacts?$top=1").json(200);
@@ -194,7 +194,7 @@ fn a_request_without_a_trace_begins_one_and_commits_are_linked_to_all_that_they_
         other.execute_batch("rollback").unwrap();
     });
     until(|| receiver.spans().iter().any(|span| span.name == "commit" && !span.links.is_empty()));
-    // What is left is exported when the server stops.
+    // The remaining spans are exported when the server stops.
     ann.get("/me").json(200);
     server.signal("TERM");
     assert_eq!(server.ended(Duration::from_mins(1)).code(), Some(0));
@@ -202,7 +202,7 @@ fn a_request_without_a_trace_begins_one_and_commits_are_linked_to_all_that_they_
 }
 
 #[test]
-fn what_is_not_sampled_is_not_exported_and_a_receiver_that_is_gone_holds_up_nothing() {
+fn unsampled_spans_are_not_exported_and_an_unreachable_receiver_delays_nothing() {
     let (place, receiver) = (Place::new(), Receiver::new());
     let endpoint = format!("http://127.0.0.1:{}", receiver.port);
     let server = Program::start(exporting(&place, &endpoint));
@@ -222,11 +222,11 @@ fn what_is_not_sampled_is_not_exported_and_a_receiver_that_is_gone_holds_up_noth
         server.ended(Duration::from_mins(1));
         assert_eq!(receiver.spans().len(), before, "{name}");
     }
-    let mut wrong = exporting(&place, &endpoint);
-    wrong.env("OTEL_TRACES_SAMPLER", "sometimes");
-    let (status, told) = program::fails(wrong);
-    assert!(status == 1 && told.contains("OTEL_TRACES_SAMPLER: expected always_on"), "{told}");
-    // Nobody listens there.
+    let mut invalid = exporting(&place, &endpoint);
+    invalid.env("OTEL_TRACES_SAMPLER", "sometimes");
+    let (status, message) = program::fails(invalid);
+    assert!(status == 1 && message.contains("OTEL_TRACES_SAMPLER: expected always_on"), "{message}");
+    // No receiver listens there.
     let mut server = Program::start(exporting(&place, "http://127.0.0.1:1"));
     for _ in 0..20 {
         server.user("ann").post("/me/contacts", json!({})).json(201);

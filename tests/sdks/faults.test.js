@@ -1,14 +1,14 @@
-// A fault of each kind against the official JavaScript SDK with its retry handler, over TLS: which requests it sends, and what is
-// stored.
+// A fault of each kind against the official JavaScript SDK with its retry handler, over TLS: the requests that it
+// sends, and the stored contacts.
 import { Client } from '@microsoft/microsoft-graph-client'
 import { expect, test } from 'contactd/vitest'
 
-// How long a client waits for a connection that stands still.
+// Timeout for a stalled connection, in milliseconds.
 const PATIENCE = 2_000
 
 const again = { status: 429, retryAfter: 1 }
 const lost = { when: 'after', answer: { status: 504, retryAfter: 1 } }
-// What is asked for, the status of the SDK's error (-1: not even the head of an answer), the statuses in the journal, and the contacts that are stored.
+// The fault, the status of the SDK's error (-1: no answer), the statuses in the journal, and the number of stored contacts.
 const FAULTS = {
   'a throttle is waited for': [{ answer: again }, null, [429, 201], 1],
   'a sequence': [{ answers: [{ status: 503, retryAfter: 1 }, again] }, null, [503, 429, 201], 1],

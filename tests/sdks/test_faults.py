@@ -1,4 +1,4 @@
-"""A fault of each kind against the official Python SDK with its retry handler: which requests it sends, and what is stored."""
+"""A fault of each kind against the official Python SDK with its retry handler: the requests that it sends, and the stored contacts."""
 
 import asyncio
 
@@ -6,11 +6,11 @@ import pytest
 from kiota_abstractions.base_request_configuration import RequestConfiguration
 from msgraph.generated.models.contact import Contact
 
-# How long a client waits for a connection that stands still.
+# Timeout for a stalled connection, in seconds.
 PATIENCE = 2
 
 POST = {"method": "POST", "path": "/me/contacts"}
-# What is asked for, whether the SDK ends with an error, the statuses in the journal, and the contacts that are stored.
+# The fault, the name of the SDK's error, the statuses in the journal, and the number of stored contacts.
 FAULTS = {
     "a throttle is waited for": ({"answer": {"status": 429, "retryAfter": 1}}, None, [429, 201], 1),
     "a sequence": ({"answers": [{"status": 503, "retryAfter": 1}, {"status": 429, "retryAfter": 1}]}, None, [503, 429, 201], 1),
@@ -30,7 +30,7 @@ FAULTS = {
 }
 
 
-async def strike(user, kind):
+async def create_with_fault(user, kind):
     fault, expected, statuses, stored = FAULTS[kind]
     user.fault(match=POST, **fault)
     configuration = RequestConfiguration()
@@ -52,7 +52,7 @@ async def strike(user, kind):
 def test_each_kind_of_fault_meets_the_retry_handler(contactd_server):
     async def all_at_once():
         users = [contactd_server.user(f"python-{kind.replace(' ', '-')}") for kind in FAULTS]
-        return await asyncio.gather(*(strike(user, kind) for user, kind in zip(users, FAULTS)))
+        return await asyncio.gather(*(create_with_fault(user, kind) for user, kind in zip(users, FAULTS)))
 
     assert [wrong for wrong in asyncio.run(all_at_once()) if wrong] == []
 

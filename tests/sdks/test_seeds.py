@@ -1,4 +1,4 @@
-"""Seeds: documents for several users, and made-up contacts, which are the same everywhere."""
+"""Seeds: documents for several users, and generated contacts, which are the same on every machine."""
 
 import pytest
 
@@ -7,13 +7,13 @@ def contacts(user):
     return user.call("GET", "/me/contacts?$top=999").json()["value"]
 
 
-def said(user):
-    """What the contacts say, without what each mailbox has of its own."""
+def contents(user):
+    """The contacts without the properties that differ between mailboxes."""
     of_mailbox = {"id", "changeKey", "createdDateTime", "lastModifiedDateTime", "parentFolderId", "@odata.etag"}
     return [{name: value for name, value in contact.items() if name not in of_mailbox} for contact in contacts(user)]
 
 
-def test_a_document_fills_mailboxes_and_its_ids_are_answered(contactd):
+def test_a_document_fills_mailboxes_and_returns_its_ids(contactd):
     other = contactd.server.user(f"{contactd.name[:50]}.other")
     document = {
         "users": [
@@ -36,7 +36,7 @@ def test_a_document_fills_mailboxes_and_its_ids_are_answered(contactd):
         contactd.server.seed({"users": [{"id": contactd.name, "contacts": [{"givenNam": "x"}]}]})
 
 
-def test_made_up_contacts_are_the_same_for_the_same_numbers(contactd):
+def test_generated_contacts_are_the_same_for_the_same_numbers(contactd):
     one, same, other, more = (contactd.server.user(f"{contactd.name[:50]}.{n}") for n in range(4))
     options = {"seed": 42, "locale": "ja,ar", "duplicates": False}
     ids = one.seed(20, **options)
@@ -44,8 +44,8 @@ def test_made_up_contacts_are_the_same_for_the_same_numbers(contactd):
     same.seed(20, **options)
     other.seed(20, **{**options, "seed": 43})
     more.seed(30, photos=1, **options)
-    assert said(one) == said(same) != said(other)
+    assert contents(one) == contents(same) != contents(other)
     # A greater count keeps the first ones.
-    assert said(more)[:20] == said(one)
+    assert contents(more)[:20] == contents(one)
     photo = [user.call("GET", f"/me/contacts/{contacts(user)[0]['id']}/photo/$value").status for user in (one, more)]
     assert photo == [404, 200]

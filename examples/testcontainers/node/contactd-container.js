@@ -1,7 +1,7 @@
 // contactd in a container.
 import { GenericContainer, Wait } from 'testcontainers'
 
-/** Every token is a user with a mailbox of their own; nothing is kept. */
+/** Every token is a user with a separate mailbox. No data is kept. */
 export class ContactdContainer extends GenericContainer {
   constructor(image = process.env.CONTACTD_IMAGE ?? 'contactd') {
     super(image)
@@ -12,5 +12,5 @@ export class ContactdContainer extends GenericContainer {
   }
 }
 
-/** Where a started container is reached. By address: `localhost` may be tried as ::1 first, which is not mapped. */
+/** The base URL of a started container. It has the IPv4 address, because `localhost` may resolve to ::1 first, which is not mapped. */
 export const baseUrl = (started) => `http://${started.getHost().replace('localhost', '127.0.0.1')}:${started.getMappedPort(8080)}/v1.0`

@@ -8,7 +8,7 @@ before(async () => {
 })
 after(() => container?.stop())
 
-/** Sends a request as a user of the test's own. */
+/** Sends a request as a user who belongs to one test only. */
 const call = async (user, method, path, body) => {
   const headers = { Authorization: `Bearer ${user}`, 'Content-Type': 'application/json' }
   return (await fetch(baseUrl(container) + path, { method, headers, body: body && JSON.stringify(body) })).json()
@@ -19,6 +19,6 @@ test('creates', async () => {
   assert.deepEqual((await call('creates', 'GET', '/me/contacts')).value.map((contact) => contact.givenName), ['Ann'])
 })
 
-test('and another test does not see it', async () => {
+test('another test does not see it', async () => {
   assert.deepEqual((await call('another', 'GET', '/me/contacts')).value, [])
 })

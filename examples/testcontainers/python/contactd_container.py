@@ -1,4 +1,4 @@
-"""contactd in a container, for the length of a `with`."""
+"""contactd in a container, which a `with` starts and stops."""
 
 import os
 import time
@@ -9,7 +9,7 @@ from testcontainers.core.container import DockerContainer
 
 
 class ContactdContainer(DockerContainer):
-    """Every token is a user with a mailbox of their own; nothing is kept."""
+    """Every token is a user with a separate mailbox. No data is kept."""
 
     def __init__(self, image=None, **options):
         super().__init__(image or os.environ.get("CONTACTD_IMAGE", "contactd"), **options)
@@ -19,7 +19,7 @@ class ContactdContainer(DockerContainer):
 
     @property
     def url(self):
-        # By address: `localhost` may be tried as ::1 first, which is not mapped.
+        # The IPv4 address, because `localhost` may resolve to ::1 first, which is not mapped.
         host = self.get_container_host_ip().replace("localhost", "127.0.0.1")
         return f"http://{host}:{self.get_exposed_port(8080)}"
 
@@ -30,12 +30,12 @@ class ContactdContainer(DockerContainer):
     def start(self):
         super().start()
         # The image has no shell, so a check of the port inside it is not possible.
-        end = time.monotonic() + 30
+        deadline = time.monotonic() + 30
         while True:
             try:
                 urllib.request.urlopen(f"{self.url}/readyz", timeout=1).close()
                 return self
             except (urllib.error.URLError, OSError):
-                if time.monotonic() > end:
+                if time.monotonic() > deadline:
                     raise
                 time.sleep(0.05)

@@ -13,14 +13,14 @@ def container():
 
 @pytest.fixture
 def call(container, request):
-    """Sends requests as a user of the test's own."""
+    """Sends requests as a user who belongs to this test only."""
 
     def call(method, path, body=None):
         data = None if body is None else json.dumps(body).encode()
         headers = {"Authorization": f"Bearer {request.node.name}", "Content-Type": "application/json"}
-        asked = urllib.request.Request(container.base_url + path, data=data, method=method, headers=headers)
-        with urllib.request.urlopen(asked, timeout=10) as answer:
-            return json.load(answer)
+        http_request = urllib.request.Request(container.base_url + path, data=data, method=method, headers=headers)
+        with urllib.request.urlopen(http_request, timeout=10) as response:
+            return json.load(response)
 
     return call
 
@@ -30,5 +30,5 @@ def test_creates(call):
     assert [contact["givenName"] for contact in call("GET", "/me/contacts")["value"]] == ["Ann"]
 
 
-def test_and_another_test_does_not_see_it(call):
+def test_another_test_does_not_see_it(call):
     assert call("GET", "/me/contacts")["value"] == []

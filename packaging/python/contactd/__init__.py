@@ -19,16 +19,16 @@ __all__ = ["Inbox", "Response", "Server", "User", "find"]
 
 _SERVE = ["serve", "--dev", "--listen", "127.0.0.1:0", "--database", ":memory:", "--stop-with-stdin"]
 # Headers that differ between versions of a client.
-_OF_CLIENTS = {
+_CLIENT_HEADERS = {
     "user-agent", "accept", "accept-encoding", "accept-language", "connection", "sec-fetch-mode", "client-request-id", "sdkversion",
 }
 
 
 def find():
     """The path of the program."""
-    named = os.environ.get("CONTACTD_BIN")
-    if named:
-        return named
+    configured = os.environ.get("CONTACTD_BIN")
+    if configured:
+        return configured
     folders = [sysconfig.get_path("scripts"), str(pathlib.Path(sys.executable).parent)]
     folders.append(sysconfig.get_path("scripts", f"{os.name}_user"))
     found = shutil.which("contactd", path=os.pathsep.join(folders)) or shutil.which("contactd")
@@ -62,8 +62,8 @@ def _send(opener, method, url, body=None, headers=None, timeout=60):
     headers = {**({} if data is None else {"Content-Type": "application/json"}), **(headers or {})}
     request = urllib.request.Request(url, data=data, method=method, headers=headers)
     try:
-        with opener.open(request, timeout=timeout) as answer:
-            return Response(answer.status, answer.headers, answer.read())
+        with opener.open(request, timeout=timeout) as response:
+            return Response(response.status, response.headers, response.read())
     except urllib.error.HTTPError as error:
         with error:
             return Response(error.code, error.headers, error.read())
@@ -92,15 +92,15 @@ class Server:
         self._process = subprocess.Popen(
             [find(), *_SERVE, *flags], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
         )
-        said = []
+        output = []
         for line in self._process.stderr:
-            said.append(line)
+            output.append(line)
             ready = re.match(r"contactd listening on (\S+)", line)
             if ready:
                 # The log of the server is read and passed on, so that the pipe never fills up.
                 threading.Thread(target=self._pass_on, daemon=True).start()
                 return ready.group(1)
-        raise RuntimeError("contactd did not start: " + "".join(said))
+        raise RuntimeError("contactd did not start: " + "".join(output))
 
     def _pass_on(self):
         for line in self._process.stderr:
@@ -122,10 +122,10 @@ class Server:
 
     def control(self, method, path, body=None):
         """A call to the control plane. Returns its JSON, or None if there is none."""
-        answer = _send(self.opener, method, f"{self.url}/_contactd{path}", body)
-        if answer.status >= 400:
-            raise RuntimeError(f"{method} {path}: {answer.status} {answer.body.decode(errors='replace')}")
-        return answer.json() if answer.body else None
+        response = _send(self.opener, method, f"{self.url}/_contactd{path}", body)
+        if response.status >= 400:
+            raise RuntimeError(f"{method} {path}: {response.status} {response.body.decode(errors='replace')}")
+        return response.json() if response.body else None
 
     def user(self, name):
         """A user, who need not exist before."""
@@ -150,9 +150,9 @@ class Server:
         """Returns when every due notification was sent or has failed once."""
         self.control("POST", "/settle")
 
-    def inbox(self, name, **how):
-        """A receiver of notifications inside the server. `how` sets its responses, in the format of docs/testing.md."""
-        return Inbox(self, name, self.control("POST", f"/inboxes/{urllib.parse.quote(name)}", how)["notificationUrl"])
+    def inbox(self, name, **options):
+        """A receiver of notifications inside the server. `options` set its responses, in the format of docs/testing.md."""
+        return Inbox(self, name, self.control("POST", f"/inboxes/{urllib.parse.quote(name)}", options)["notificationUrl"])
 
 
 class Inbox:
@@ -166,16 +166,16 @@ class Inbox:
         self.server.settle()
         return self.server.control("GET", f"/inboxes/{urllib.parse.quote(self.name)}")["value"]
 
-    def answers(self, **how):
+    def answers(self, **options):
         """Sets its responses from now on: answers=[{"status": 503}] rejects the next notification."""
-        self.server.control("POST", f"/inboxes/{urllib.parse.quote(self.name)}", how)
+        self.server.control("POST", f"/inboxes/{urllib.parse.quote(self.name)}", options)
 
     def clear(self):
         self.server.control("DELETE", f"/inboxes/{urllib.parse.quote(self.name)}")
 
 
 class User:
-    """A user of a server, with a mailbox of their own."""
+    """A user of a server, with a separate mailbox."""
 
     def __init__(self, server, name):
         self.server, self.name, self.token = server, name, name
@@ -237,10 +237,10 @@ class User:
     def assert_golden(self, path):
         """Compares this user's requests with a file; UPDATE_GOLDEN=1 writes it."""
         entries = [{key: value for key, value in entry.items() if key != "durationMicros"} for entry in self.requests()]
-        for place, entry in enumerate(entries, 1):
-            entry["number"] = place
+        for number, entry in enumerate(entries, 1):
+            entry["number"] = number
             for headers in ("headers", "answerHeaders"):
-                entry[headers] = {name: value for name, value in entry[headers].items() if name not in _OF_CLIENTS}
+                entry[headers] = {name: value for name, value in entry[headers].items() if name not in _CLIENT_HEADERS}
         text = json.dumps(entries, indent=1, ensure_ascii=False) + "\n"
         text = text.replace(self.url, "{base}").replace(self.url.split("://")[1], "{host}")
         path = pathlib.Path(path)

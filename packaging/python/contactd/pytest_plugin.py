@@ -13,7 +13,7 @@ def pytest_addoption(parser):
     group.addoption(
         "--contactd-url",
         default=os.environ.get("CONTACTD_URL"),
-        help="use the server at this URL, which has --dev, in place of one of the tests' own (CONTACTD_URL, as `contactd exec` sets it)",
+        help="use the server at this URL, which must run with --dev, instead of starting one (CONTACTD_URL, as `contactd exec` sets it)",
     )
     parser.addini("contactd_handling", "strict (as Graph) or lenient", default="strict")
     parser.addini("contactd_flags", "further flags of contactd serve", type="args", default=[])
@@ -24,8 +24,8 @@ def _server(config, *flags, tls=False):
     return Server("--handling", config.getini("contactd_handling"), *flags, tls=tls)
 
 
-def _name(node):
-    """A user's name made from the name of a test. Its end makes it unique."""
+def _user_name(node):
+    """The user name for a test: the end of the test's id, which is unique."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", node.nodeid)[-64:].strip("-._")
 
 
@@ -40,7 +40,7 @@ def contactd_server(pytestconfig):
 @pytest.fixture
 def contactd(contactd_server, request):
     """A user who belongs to this test only."""
-    user = contactd_server.user(_name(request.node))
+    user = contactd_server.user(_user_name(request.node))
     yield user
     # Faults are removed even if the test failed.
     user.clear_faults()
@@ -50,7 +50,7 @@ def contactd(contactd_server, request):
 def contactd_clock(pytestconfig, request):
     """The same on a separate server with deterministic responses, because a server has one clock."""
     with _server(pytestconfig, "--deterministic", "1") as server:
-        yield server.user(_name(request.node))
+        yield server.user(_user_name(request.node))
 
 
 @pytest.fixture(scope="session")
@@ -65,6 +65,6 @@ def contactd_tls(contactd_tls_server, request, monkeypatch):
     """A user on a server over TLS. Clients that are created in the test trust its certificate."""
     for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"):
         monkeypatch.setenv(name, contactd_tls_server.authority)
-    user = contactd_tls_server.user(_name(request.node))
+    user = contactd_tls_server.user(_user_name(request.node))
     yield user
     user.clear_faults()

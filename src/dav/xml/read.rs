@@ -11,14 +11,14 @@ use quick_xml::reader::NsReader;
 use super::{XmlAttribute, XmlElement, XmlName, XmlNode};
 use crate::domain::error::{Error, Kind};
 
-/// Longest body, in bytes.
+/// Maximum size of a body in bytes.
 pub(crate) const MAX_BYTES: usize = 4 << 20;
 const MAX_DEPTH: usize = 32;
 /// Maximum number of elements, and the maximum for a list of addresses.
 const MAX_ELEMENTS: usize = 10_000;
 const MAX_LISTED: usize = 100_000;
 const MAX_ATTRIBUTES: usize = 50;
-/// Longest name or value of an attribute, in bytes.
+/// Maximum length of the name or value of an attribute in bytes.
 const MAX_NAME: usize = 16 << 10;
 
 /// The root element of a body.
@@ -74,9 +74,9 @@ impl TreeBuilder {
                 Event::End(_) => self.end(),
                 Event::Text(text) if text.contains("]]>") => return Err(refused("The XML has ]]> in its text.")),
                 Event::Text(text) => self.text(&text.xml10_content())?,
-                Event::CData(text) if self.open.is_empty() => outside(text.trim().is_empty())?,
+                Event::CData(text) if self.open.is_empty() => check_outside_root(text.trim().is_empty())?,
                 Event::CData(text) => self.text(&text.xml10_content())?,
-                Event::GeneralRef(reference) => self.text(referred(&reference)?.encode_utf8(&mut [0; 4]))?,
+                Event::GeneralRef(reference) => self.text(resolve_reference(&reference)?.encode_utf8(&mut [0; 4]))?,
                 Event::DocType(_) => return Err(refused("The XML has a document type, which is not allowed.")),
                 Event::Decl(_) if !is_first => return Err(refused("The XML declaration must come first.")),
                 Event::Decl(_) | Event::Comment(_) | Event::PI(_) => {}
@@ -143,15 +143,18 @@ impl TreeBuilder {
             ResolveResult::Unbound => "",
             ResolveResult::Unknown(_) => return Err(refused("A prefix of the XML is not declared.")),
         };
-        let starts = |c: char| c.is_alphabetic() || c == '_' || !c.is_ascii();
-        let goes_on = |c: char| starts(c) || c.is_ascii_digit() || matches!(c, '-' | '.');
-        if !local.starts_with(starts) || !local.chars().all(goes_on) || local.len().max(space.len()) > MAX_NAME {
+        let is_name_start = |c: char| c.is_alphabetic() || c == '_' || !c.is_ascii();
+        let is_name_char = |c: char| is_name_start(c) || c.is_ascii_digit() || matches!(c, '-' | '.');
+        if !local.starts_with(is_name_start)
+            || !local.chars().all(is_name_char)
+            || local.len().max(space.len()) > MAX_NAME
+        {
             return Err(refused("A name of the XML is too long or empty."));
         }
         let known = self.spaces.iter().find(|known| &***known == space).cloned();
         let space = known.unwrap_or_else(|| {
             let space: Arc<str> = space.into();
-            // There are usually few. A body with many namespaces only shares less.
+            // There are usually few namespaces. With many, only the first ones share their text.
             if self.spaces.len() < 16 {
                 self.spaces.push(Arc::clone(&space));
             }
@@ -169,7 +172,7 @@ impl TreeBuilder {
     }
 
     fn text(&mut self, text: &str) -> Result<(), Error> {
-        let Some(parent) = self.open.last_mut() else { return outside(text.trim_ascii().is_empty()) };
+        let Some(parent) = self.open.last_mut() else { return check_outside_root(text.trim_ascii().is_empty()) };
         match parent.content.last_mut() {
             Some(XmlNode::Text(before)) => before.push_str(text),
             _ => parent.content.push(XmlNode::Text(text.to_owned())),
@@ -178,12 +181,12 @@ impl TreeBuilder {
     }
 }
 
-fn outside(is_blank: bool) -> Result<(), Error> {
+fn check_outside_root(is_blank: bool) -> Result<(), Error> {
     if is_blank { Ok(()) } else { Err(refused("The XML has text outside of its root element.")) }
 }
 
 /// The character of a reference.
-fn referred(reference: &BytesRef<'_>) -> Result<char, Error> {
+fn resolve_reference(reference: &BytesRef<'_>) -> Result<char, Error> {
     let character = match &**reference {
         "amp" => Some('&'),
         "lt" => Some('<'),
@@ -203,7 +206,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn names_are_resolved_and_text_is_gathered() {
+    fn names_are_resolved_and_text_is_joined() {
         let body =
             b"\xef\xbb\xbf<?xml version='1.0' encoding='latin1'?>\n<!-- x --><propfind xmlns='DAV:' xmlns:c='urn:x'>
             <prop a='1' c:b='&lt;'><c:y>a&amp;b\r\n<![CDATA[<c>]]>&#x41;</c:y><z xmlns=''/></prop></propfind>\n";
@@ -217,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_hostile_or_no_xml_is_refused() {
+    fn invalid_and_hostile_xml_is_refused() {
         let deep = |count: usize| ["<a>".repeat(count), "</a>".repeat(count)].concat();
         assert!(read(deep(MAX_DEPTH).as_bytes()).is_ok());
         let wide = |count: usize| format!("<a>{}</a>", "<b/>".repeat(count - 1));

@@ -10,15 +10,15 @@ pub(crate) const DECLARATION: &str = "<?xml version=\"1.0\" encoding=\"utf-8\"?>
 pub(crate) const SPACES: &str =
     " xmlns:D=\"DAV:\" xmlns:C=\"urn:ietf:params:xml:ns:carddav\" xmlns:CS=\"http://calendarserver.org/ns/\"";
 
-/// Appends text. Characters that XML cannot have are left out. A carriage return is written as a reference, because a
-/// parser turns CRLF into a line feed.
+/// Appends text. Characters that XML does not allow are left out. A carriage return is written as a reference, because
+/// a parser turns CRLF into a line feed.
 pub(crate) fn text(out: &mut String, text: &str) {
     let mut rest = text;
     while let Some(at) = rest.find(|c| matches!(c, '&' | '<' | '>' | '\0'..=' ' | '\u{fffe}' | '\u{ffff}')) {
-        let (before, behind) = rest.split_at(at);
+        let (before, after) = rest.split_at(at);
         out.push_str(before);
-        let mut behind = behind.chars();
-        match behind.next() {
+        let mut after = after.chars();
+        match after.next() {
             Some('&') => out.push_str("&amp;"),
             Some('<') => out.push_str("&lt;"),
             Some('>') => out.push_str("&gt;"),
@@ -26,7 +26,7 @@ pub(crate) fn text(out: &mut String, text: &str) {
             Some(c @ ('\t' | '\n' | ' ')) => out.push(c),
             _ => {}
         }
-        rest = behind.as_str();
+        rest = after.as_str();
     }
     out.push_str(rest);
 }
@@ -45,7 +45,7 @@ fn attribute(out: &mut String, value: &str) {
     }
 }
 
-/// Appends the start of an element's tag, with the declaration of a namespace that is not declared at the root. Returns
+/// Appends the start of an element's tag, and declares its namespace unless the root does. Returns
 /// the name for the end tag.
 fn open(out: &mut String, name: &XmlName) -> String {
     let prefix = match &*name.space {
@@ -89,20 +89,20 @@ pub(crate) fn element(out: &mut String, name: &XmlName, content: &str) {
 pub(crate) fn standalone(element: &XmlElement) -> String {
     let mut out = String::new();
     let mut spaces = Vec::new();
-    put(&mut out, element, &mut spaces, true);
+    write_element(&mut out, element, &mut spaces, true);
     out
 }
 
-/// The reader limits the depth of elements.
-fn put(out: &mut String, element: &XmlElement, spaces: &mut Vec<std::sync::Arc<str>>, is_root: bool) {
+/// Recursion is bounded, because the reader limits the depth of elements.
+fn write_element(out: &mut String, element: &XmlElement, spaces: &mut Vec<std::sync::Arc<str>>, is_root: bool) {
     if is_root {
-        gather(element, spaces);
+        collect_namespaces(element, spaces);
     }
-    let tagged = |name: &XmlName| match spaces.iter().position(|space| *space == name.space) {
+    let qualified = |name: &XmlName| match spaces.iter().position(|space| *space == name.space) {
         Some(at) => format!("n{at}:{}", name.local),
         None => name.local.clone(),
     };
-    let tag = tagged(&element.name);
+    let tag = qualified(&element.name);
     out.push('<');
     out.push_str(&tag);
     if is_root {
@@ -114,7 +114,7 @@ fn put(out: &mut String, element: &XmlElement, spaces: &mut Vec<std::sync::Arc<s
     }
     for sent in &element.attributes {
         let is_xml = &*sent.name.space == "http://www.w3.org/XML/1998/namespace";
-        let name = if is_xml { format!("xml:{}", sent.name.local) } else { tagged(&sent.name) };
+        let name = if is_xml { format!("xml:{}", sent.name.local) } else { qualified(&sent.name) };
         out.push(' ');
         out.push_str(&name);
         out.push_str("=\"");
@@ -125,7 +125,7 @@ fn put(out: &mut String, element: &XmlElement, spaces: &mut Vec<std::sync::Arc<s
     for node in &element.content {
         match node {
             XmlNode::Text(content) => text(out, content),
-            XmlNode::Element(inner) => put(out, inner, spaces, false),
+            XmlNode::Element(inner) => write_element(out, inner, spaces, false),
         }
     }
     out.push_str("</");
@@ -134,7 +134,7 @@ fn put(out: &mut String, element: &XmlElement, spaces: &mut Vec<std::sync::Arc<s
 }
 
 /// Collects the namespaces of an element and its children.
-fn gather(element: &XmlElement, spaces: &mut Vec<std::sync::Arc<str>>) {
+fn collect_namespaces(element: &XmlElement, spaces: &mut Vec<std::sync::Arc<str>>) {
     let names = element.attributes.iter().map(|attribute| &attribute.name).chain([&element.name]);
     for name in names {
         let is_declared = name.space.is_empty() || &*name.space == "http://www.w3.org/XML/1998/namespace";
@@ -143,7 +143,7 @@ fn gather(element: &XmlElement, spaces: &mut Vec<std::sync::Arc<str>>) {
         }
     }
     for child in element.children() {
-        gather(child, spaces);
+        collect_namespaces(child, spaces);
     }
 }
 
@@ -155,7 +155,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_reads_back(content in "[^\0-\u{8}\u{b}\u{c}\u{e}-\u{1f}\u{fffe}\u{ffff}]{0,40}") {
+        fn escaped_text_is_read_back(content in "[^\0-\u{8}\u{b}\u{c}\u{e}-\u{1f}\u{fffe}\u{ffff}]{0,40}") {
             let mut out = String::new();
             text(&mut out, &content);
             let element = read(format!("<a>{out}</a>").as_bytes()).unwrap();
@@ -164,14 +164,14 @@ mod tests {
     }
 
     #[test]
-    fn what_xml_cannot_carry_is_left_out() {
+    fn characters_that_xml_does_not_allow_are_left_out() {
         let mut out = String::new();
         text(&mut out, "a\0\u{1}\u{ffff}<&>\r\n\"'");
         assert_eq!(out, "a&lt;&amp;&gt;&#13;\n\"'");
     }
 
     #[test]
-    fn an_element_stands_anywhere() {
+    fn a_standalone_element_declares_its_namespaces() {
         let body =
             "<a xmlns='x' xmlns:p='y'><p:b p:c='\"&#10;' xml:lang='de' d='e'>]]&gt;&#13;<f xmlns=''/></p:b> t</a>";
         let element = read(body.as_bytes()).unwrap();

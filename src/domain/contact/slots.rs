@@ -62,8 +62,8 @@ impl Slots {
     }
 }
 
-fn is(kind: Option<&String>, wanted: &str) -> bool {
-    kind.is_some_and(|kind| kind == wanted)
+fn is_kind(kind: Option<&String>, expected: &str) -> bool {
+    kind.is_some_and(|kind| kind == expected)
 }
 
 /// Replaces the numbers of a type in place. Additional ones go after the last of the type.
@@ -72,7 +72,7 @@ fn replace_phones(phones: &mut Vec<Phone>, kind: &str, numbers: Vec<String>) {
     let mut end = None;
     let mut kept = Vec::with_capacity(phones.len());
     for mut phone in phones.drain(..) {
-        if is(phone.kind.as_ref(), kind) {
+        if is_kind(phone.kind.as_ref(), kind) {
             let Some(number) = numbers.next() else { continue };
             phone.number = Some(number);
             end = Some(kept.len() + 1);
@@ -88,13 +88,13 @@ fn replace_phones(phones: &mut Vec<Phone>, kind: &str, numbers: Vec<String>) {
 /// Sets the first mobile number. Null removes it and changes the type of the others to `other`, so that null reads back as
 /// null and no number is lost.
 fn set_mobile(phones: &mut Vec<Phone>, number: Option<String>) {
-    let first = phones.iter().position(|phone| is(phone.kind.as_ref(), "mobile"));
+    let first = phones.iter().position(|phone| is_kind(phone.kind.as_ref(), "mobile"));
     match (first, number) {
         (Some(at), Some(number)) => phones[at].number = Some(number),
         (None, Some(number)) => phones.push(Phone { kind: Some("mobile".to_owned()), number: Some(number) }),
         (Some(at), None) => {
             phones.remove(at);
-            for phone in phones.iter_mut().filter(|phone| is(phone.kind.as_ref(), "mobile")) {
+            for phone in phones.iter_mut().filter(|phone| is_kind(phone.kind.as_ref(), "mobile")) {
                 phone.kind = Some("other".to_owned());
             }
         }
@@ -105,14 +105,14 @@ fn set_mobile(phones: &mut Vec<Phone>, number: Option<String>) {
 /// Sets the first address of a type; its post office box stays, since v1.0 does not show it. An empty address removes the
 /// entry, unless the entry was empty to a v1.0 client before.
 fn set_address(addresses: &mut Vec<Address>, kind: &str, sent: Address) {
-    let first = addresses.iter().position(|address| is(address.kind.as_ref(), kind));
+    let first = addresses.iter().position(|address| is_kind(address.kind.as_ref(), kind));
     let visible = |address: &Address| Address { kind: None, post_office_box: None, ..address.clone() };
-    let empty = sent == Address::default();
+    let is_empty = sent == Address::default();
     match first {
-        Some(at) if empty && visible(&addresses[at]) == Address::default() => {}
-        Some(at) if empty => {
+        Some(at) if is_empty && visible(&addresses[at]) == Address::default() => {}
+        Some(at) if is_empty => {
             addresses.remove(at);
-            for address in addresses.iter_mut().filter(|address| is(address.kind.as_ref(), kind)) {
+            for address in addresses.iter_mut().filter(|address| is_kind(address.kind.as_ref(), kind)) {
                 address.kind = Some("unknown".to_owned());
             }
         }
@@ -121,14 +121,14 @@ fn set_address(addresses: &mut Vec<Address>, kind: &str, sent: Address) {
             let post_office_box = stored.post_office_box.take();
             *stored = Address { kind: stored.kind.take(), post_office_box, ..sent };
         }
-        None if empty => {}
+        None if is_empty => {}
         None => addresses.push(Address { kind: Some(kind.to_owned()), ..sent }),
     }
 }
 
 /// Sets the address of the first website of type work.
 fn set_page(websites: &mut Vec<Website>, page: Option<String>) {
-    let first = websites.iter().position(|site| is(site.kind.as_ref(), "work"));
+    let first = websites.iter().position(|site| is_kind(site.kind.as_ref(), "work"));
     match (first, page) {
         (Some(at), Some(page)) => websites[at].address = Some(page),
         (None, Some(page)) => {
@@ -136,7 +136,7 @@ fn set_page(websites: &mut Vec<Website>, page: Option<String>) {
         }
         (Some(at), None) => {
             websites.remove(at);
-            for site in websites.iter_mut().filter(|site| is(site.kind.as_ref(), "work")) {
+            for site in websites.iter_mut().filter(|site| is_kind(site.kind.as_ref(), "work")) {
                 site.kind = Some("other".to_owned());
             }
         }
@@ -146,15 +146,15 @@ fn set_page(websites: &mut Vec<Website>, page: Option<String>) {
 
 /// Keeps type and label if the address was stored before.
 fn keep_label(email: &mut Email, stored: &[Email]) {
-    let same = |known: &&Email| match (&known.address, &email.address) {
-        (Some(known), Some(sent)) => known.to_lowercase() == sent.to_lowercase(),
+    let has_same_address = |stored_email: &&Email| match (&stored_email.address, &email.address) {
+        (Some(stored_email), Some(sent)) => stored_email.to_lowercase() == sent.to_lowercase(),
         _ => false,
     };
     if email.kind.is_none()
         && email.other_label.is_none()
-        && let Some(known) = stored.iter().find(same)
+        && let Some(stored_email) = stored.iter().find(has_same_address)
     {
-        email.kind.clone_from(&known.kind);
-        email.other_label.clone_from(&known.other_label);
+        email.kind.clone_from(&stored_email.kind);
+        email.other_label.clone_from(&stored_email.other_label);
     }
 }

@@ -152,13 +152,13 @@ impl View {
     /// Whether the rest of the request sets the same property.
     pub(crate) fn is_named_by(self, patch: &ContactPatch) -> bool {
         let slots = patch.slots.as_deref();
-        let of_slots = |named: &dyn Fn(&crate::domain::contact::slots::Slots) -> bool| slots.is_some_and(named);
+        let slot_is_set = |named: &dyn Fn(&crate::domain::contact::slots::Slots) -> bool| slots.is_some_and(named);
         match self {
             Self::Class => false,
             Self::Text(text) => patch.texts[text as usize].is_some(),
             Self::Phone(kind, _) => {
                 patch.phones.is_some()
-                    || of_slots(&|slots| match kind {
+                    || slot_is_set(&|slots| match kind {
                         "business" => slots.business_phones.is_some(),
                         "home" => slots.home_phones.is_some(),
                         "mobile" => slots.mobile_phone.is_some(),
@@ -173,14 +173,14 @@ impl View {
                 // The v1.0 shape has no post office box.
                 patch.addresses.is_some()
                     || member != POST_OFFICE_BOX
-                        && of_slots(&|slots| slots.addresses.get(at).is_some_and(Option::is_some))
+                        && slot_is_set(&|slots| slots.addresses.get(at).is_some_and(Option::is_some))
             }
             Self::Website(kind) => {
-                patch.websites.is_some() || kind == "work" && of_slots(&|slots| slots.business_home_page.is_some())
+                patch.websites.is_some() || kind == "work" && slot_is_set(&|slots| slots.business_home_page.is_some())
             }
             Self::Email(nth, _) => {
                 patch.emails.is_some()
-                    || of_slots(&|slots| {
+                    || slot_is_set(&|slots| {
                         slots.emails.is_some() || slots.ranked_emails.get(nth).is_some_and(Option::is_some)
                     })
             }
@@ -238,32 +238,32 @@ fn set_email(slot: &mut Option<Email>, member: usize, value: Option<String>) {
 }
 
 /// The type is the first member in all of these.
-fn is(entry: &impl Complex, kind: &str) -> bool {
+fn is_kind(entry: &impl Complex, kind: &str) -> bool {
     entry.member(0) == Some(kind)
 }
 
 fn nth_of<'p, T: Complex>(entries: &'p [T], kind: &str, nth: usize) -> Option<&'p T> {
-    entries.iter().filter(|entry| is(*entry, kind)).nth(nth)
+    entries.iter().filter(|entry| is_kind(*entry, kind)).nth(nth)
 }
 
 /// Sets a member of the n-th entry of a type. An entry that becomes empty stays while another entry of its type follows it;
 /// a new one is preceded by empty ones if there are fewer than n.
 fn set<T: Complex>(entries: &mut Vec<T>, kind: &'static str, nth: usize, member: usize, value: Option<String>) {
-    let mut places: Vec<_> = (0..entries.len()).filter(|at| is(&entries[*at], kind)).collect();
+    let mut indexes: Vec<_> = (0..entries.len()).filter(|at| is_kind(&entries[*at], kind)).collect();
     if value.is_some() {
-        while places.len() <= nth {
+        while indexes.len() <= nth {
             let mut entry = T::default();
             entry.set(0, Some(kind.to_owned()));
-            places.push(entries.len());
+            indexes.push(entries.len());
             entries.push(entry);
         }
     }
-    let Some(at) = places.get(nth).copied() else { return };
-    let is_taken = value.is_none();
+    let Some(at) = indexes.get(nth).copied() else { return };
+    let is_removal = value.is_none();
     entries[at].set(member, value);
     let is_empty = |entry: &T| (1..T::MEMBERS.len()).all(|member| entry.member(member).is_none());
-    while is_taken
-        && let Some(last) = places.pop()
+    while is_removal
+        && let Some(last) = indexes.pop()
         && is_empty(&entries[last])
     {
         entries.remove(last);
@@ -280,17 +280,17 @@ mod tests {
     use super::*;
     use crate::domain::extended::{PropertyId, SingleValue};
 
-    fn of(id: &str) -> Option<View> {
+    fn view_of(id: &str) -> Option<View> {
         view(&PropertyId::parse::<SingleValue>(id).unwrap().key)
     }
 
     #[test]
-    fn a_tag_is_known_in_each_of_its_spellings() {
+    fn a_tag_is_recognized_in_each_of_its_spellings() {
         for id in ["String 0x3A1C", "string 0x3a1c", "String 0x00003A1C", "String 0x3A1C001F", "String 0x3A1C001E"] {
-            assert_eq!(of(id), Some(View::Phone("mobile", 0)), "{id}");
+            assert_eq!(view_of(id), Some(View::Phone("mobile", 0)), "{id}");
         }
-        assert_eq!(of("String 0x1a"), Some(View::Class));
-        assert_eq!(of("String {00062004-0000-0000-C000-000000000046} ID 0x8083"), Some(View::Email(0, ADDRESS)));
+        assert_eq!(view_of("String 0x1a"), Some(View::Class));
+        assert_eq!(view_of("String {00062004-0000-0000-C000-000000000046} ID 0x8083"), Some(View::Email(0, ADDRESS)));
         for id in [
             "Integer 0x3A1C",
             "String 0x3A1C0003",
@@ -299,15 +299,15 @@ mod tests {
             "String {00062004-0000-0000-C000-000000000046} Name 0x8083",
             "String 0x10f3",
         ] {
-            assert_eq!(of(id), None, "{id}");
+            assert_eq!(view_of(id), None, "{id}");
         }
         for (tag, view) in TAGS {
-            assert_eq!(of(&format!("String 0x{tag:X}")), Some(*view));
+            assert_eq!(view_of(&format!("String 0x{tag:X}")), Some(*view));
         }
     }
 
     #[test]
-    fn every_view_reads_what_was_written_by_it_and_null_when_that_is_taken_away() {
+    fn every_view_reads_its_own_writes_and_null_after_their_removal() {
         let views: Vec<_> = TAGS.iter().chain(IDS).map(|(_, view)| *view).filter(|view| *view != View::Class).collect();
         let mut all = Properties::default();
         apply(views.iter().map(|view| (*view, Some(format!("{view:?}")))).collect(), &mut all);

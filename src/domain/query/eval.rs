@@ -67,9 +67,9 @@ impl<'c> EvaluatedContact<'c> {
     /// The indexes of a list's entries in its table.
     fn entries_of(&self, list: EntryList) -> Vec<usize> {
         if let Some(depth) = list.within {
-            let of_list = self.entries[depth].1;
+            let list_index = self.entries[depth].1;
             let values = self.values();
-            return (0..values.len()).filter(|i| values[*i].0 == of_list).collect();
+            return (0..values.len()).filter(|i| values[*i].0 == list_index).collect();
         }
         let p = &self.contact.properties;
         let count = match list.table {
@@ -175,12 +175,14 @@ impl<'c> EvaluatedContact<'c> {
                 _ => None,
             },
             Condition::Any(list, None) => Some(!self.entries_of(*list).is_empty()),
-            Condition::Any(list, Some(body)) => Some(self.each(*list, body).contains(&Some(true))),
-            Condition::All(list, body) => Some(self.each(*list, body).iter().all(|truth| *truth == Some(true))),
+            Condition::Any(list, Some(body)) => Some(self.evaluate_entries(*list, body).contains(&Some(true))),
+            Condition::All(list, body) => {
+                Some(self.evaluate_entries(*list, body).iter().all(|truth| *truth == Some(true)))
+            }
         }
     }
 
-    fn each(&mut self, list: EntryList, body: &Condition) -> Vec<Option<bool>> {
+    fn evaluate_entries(&mut self, list: EntryList, body: &Condition) -> Vec<Option<bool>> {
         let mut truths = Vec::new();
         for i in self.entries_of(list) {
             self.entries.push((list.table, i));
@@ -237,11 +239,11 @@ impl<'c> EvaluatedContact<'c> {
                 }
             }
             NumberValue::Cast(cast, depth, table) => {
-                let is = Comparable::of(self.member(*table, self.entries[*depth].1, 0)?);
+                let comparable = Comparable::of(self.member(*table, self.entries[*depth].1, 0)?);
                 match cast {
-                    Cast::Whole(from, to) => is.number.filter(|number| (from..=to).contains(&number))?,
-                    Cast::Millionths => is.millionths?,
-                    Cast::Instant => is.instant?,
+                    Cast::Whole(from, to) => comparable.number.filter(|number| (from..=to).contains(&number))?,
+                    Cast::Millionths => comparable.millionths?,
+                    Cast::Instant => comparable.instant?,
                 }
             }
             NumberValue::Negate(operand) => -self.number(operand)?,

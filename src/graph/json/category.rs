@@ -32,12 +32,12 @@ impl Serialize for CategoryJson<'_> {
             }
             map.serialize_entry("@odata.etag", &self.category.etag())?;
         }
-        let wanted = |name: &str| self.select.is_none_or(|names| names.contains(&name));
+        let is_selected = |name: &str| self.select.is_none_or(|names| names.contains(&name));
         map.serialize_entry("id", &self.category.id)?;
-        if wanted("displayName") {
+        if is_selected("displayName") {
             map.serialize_entry("displayName", &self.category.display_name)?;
         }
-        if wanted("color") {
+        if is_selected("color") {
             map.serialize_entry("color", &self.category.color)?;
         }
         map.end()

@@ -156,8 +156,8 @@ fn names(shown: [bool; 3]) -> Vec<String> {
     named.filter(|(_, shown)| *shown).map(|(name, _)| format!("{name}()")).collect()
 }
 
-/// Writes the extensions and extended properties of a contact as members of `map`. `context` is the context of the contact,
-/// or `None` to write none.
+/// Writes the extensions and extended properties of a contact as members of `map`. `context` is the context of the
+/// contact, or `None` to write none.
 ///
 /// # Errors
 /// Those of the serializer.
@@ -167,20 +167,20 @@ pub(crate) fn write<M: SerializeMap>(
     context: Option<&str>,
     annotated: bool,
 ) -> Result<(), M::Error> {
-    let named = |map: &mut M, name: &str| match context {
+    let write_context = |map: &mut M, name: &str| match context {
         Some(context) => map.serialize_entry(&format!("{name}@odata.context"), &format!("{context}/{name}")),
         None => Ok(()),
     };
     if let Some(extensions) = &expanded.extensions {
-        named(map, "extensions")?;
+        write_context(map, "extensions")?;
         map.serialize_entry("extensions", &Extensions { extensions, annotated })?;
     }
     if let Some(properties) = &expanded.single {
-        named(map, SINGLE)?;
+        write_context(map, SINGLE)?;
         map.serialize_entry(SINGLE, properties)?;
     }
     if let Some(properties) = &expanded.multi {
-        named(map, MULTI)?;
+        write_context(map, MULTI)?;
         map.serialize_entry(MULTI, properties)?;
     }
     Ok(())

@@ -46,7 +46,7 @@ impl Serialize for ExtensionJson<'_> {
 /// # Errors
 /// 400 if it is not an object, a name is invalid, or a limit is exceeded.
 pub(crate) fn read(place: &str, body: Json, deviations: &mut Vec<Problem>) -> Result<ExtensionPatch, Error> {
-    let at = |name: &str| if place.is_empty() { name.to_owned() } else { format!("{place}/{name}") };
+    let target_of = |name: &str| if place.is_empty() { name.to_owned() } else { format!("{place}/{name}") };
     let Json::Object(members) = body else {
         let what = if place.is_empty() { "The body".to_owned() } else { format!("'{place}'") };
         let message = format!("{what} must be a JSON object, an extension, not {}.", body.kind());
@@ -58,10 +58,10 @@ pub(crate) fn read(place: &str, body: Json, deviations: &mut Vec<Problem>) -> Re
             continue;
         }
         if name.eq_ignore_ascii_case("extensionName") {
-            patch.name = extension_name(&at("extensionName"), value)?;
+            patch.name = extension_name(&target_of("extensionName"), value)?;
             continue;
         }
-        let target = at(&shorten(&name));
+        let target = target_of(&shorten(&name));
         if name.is_empty() || name.chars().count() > MAX_NAME {
             let message = format!("The name of a member of an extension has 1 to {MAX_NAME} characters.");
             return Err(Error::invalid(Kind::Limit, target, message));
@@ -71,11 +71,11 @@ pub(crate) fn read(place: &str, body: Json, deviations: &mut Vec<Problem>) -> Re
             deviations.push(Problem::new(Kind::Body, &*target, message));
         }
         let is_nested = |value: &Json| matches!(value, Json::Object(_) | Json::Array(_));
-        let is_beyond = match &value {
+        let is_unsupported = match &value {
             Json::Array(values) => values.iter().any(is_nested),
             value => is_nested(value),
         };
-        if is_beyond {
+        if is_unsupported {
             let message = format!("'{target}' must be a string, a number, a boolean, or an array of these.");
             deviations.push(Problem::new(Kind::Body, &*target, message));
         }
@@ -129,25 +129,25 @@ mod tests {
         (read, deviations.into_iter().map(|problem| problem.target).collect())
     }
 
-    fn shown(members: Vec<ExtensionMember>) -> String {
+    fn printed(members: Vec<ExtensionMember>) -> String {
         let extension = Extension { name: "a.b".to_owned(), members, version: 1, last_modified_date_time: 0 };
         serde_json::to_string(&ExtensionJson { extension: &extension, context: None, annotated: false }).unwrap()
     }
 
     #[test]
-    fn what_is_read_is_written_to_the_byte() {
+    fn values_are_written_exactly_as_read() {
         let text = r#"{"a":1e400,"b":[-0.0,12345678901234567890.10,"é"],"__proto__":"x","c":{"d":null,"e":[[]]}}"#;
-        let (patch, beyond) = read(text);
+        let (patch, deviating) = read(text);
         let new = into_new(ExtensionPatch { name: Some("a.b".to_owned()), ..patch.unwrap() }, "").unwrap();
         assert_eq!(
-            shown(new.members),
+            printed(new.members),
             text.replacen('{', r#"{"id":"microsoft.graph.openTypeExtension.a.b","extensionName":"a.b","#, 1)
         );
-        assert_eq!(beyond, ["c"]);
+        assert_eq!(deviating, ["c"]);
     }
 
     #[test]
-    fn a_change_replaces_adds_and_takes_away() {
+    fn a_patch_replaces_adds_and_removes_members() {
         let members = |text| read(text).0.unwrap().applied_to(Vec::new()).unwrap();
         let stored = members(r#"{"a":1,"B":[2],"c":"3"}"#);
         let (patch, _) = read(r#"{"A":{"x":1},"c":null,"d":null,"e":false,"id":"x","@odata.type":1,"b@odata.type":2}"#);
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_those_that_stand_in_a_path() {
+    fn names_need_no_escaping() {
         for (name, bare) in [
             ("a", "a"),
             ("Com.Example-1_x", "Com.Example-1_x"),
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_much_is_refused() {
+    fn limits_are_enforced() {
         let many = |count: usize| (0..count).map(|i| format!("\"m{i}\":1")).collect::<Vec<_>>().join(",");
         assert!(read(&format!("{{{}}}", many(MAX_MEMBERS))).0.is_ok());
         assert!(read(&format!("{{{}}}", many(MAX_MEMBERS + 1))).0.is_err());
@@ -187,13 +187,13 @@ mod tests {
     }
 
     #[test]
-    fn what_graph_does_not_take_is_noted() {
-        for (text, beyond) in [
+    fn deviations_from_graph_are_noted() {
+        for (text, deviating) in [
             (r#"{"a_1":1,"_b":[null,true],"C":"x"}"#, vec![]),
             (r#"{"1a":1,"a b":2,"é":3}"#, vec!["1a", "a b", "é"]),
             (r#"{"a":{},"b":[[]],"c":[{}]}"#, vec!["a", "b", "c"]),
         ] {
-            assert_eq!(read(text).1, beyond, "{text}");
+            assert_eq!(read(text).1, deviating, "{text}");
         }
     }
 }

@@ -32,7 +32,7 @@ pub(crate) struct FolderJson<'a> {
     /// Selected properties; all if `None`. `id` is always included.
     pub select: Option<&'a [&'static str]>,
     /// Expanded properties.
-    pub inside: &'a [FolderExpansion<'a>],
+    pub expansions: &'a [FolderExpansion<'a>],
     /// `@odata.context`, for a single folder.
     pub context: Option<&'a str>,
     /// Whether to write `@odata.*` members.
@@ -48,39 +48,43 @@ impl Serialize for FolderJson<'_> {
             }
             map.serialize_entry("@odata.etag", &self.folder.etag())?;
         }
-        let wanted = |name: &str| self.select.is_none_or(|names| names.contains(&name));
+        let is_selected = |name: &str| self.select.is_none_or(|names| names.contains(&name));
         map.serialize_entry("id", &self.folder.id)?;
-        if wanted("parentFolderId") {
+        if is_selected("parentFolderId") {
             map.serialize_entry("parentFolderId", self.folder.parent_folder_id.as_deref().unwrap_or(ROOT))?;
         }
-        if wanted("displayName") {
+        if is_selected("displayName") {
             map.serialize_entry("displayName", &self.folder.display_name)?;
         }
-        if self.shape == Shape::Beta && wanted("wellKnownName") {
+        if self.shape == Shape::Beta && is_selected("wellKnownName") {
             map.serialize_entry("wellKnownName", &self.folder.is_default().then_some(DEFAULT_FOLDER))?;
         }
-        for inside in self.inside {
-            self.serialize_inside(&mut map, inside)?;
+        for expansion in self.expansions {
+            self.serialize_expansion(&mut map, expansion)?;
         }
         map.end()
     }
 }
 
 impl FolderJson<'_> {
-    fn serialize_inside<M: SerializeMap>(&self, map: &mut M, inside: &FolderExpansion<'_>) -> Result<(), M::Error> {
-        let (name, shape, annotated) = (inside.name, self.shape, self.annotated);
-        if let Some(context) = &inside.context {
+    fn serialize_expansion<M: SerializeMap>(
+        &self,
+        map: &mut M,
+        expansion: &FolderExpansion<'_>,
+    ) -> Result<(), M::Error> {
+        let (name, shape, annotated) = (expansion.name, self.shape, self.annotated);
+        if let Some(context) = &expansion.context {
             map.serialize_entry(&format!("{name}@odata.context"), context)?;
         }
-        if let Some(count) = inside.count {
+        if let Some(count) = expansion.count {
             map.serialize_entry(&format!("{name}@odata.count"), &count)?;
         }
-        if let Some(next) = &inside.next {
+        if let Some(next) = &expansion.next {
             map.serialize_entry(&format!("{name}@odata.nextLink"), next)?;
         }
-        match &inside.entries {
+        match &expansion.entries {
             ExpandedEntries::Contacts(contacts, select) => {
-                let shown = |contact| ContactJson {
+                let json = |contact| ContactJson {
                     contact,
                     shape,
                     select: *select,
@@ -88,12 +92,12 @@ impl FolderJson<'_> {
                     context_prefix: None,
                     annotated,
                 };
-                map.serialize_entry(name, &contacts.iter().map(shown).collect::<Vec<_>>())
+                map.serialize_entry(name, &contacts.iter().map(json).collect::<Vec<_>>())
             }
             ExpandedEntries::Folders(folders, select) => {
-                let shown =
-                    |folder| FolderJson { folder, shape, select: *select, inside: &[], context: None, annotated };
-                map.serialize_entry(name, &folders.iter().map(shown).collect::<Vec<_>>())
+                let json =
+                    |folder| FolderJson { folder, shape, select: *select, expansions: &[], context: None, annotated };
+                map.serialize_entry(name, &folders.iter().map(json).collect::<Vec<_>>())
             }
             ExpandedEntries::SingleValues(properties) => map.serialize_entry(name, properties),
             ExpandedEntries::MultiValues(properties) => map.serialize_entry(name, properties),

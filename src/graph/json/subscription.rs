@@ -10,7 +10,7 @@ use crate::json::Json;
 use crate::odata::address::{Address, Item, Owner, Path, Resource, Version};
 
 /// Properties that Graph has and this server does not support. They may be sent unset.
-const NOT_YET: [&str; 5] = [
+const UNSUPPORTED: [&str; 5] = [
     "includeResourceData",
     "encryptionCertificate",
     "encryptionCertificateId",
@@ -45,14 +45,14 @@ impl Serialize for SubscriptionJson<'_> {
         map.serialize_entry("creatorId", application.unwrap_or(creator))?;
         map.serialize_entry("latestSupportedTlsVersion", &terms.tls_version)?;
         map.serialize_entry("includeResourceData", &false)?;
-        for name in NOT_YET.into_iter().skip(1) {
+        for name in UNSUPPORTED.into_iter().skip(1) {
             map.serialize_entry(name, &())?;
         }
         map.end()
     }
 }
 
-/// Longest `resource`, in characters. A path of folders may be long.
+/// Maximum length of `resource`, in characters. A path of folders may be long.
 pub(crate) const MAX_RESOURCE: usize = 4_096;
 /// The properties that a client may send; all are texts.
 const TEXTS: [&str; 7] = [
@@ -65,19 +65,19 @@ const TEXTS: [&str; 7] = [
     "expirationDateTime",
 ];
 /// Read-only properties, ignored in a body.
-const OWN: [&str; 3] = ["id", "applicationId", "creatorId"];
+const READ_ONLY: [&str; 3] = ["id", "applicationId", "creatorId"];
 /// The members of `latestSupportedTlsVersion`.
 pub(crate) const TLS_VERSIONS: [&str; 4] = ["v1_0", "v1_1", "v1_2", "v1_3"];
 
 /// Reads a new subscription.
 ///
 /// # Errors
-/// 400 for a missing or unknown property, a wrong type, or an exceeded limit; [`Error::NotImplemented`] for notifications
-/// with resource data.
+/// 400 for a missing or unknown property, a wrong type, or an exceeded limit; [`Error::NotImplemented`] for
+/// notifications with resource data.
 pub(crate) fn read_terms(body: Json, now: i64) -> Result<Terms, Error> {
     let mut sent = SubscriptionMembers::read(body)?;
     let resource = sent.required("resource")?;
-    limited("resource", &resource, MAX_RESOURCE)?;
+    check_length("resource", &resource, MAX_RESOURCE)?;
     let change_types = sent.required("changeType")?;
     let change_types = ChangeType::list(&change_types).ok_or_else(|| {
         let message = "'changeType' must be one or more of created, updated and deleted, separated by commas.";
@@ -85,7 +85,7 @@ pub(crate) fn read_terms(body: Json, now: i64) -> Result<Terms, Error> {
     })?;
     let client_state = sent.take("clientState");
     if let Some(text) = &client_state {
-        limited("clientState", text, MAX_CLIENT_STATE)?;
+        check_length("clientState", text, MAX_CLIENT_STATE)?;
     }
     let tls_version = sent.take("latestSupportedTlsVersion").unwrap_or_else(|| "v1_2".to_owned());
     if !TLS_VERSIONS.contains(&tls_version.as_str()) {
@@ -107,15 +107,15 @@ pub(crate) fn read_terms(body: Json, now: i64) -> Result<Terms, Error> {
 ///
 /// # Errors
 /// 400 if the resource cannot be subscribed to.
-pub(crate) fn about(terms: &Terms) -> Result<(Owner, About), Error> {
+pub(crate) fn parse_resource(terms: &Terms) -> Result<(Owner, SubscribedResource), Error> {
     let address = Address::parse(&format!("/{}", terms.resource));
     match address {
         Ok(Address { version: Version::None, resource: Resource::Owned(owner, item) }) => match item {
-            Item::Contacts(path) => Ok((owner, About::Contacts(path))),
-            Item::Folders(path) if path.is_empty() => Ok((owner, About::Folders)),
-            _ => Err(no_resource()),
+            Item::Contacts(path) => Ok((owner, SubscribedResource::Contacts(path))),
+            Item::Folders(path) if path.is_empty() => Ok((owner, SubscribedResource::Folders)),
+            _ => Err(unsupported_resource()),
         },
-        _ => Err(no_resource()),
+        _ => Err(unsupported_resource()),
     }
 }
 
@@ -135,7 +135,7 @@ fn is_same(terms: &Terms, name: &str, text: &str) -> bool {
 
 /// A parsed resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum About {
+pub(crate) enum SubscribedResource {
     /// Contacts: all, or those in the folder at the end of the path.
     Contacts(Path),
     /// The folders.
@@ -143,7 +143,7 @@ pub(crate) enum About {
 }
 
 /// The error for a resource that cannot be subscribed to: 400.
-pub(crate) fn no_resource() -> Error {
+pub(crate) fn unsupported_resource() -> Error {
     let message = "'resource' does not support subscriptions. Use me/contacts, me/contactFolders/{id}/contacts or \
                    me/contactFolders, or the same below users/{id}.";
     Error::invalid(Kind::Request, "resource", message)
@@ -181,18 +181,18 @@ impl SubscriptionMembers {
         };
         let mut sent = Vec::new();
         for (name, value) in members {
-            let is = |known: &&str| known.eq_ignore_ascii_case(&name);
-            if name.starts_with('@') || name.contains("@odata.") || OWN.iter().any(is) {
+            let is_named = |known: &&str| known.eq_ignore_ascii_case(&name);
+            if name.starts_with('@') || name.contains("@odata.") || READ_ONLY.iter().any(is_named) {
                 continue;
             }
-            if let Some(name) = NOT_YET.into_iter().find(|known| is(known)) {
+            if let Some(name) = UNSUPPORTED.into_iter().find(|known| is_named(known)) {
                 match value {
                     Json::Null | Json::Bool(false) => continue,
                     Json::Text(text) if text.is_empty() => continue,
                     _ => return Err(Error::NotImplemented(format!("The property '{name}' of a subscription"))),
                 }
             }
-            let Some(name) = TEXTS.into_iter().find(|known| is(known)) else {
+            let Some(name) = TEXTS.into_iter().find(|known| is_named(known)) else {
                 let name = shorten(&name);
                 let message = format!(
                     "The property '{name}' does not exist on type 'microsoft.graph.subscription'. It has {}.",
@@ -217,8 +217,8 @@ impl SubscriptionMembers {
     }
 
     fn take(&mut self, name: &str) -> Option<String> {
-        let at = self.0.iter().position(|(known, _)| *known == name)?;
-        Some(self.0.swap_remove(at).1)
+        let index = self.0.iter().position(|(known, _)| *known == name)?;
+        Some(self.0.swap_remove(index).1)
     }
 
     fn required(&mut self, name: &str) -> Result<String, Error> {
@@ -248,7 +248,7 @@ impl SubscriptionMembers {
     }
 }
 
-fn limited(property: &str, text: &str, max: usize) -> Result<(), Error> {
+fn check_length(property: &str, text: &str, max: usize) -> Result<(), Error> {
     let count = text.chars().count();
     if count <= max {
         return Ok(());
@@ -291,8 +291,8 @@ mod tests {
     }
 
     #[test]
-    fn the_end_is_ahead_and_not_too_far() {
-        for (text, fits) in [
+    fn the_expiration_must_be_in_the_future_and_within_the_limit() {
+        for (text, is_accepted) in [
             ("2020-09-13T12:26:40Z", false),
             ("2020-09-13T12:26:40.9Z", false),
             ("2020-09-13T12:26:41.9Z", true),
@@ -300,20 +300,24 @@ mod tests {
             ("2020-09-20T12:26:41Z", false),
             ("9999-12-31T23:59:59Z", false),
         ] {
-            assert_eq!(read(&json!({"expirationDateTime": text})).is_ok(), fits, "{text}");
+            assert_eq!(read(&json!({"expirationDateTime": text})).is_ok(), is_accepted, "{text}");
         }
     }
 
     #[test]
-    fn a_resource_is_contacts_or_folders_of_an_owner() {
-        let about_of = |text: &str| about(&read(&json!({"resource": text})).unwrap());
+    fn resources_are_contacts_or_folders_of_an_owner() {
+        let parse = |text: &str| parse_resource(&read(&json!({"resource": text})).unwrap());
         for (text, owner, expected) in [
-            ("me/contacts", Owner::Me, About::Contacts(vec![])),
-            ("/Me/Contacts/", Owner::Me, About::Contacts(vec![])),
-            ("users/ann/contactFolders('x')/contacts", Owner::User("ann".into()), About::Contacts(vec!["x".into()])),
-            ("me/contactFolders", Owner::Me, About::Folders),
+            ("me/contacts", Owner::Me, SubscribedResource::Contacts(vec![])),
+            ("/Me/Contacts/", Owner::Me, SubscribedResource::Contacts(vec![])),
+            (
+                "users/ann/contactFolders('x')/contacts",
+                Owner::User("ann".into()),
+                SubscribedResource::Contacts(vec!["x".into()]),
+            ),
+            ("me/contactFolders", Owner::Me, SubscribedResource::Folders),
         ] {
-            assert_eq!(about_of(text).unwrap(), (owner, expected), "{text}");
+            assert_eq!(parse(text).unwrap(), (owner, expected), "{text}");
         }
         for text in [
             "me",
@@ -324,7 +328,7 @@ mod tests {
             "me/contactFolders/x",
             "subscriptions",
         ] {
-            assert!(matches!(about_of(text), Err(Error::Invalid(_))), "{text}");
+            assert!(matches!(parse(text), Err(Error::Invalid(_))), "{text}");
         }
     }
 }

@@ -24,14 +24,14 @@ pub(crate) struct UserJson<'a> {
 
 impl<'a> UserJson<'a> {
     /// Writes the properties in `select`, or all; `id` is always included.
-    pub(crate) fn of(user: &'a User, select: Option<&[&'static str]>, context: Option<String>) -> Self {
-        let wanted = |name| select.is_none_or(|names| names.contains(&name));
+    pub(crate) fn new(user: &'a User, select: Option<&[&'static str]>, context: Option<String>) -> Self {
+        let is_selected = |name| select.is_none_or(|names| names.contains(&name));
         Self {
             context,
             id: &user.id,
-            display_name: wanted("displayName").then_some(&user.display_name),
-            user_principal_name: wanted("userPrincipalName").then_some(&user.user_principal_name),
-            mail: wanted("mail").then_some(&user.mail),
+            display_name: is_selected("displayName").then_some(&user.display_name),
+            user_principal_name: is_selected("userPrincipalName").then_some(&user.user_principal_name),
+            mail: is_selected("mail").then_some(&user.mail),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The contact and what it is made of.
+//! The contact and the types of its properties.
 
 use super::{EdmEnum, EdmProperty, EdmType, Type, TypeKind};
 use crate::domain::contact::{
@@ -8,7 +8,7 @@ use crate::domain::contact::{
 use crate::domain::extended::{MULTI, SINGLE};
 use crate::odata::shape::Shape;
 
-/// The enumeration of a member that is one, by the name of its type.
+/// The enumeration of the `type` of entries, by the name of the entry's type.
 const KINDS: [(&str, &str); 4] = [
     ("phone", "phoneType"),
     ("typedEmailAddress", "emailType"),
@@ -20,14 +20,14 @@ fn short<T: Complex>() -> &'static str {
     T::TYPE.trim_start_matches("microsoft.graph.")
 }
 
-fn kind_of(of: &str) -> Option<&'static str> {
-    KINDS.iter().find(|(known, _)| *known == of).map(|(_, kind)| *kind)
+fn enumeration_name(type_name: &str) -> Option<&'static str> {
+    KINDS.iter().find(|(known, _)| *known == type_name).map(|(_, kind)| *kind)
 }
 
 /// The values of an entry's `type`.
 fn kinds<T: Complex>() -> Option<EdmEnum> {
     let members = T::MEMBERS.iter().find(|member| !member.members.is_empty())?.members;
-    Some(EdmEnum { name: kind_of(short::<T>())?, first: 0, members: members.to_vec(), is_open: true })
+    Some(EdmEnum { name: enumeration_name(short::<T>())?, first: 0, members: members.to_vec(), is_open: true })
 }
 
 pub(super) fn enumerations(shape: Shape) -> Vec<EdmEnum> {
@@ -41,14 +41,14 @@ pub(super) fn enumerations(shape: Shape) -> Vec<EdmEnum> {
 
 /// The members of a complex type; only those whose names are `shown`, if that is given.
 fn members<T: Complex>(shown: Option<&[&str]>) -> Vec<EdmProperty> {
-    let wanted = |name: &str| shown.is_none_or(|shown| shown.contains(&name));
-    let property = |member: &crate::domain::contact::Member| match kind_of(short::<T>()) {
+    let is_shown = |name: &str| shown.is_none_or(|shown| shown.contains(&name));
+    let property = |member: &crate::domain::contact::Member| match enumeration_name(short::<T>()) {
         Some(kind) if !member.members.is_empty() => {
-            EdmProperty { of: EdmType::Named(kind), ..EdmProperty::text(member.json, MAX_TEXT) }
+            EdmProperty { edm_type: EdmType::Named(kind), ..EdmProperty::text(member.json, MAX_TEXT) }
         }
         _ => EdmProperty::text(member.json, MAX_TEXT),
     };
-    T::MEMBERS.iter().filter(|member| wanted(member.json)).map(property).collect()
+    T::MEMBERS.iter().filter(|member| is_shown(member.json)).map(property).collect()
 }
 
 const EMAIL: [&str; 2] = ["name", "address"];
@@ -72,7 +72,9 @@ pub(super) fn complex(shape: Shape) -> Vec<Type> {
         *first = first.required();
     }
     let flag = FLAG_MEMBERS.iter().map(|name| match *name {
-        "flagStatus" => EdmProperty { of: EdmType::Named("followupFlagStatus"), ..EdmProperty::text(name, MAX_TEXT) },
+        "flagStatus" => {
+            EdmProperty { edm_type: EdmType::Named("followupFlagStatus"), ..EdmProperty::text(name, MAX_TEXT) }
+        }
         time => EdmProperty::new(time, EdmType::Named("dateTimeTimeZone")),
     });
     vec![
@@ -87,7 +89,7 @@ pub(super) fn complex(shape: Shape) -> Vec<Type> {
 }
 
 /// The properties of both shapes that precede the text properties.
-fn first() -> Vec<EdmProperty> {
+fn first_properties() -> Vec<EdmProperty> {
     let folder = "The folder. A PATCH with it moves the contact.";
     vec![
         EdmProperty::text("parentFolderId", MAX_FOLDER_ID).about(folder),
@@ -100,10 +102,10 @@ fn first() -> Vec<EdmProperty> {
 }
 
 /// The properties that only this shape has.
-fn last(shape: Shape) -> Vec<EdmProperty> {
+fn shape_properties(shape: Shape) -> Vec<EdmProperty> {
     let texts = |name| EdmProperty::text(name, MAX_TEXT).list(MAX_ENTRIES);
-    let entries = |name, of| EdmProperty::new(name, EdmType::Named(of)).list(MAX_ENTRIES);
-    let one = |name, of| EdmProperty::new(name, EdmType::Named(of));
+    let entries = |name, type_name| EdmProperty::new(name, EdmType::Named(type_name)).list(MAX_ENTRIES);
+    let single = |name, type_name| EdmProperty::new(name, EdmType::Named(type_name));
     match shape {
         Shape::Beta => vec![
             entries("emailAddresses", "typedEmailAddress"),
@@ -113,7 +115,7 @@ fn last(shape: Shape) -> Vec<EdmProperty> {
             EdmProperty { longest: MAX_TEXT, ..EdmProperty::new("weddingAnniversary", EdmType::Date) }
                 .about("A day. Lenient handling keeps other strings too."),
             EdmProperty::new("isFavorite", EdmType::Boolean),
-            one("flag", "followupFlag"),
+            single("flag", "followupFlag"),
         ],
         Shape::V1 => vec![
             EdmProperty::text("businessHomePage", MAX_TEXT),
@@ -121,17 +123,17 @@ fn last(shape: Shape) -> Vec<EdmProperty> {
             EdmProperty::text("mobilePhone", MAX_TEXT),
             texts("businessPhones"),
             entries("emailAddresses", "emailAddress"),
-            one("primaryEmailAddress", "emailAddress"),
-            one("secondaryEmailAddress", "emailAddress"),
-            one("tertiaryEmailAddress", "emailAddress"),
-            one("homeAddress", "physicalAddress"),
-            one("businessAddress", "physicalAddress"),
-            one("otherAddress", "physicalAddress"),
+            single("primaryEmailAddress", "emailAddress"),
+            single("secondaryEmailAddress", "emailAddress"),
+            single("tertiaryEmailAddress", "emailAddress"),
+            single("homeAddress", "physicalAddress"),
+            single("businessAddress", "physicalAddress"),
+            single("otherAddress", "physicalAddress"),
         ],
     }
 }
 
-fn of_text(text: Text) -> EdmProperty {
+fn text_property(text: Text) -> EdmProperty {
     let property = EdmProperty::text(text.json(), text.max());
     match text {
         Text::DisplayName => property.about("Derived from other properties until a client sets it."),
@@ -152,10 +154,10 @@ pub(super) fn entities(shape: Shape) -> Vec<Type> {
             .about("Names of categories, which need not be defined."),
     ];
     let item = Type::new("outlookItem", TypeKind::Abstract, "An item of a mailbox.", item).based_on("entity");
-    let texts = Text::ALL.into_iter().filter(|text| shape.has(*text)).map(of_text);
-    let mut properties: Vec<_> = first().into_iter().chain(texts).chain(last(shape)).collect();
+    let texts = Text::ALL.into_iter().filter(|text| shape.has(*text)).map(text_property);
+    let mut properties: Vec<_> = first_properties().into_iter().chain(texts).chain(shape_properties(shape)).collect();
     if let Some(birthday) = properties.iter_mut().find(|property| property.name == "birthday") {
-        birthday.of = EdmType::Time;
+        birthday.edm_type = EdmType::Time;
     }
     let contact = Type::new("contact", TypeKind::Entity, "A contact.", properties).based_on("outlookItem").linked(&[
         ("photo", "profilePhoto", false),

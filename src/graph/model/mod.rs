@@ -1,5 +1,5 @@
-//! The types of what the calls read and answer, in each shape: one description, of which both `$metadata` (`metadata.rs`) and
-//! the OpenAPI document (`openapi/`) are made. Names that the rest of the program has in a list come from that list.
+//! The types of requests and answers in each shape. It is one description, from which both `$metadata` (`metadata.rs`)
+//! and the OpenAPI document (`openapi/`) are made. Lists of names are taken from the rest of the program.
 
 mod contact;
 mod others;
@@ -25,14 +25,14 @@ pub(crate) enum EdmType {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct EdmProperty {
     pub(crate) name: &'static str,
-    pub(crate) of: EdmType,
+    pub(crate) edm_type: EdmType,
     pub(crate) is_list: bool,
     pub(crate) is_nullable: bool,
-    /// Longest text, in characters; 0 where texts have no limit of their own.
+    /// Maximum length of a text in characters; 0 if there is no limit.
     pub(crate) longest: usize,
-    /// Most entries of a list; 0 where lists have no limit of their own.
+    /// Maximum number of entries of a list; 0 if there is no limit.
     pub(crate) max: usize,
-    /// The texts it can be; empty where it can be any.
+    /// The allowed texts; empty if any text is allowed.
     pub(crate) values: &'static [&'static str],
     /// Whether the server sets it: a body may have it, and it is ignored there.
     pub(crate) is_read_only: bool,
@@ -41,10 +41,10 @@ pub(crate) struct EdmProperty {
 }
 
 impl EdmProperty {
-    const fn new(name: &'static str, of: EdmType) -> Self {
+    const fn new(name: &'static str, edm_type: EdmType) -> Self {
         Self {
             name,
-            of,
+            edm_type,
             is_list: false,
             is_nullable: true,
             longest: 0,
@@ -84,7 +84,7 @@ impl EdmProperty {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct EdmNavigation {
     pub(crate) name: &'static str,
-    pub(crate) of: &'static str,
+    pub(crate) target: &'static str,
     pub(crate) is_list: bool,
 }
 
@@ -93,11 +93,11 @@ pub(crate) struct EdmNavigation {
 pub(crate) enum TypeKind {
     Complex,
     Entity,
-    /// No value is just that.
+    /// Only a base of other types.
     Abstract,
     /// It has members besides those of the description.
     Open,
-    /// It has bytes.
+    /// An entity with a media stream.
     Stream,
 }
 
@@ -125,12 +125,13 @@ impl Type {
     }
 
     fn linked(self, links: &[(&'static str, &'static str, bool)]) -> Self {
-        let links = links.iter().map(|(name, of, is_list)| EdmNavigation { name, of, is_list: *is_list }).collect();
+        let links =
+            links.iter().map(|(name, target, is_list)| EdmNavigation { name, target, is_list: *is_list }).collect();
         Self { links, ..self }
     }
 }
 
-/// A text that is one of a few.
+/// An enumeration: a text that is one of its members.
 #[derive(Debug, Clone)]
 pub(crate) struct EdmEnum {
     pub(crate) name: &'static str,
@@ -184,10 +185,10 @@ pub(crate) fn elements(shape: Shape) -> Vec<EdmElement> {
 pub(crate) const CONTAINER: [(&str, &str, bool); 3] =
     [("users", "user", true), ("subscriptions", "subscription", true), ("me", "user", false)];
 
-/// All properties of a type, those of what it is made of first.
+/// All properties of a type, those of its base types first.
 pub(crate) fn properties(elements: &[EdmElement], name: &str) -> Vec<EdmProperty> {
     let found = elements.iter().find_map(|element| match element {
-        EdmElement::Type(of) if of.name == name => Some(of),
+        EdmElement::Type(found) if found.name == name => Some(found),
         _ => None,
     });
     let Some(found) = found else { return Vec::new() };

@@ -123,8 +123,9 @@ pub(super) fn bound() -> Vec<EdmElement> {
 }
 
 pub(super) fn subscriptions() -> [EdmElement; 4] {
-    let unset =
-        |name, of| EdmProperty::new(name, of).read_only().about("Not supported: it is accepted only if it is unset.");
+    let unset = |name, edm_type| {
+        EdmProperty::new(name, edm_type).read_only().about("Not supported: it is accepted only if it is unset.")
+    };
     let url = |name| EdmProperty::text(name, MAX_URL);
     let subscription = vec![
         EdmProperty::text("resource", MAX_RESOURCE).required().about("me/contacts, or the contacts of a folder."),

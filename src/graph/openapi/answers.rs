@@ -1,4 +1,4 @@
-//! `components/responses` and `components/headers`: what calls answer, and how they refuse.
+//! `components/responses` and `components/headers`: the answers and the errors of calls.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::http::MAX_BODY;
 use crate::http::body::BodyUse;
 use crate::transfer::encode::ExportFormat;
 
-/// Headers that some answers have, and what they say.
+/// Headers of answers, and their descriptions.
 const HEADERS: [(&str, &str); 11] = [
     ("request-id", "The id of the request in the server's log."),
     ("client-request-id", "The client-request-id of the request, else request-id."),
@@ -29,8 +29,8 @@ const HEADERS: [(&str, &str); 11] = [
     ("Allow", "The allowed methods."),
     ("WWW-Authenticate", "Bearer"),
 ];
-/// Those of every answer.
-const EVERY: [&str; 3] = ["request-id", "client-request-id", "OData-Version"];
+/// The headers of every answer.
+const COMMON: [&str; 3] = ["request-id", "client-request-id", "OData-Version"];
 
 pub(super) fn headers() -> Map<String, Value> {
     let header = |(name, about): (&str, &str)| {
@@ -43,13 +43,13 @@ pub(super) fn headers() -> Map<String, Value> {
     HEADERS.into_iter().map(header).collect()
 }
 
-fn named(names: &[&str]) -> Value {
+fn header_references(names: &[&str]) -> Value {
     let reference = |name: &&str| ((*name).to_owned(), json!({"$ref": format!("#/components/headers/{name}")}));
-    Value::Object(EVERY.iter().chain(names).map(reference).collect())
+    Value::Object(COMMON.iter().chain(names).map(reference).collect())
 }
 
 fn answer(about: &str, names: &[&str], content: Option<Value>) -> Value {
-    let mut answer = json!({"description": about, "headers": named(names)});
+    let mut answer = json!({"description": about, "headers": header_references(names)});
     if let Some(content) = content {
         answer["content"] = content;
     }
@@ -85,7 +85,7 @@ fn contact() -> Value {
     Value::Object(content)
 }
 
-/// An answer: status, key, and what the document says of it.
+/// An answer: status, key, and its description.
 type Success = (u16, String, Value);
 
 /// An answer with a body.
@@ -161,10 +161,13 @@ fn written(row: &OpenApiCall) -> Vec<Success> {
     let minimal = |key, about| {
         empty(204, key, about, &["ETag", "Location", "OData-EntityId", "Contactd-Position", "Preference-Applied"])
     };
-    let not_shown = || minimal("minimal", "Success without a body, because of Prefer: return=minimal.");
+    let without_body = || minimal("minimal", "Success without a body, because of Prefer: return=minimal.");
     match row.answered {
         SuccessAnswer::Created(name) => {
-            vec![full(201, &format!("{name}Created"), "The created resource.", &MADE, json_content(name)), not_shown()]
+            vec![
+                full(201, &format!("{name}Created"), "The created resource.", &MADE, json_content(name)),
+                without_body(),
+            ]
         }
         SuccessAnswer::Referred => {
             let about = "Success without a body: Prefer: return=minimal, or the body named an existing contact.";
@@ -172,7 +175,7 @@ fn written(row: &OpenApiCall) -> Vec<Success> {
             vec![created, minimal("referred", about)]
         }
         SuccessAnswer::Updated(name) => {
-            vec![full(200, &format!("{name}Updated"), "As it is now.", &CHANGED, json_content(name)), not_shown()]
+            vec![full(200, &format!("{name}Updated"), "As it is now.", &CHANGED, json_content(name)), without_body()]
         }
         SuccessAnswer::PhotoSet => {
             let about = "Success without a body: Prefer: return=minimal, or an empty body removed the photo.";
@@ -278,7 +281,7 @@ pub(super) fn refusal(status: u16) -> String {
 
 /// All refusals, by their keys.
 pub(super) fn all_refusals() -> Map<String, Value> {
-    let made = examples().into_iter().map(|(status, about, error, names)| {
+    let responses = examples().into_iter().map(|(status, about, error, names)| {
         let target = if status == 400 { Some("jobTitle") } else { None };
         let inner = json!({
             "date": "2026-01-01T00:00:00",
@@ -292,5 +295,5 @@ pub(super) fn all_refusals() -> Map<String, Value> {
         let content = json!({"application/json": {"schema": schema("error"), "example": {"error": example}}});
         (refusal(status), answer(about, names, Some(content)))
     });
-    made.collect()
+    responses.collect()
 }

@@ -1,5 +1,5 @@
-//! The OpenAPI document of each shape (OpenAPI 3.1), made of the table of calls (`routes.rs`) and of the description of types
-//! (`model`). `GET /openapi.json` answers it, `contactd openapi` prints it, and docs/ has it.
+//! The OpenAPI document of each shape (OpenAPI 3.1), generated from the table of calls (`routes.rs`) and the
+//! description of types (`model`). `GET /openapi.json` answers it, `contactd openapi` prints it, and docs/ has it.
 
 mod answers;
 mod operations;
@@ -21,15 +21,15 @@ use crate::graph::routes::{self, Offered, Route, RouteOptions};
 use crate::http::body::BodyUse;
 pub use crate::odata::shape::Shape;
 
-/// The page of the reference that the example is from.
+/// The request body of the example.
 const EXAMPLE: &str = include_str!("../../../tests/seed/request.json");
 
 /// The document as it is served: JSON on one line.
 pub(crate) fn document(shape: Shape) -> &'static str {
-    static MADE: [OnceLock<String>; 2] = [const { OnceLock::new() }; 2];
-    let [beta, v1] = &MADE;
-    let made = if shape == Shape::V1 { v1 } else { beta };
-    made.get_or_init(|| value(shape).to_string())
+    static DOCUMENTS: [OnceLock<String>; 2] = [const { OnceLock::new() }; 2];
+    let [beta, v1] = &DOCUMENTS;
+    let document = if shape == Shape::V1 { v1 } else { beta };
+    document.get_or_init(|| value(shape).to_string())
 }
 
 /// The document as a file: JSON on lines of at most 130 characters, where that is possible.
@@ -71,23 +71,25 @@ fn value(shape: Shape) -> Value {
             "schemas": schemas::all(shape),
         },
     });
-    // The same document whichever way a build orders members.
+    // The document does not depend on the order of members in a build.
     document.sort_all_objects();
     document
 }
 
-/// The paths of an address, each with what the `operationId` of its calls begins with.
-fn spelled(address: &str) -> Vec<(String, &'static str)> {
+/// The paths of an address, each with the prefix of the `operationId` of its calls.
+fn served_paths(address: &str) -> Vec<(String, &'static str)> {
     let Some(rest) = address.strip_prefix("/{user}") else { return vec![(address.to_owned(), "")] };
     let mut all = Vec::new();
-    for (owner, alone, of_folder) in [("/me", "me.", "me.folder."), ("/users/{user}", "users.", "users.folder.")] {
+    for (owner, id_prefix, folder_id_prefix) in
+        [("/me", "me.", "me.folder."), ("/users/{user}", "users.", "users.folder.")]
+    {
         let own = rest.replace("/contactFolders/{id}", "/contactFolders/{folder}");
-        all.push((format!("{owner}{own}"), alone));
+        all.push((format!("{owner}{own}"), id_prefix));
         if rest.starts_with("/contacts") {
-            all.push((format!("{owner}/contactFolders/{{folder}}{rest}"), of_folder));
+            all.push((format!("{owner}/contactFolders/{{folder}}{rest}"), folder_id_prefix));
         }
         if let Some(end @ ("" | "/$count")) = rest.strip_prefix("/contactFolders") {
-            all.push((format!("{owner}/contactFolders/{{folder}}/childFolders{end}"), of_folder));
+            all.push((format!("{owner}/contactFolders/{{folder}}/childFolders{end}"), folder_id_prefix));
         }
     }
     all
@@ -96,11 +98,11 @@ fn spelled(address: &str) -> Vec<(String, &'static str)> {
 fn paths(shape: Shape, responses: &mut Map<String, Value>) -> Map<String, Value> {
     let mut paths = Map::new();
     for route in routes::all() {
-        let Some(row) = operations::of(route.method, route.address) else { continue };
-        for (path, of) in spelled(route.address) {
+        let Some(row) = operations::find(route.method, route.address) else { continue };
+        for (path, id_prefix) in served_paths(route.address) {
             let item =
                 paths.entry(path.clone()).or_insert_with(|| json!({"parameters": in_path(&path, route.address)}));
-            item[route.method.to_ascii_lowercase()] = operation(shape, route, row, of, responses);
+            item[route.method.to_ascii_lowercase()] = operation(shape, route, row, id_prefix, responses);
         }
     }
     paths
@@ -119,18 +121,24 @@ fn in_path(path: &str, address: &str) -> Vec<Value> {
     keys.chain(["client-request-id"]).map(parameter).collect()
 }
 
-fn operation(shape: Shape, route: &Route, row: &OpenApiCall, of: &str, responses: &mut Map<String, Value>) -> Value {
+fn operation(
+    shape: Shape,
+    route: &Route,
+    row: &OpenApiCall,
+    id_prefix: &str,
+    responses: &mut Map<String, Value>,
+) -> Value {
     let mut answers = Map::new();
-    for (status, key, made) in answers::successes(row) {
+    for (status, key, response) in answers::successes(row) {
         answers.insert(status.to_string(), json!({"$ref": format!("#/components/responses/{key}")}));
-        responses.insert(key, made);
+        responses.insert(key, response);
     }
     for status in answers::refusals(route, row) {
         let key = answers::refusal(status);
         answers.insert(status.to_string(), json!({"$ref": format!("#/components/responses/{key}")}));
     }
     let mut operation = json!({
-        "operationId": format!("{of}{}", row.name),
+        "operationId": format!("{id_prefix}{}", row.name),
         "tags": [row.tag],
         "summary": row.summary,
         "description": description(route),

@@ -49,7 +49,7 @@ pub(super) enum SuccessAnswer {
 pub(super) struct OpenApiCall {
     pub(super) method: &'static str,
     pub(super) address: &'static str,
-    /// Its name. `operationId` has what it is called on in front.
+    /// Its name. `operationId` is this name with a prefix for the resource.
     pub(super) name: &'static str,
     pub(super) tag: &'static str,
     pub(super) summary: &'static str,
@@ -59,7 +59,7 @@ pub(super) struct OpenApiCall {
     pub(super) answered: SuccessAnswer,
     /// Whether it has a version, which `If-Match` and `If-None-Match` name.
     pub(super) has_version: bool,
-    /// Statuses of refusals besides those that follow from the rest.
+    /// Further statuses of errors, which do not follow from the other fields.
     pub(super) also: &'static [u16],
 }
 
@@ -89,7 +89,7 @@ const fn row(
     OpenApiCall { method, address, name, tag, summary, options, sent: Nothing, answered, has_version: false, also: &[] }
 }
 
-/// The tags and what they are about.
+/// The tags and their descriptions.
 pub(super) const TAGS: [(&str, &str); 12] = [
     (SERVICE, "The service itself; no token is needed."),
     (BATCH, "Several calls in one request."),
@@ -135,7 +135,7 @@ const CONTACT: RequestContent = Object("contactInput", &[]);
 const TERMS: &[&str] = &["changeType", "expirationDateTime", "notificationUrl", "resource"];
 const IDS: RequestContent = Object("convertIds", &[]);
 
-/// A line a call, in the order of the table of calls.
+/// One line for each call, in the order of the table of calls.
 #[rustfmt::skip]
 pub(super) static OPERATIONS: &[OpenApiCall] = &[
     row("GET", "/healthz", "getHealth", SERVICE, "Check the server's health", NONE, Health),
@@ -222,6 +222,6 @@ pub(super) static OPERATIONS: &[OpenApiCall] = &[
 ];
 
 /// The description of a call.
-pub(super) fn of(method: &str, address: &str) -> Option<&'static OpenApiCall> {
+pub(super) fn find(method: &str, address: &str) -> Option<&'static OpenApiCall> {
     OPERATIONS.iter().find(|row| (row.method, row.address) == (method, address))
 }

@@ -1,4 +1,4 @@
-//! `components/parameters`: what stands in paths, query options and headers, with their limits.
+//! `components/parameters`: the parameters in paths, query strings and headers, with their limits.
 
 use serde_json::{Map, Value, json};
 
@@ -24,27 +24,27 @@ pub(super) fn parameter(key: &str) -> Value {
     json!({"$ref": format!("#/components/parameters/{key}")})
 }
 
-/// A parameter: its key, where it stands, its name, its schema, what it says.
-fn add(all: &mut Map<String, Value>, key: &str, place: &str, name: &str, schema: Value, about: &str) {
-    let mut made = json!({"name": name, "in": place, "description": about});
-    made["schema"] = schema;
-    if place == "path" {
-        made["required"] = json!(true);
+/// Adds a parameter: its key, its location, its name, its schema and its description.
+fn add(all: &mut Map<String, Value>, key: &str, location: &str, name: &str, schema: Value, about: &str) {
+    let mut parameter_json = json!({"name": name, "in": location, "description": about});
+    parameter_json["schema"] = schema;
+    if location == "path" {
+        parameter_json["required"] = json!(true);
     }
-    all.insert(key.to_owned(), made);
+    all.insert(key.to_owned(), parameter_json);
 }
 
 /// All parameters.
 pub(super) fn all() -> Map<String, Value> {
     let mut all = Map::new();
-    in_paths(&mut all);
-    of_lists(&mut all);
-    of_files(&mut all);
+    path_parameters(&mut all);
+    list_options(&mut all);
+    file_options(&mut all);
     headers(&mut all);
     all
 }
 
-fn in_paths(all: &mut Map<String, Value>) {
+fn path_parameters(all: &mut Map<String, Value>) {
     let id = || json!({"type": "string", "format": "uuid"});
     let text = |longest: usize| json!({"type": "string", "minLength": 1, "maxLength": longest});
     add(all, "user", "path", "user", text(user::MAX_NAME), "Id or principal name of a user.");
@@ -65,7 +65,7 @@ fn in_paths(all: &mut Map<String, Value>) {
 }
 
 /// The options of OData.
-fn of_lists(all: &mut Map<String, Value>) {
+fn list_options(all: &mut Map<String, Value>) {
     let text = |longest: usize| json!({"type": "string", "maxLength": longest});
     let mut option =
         |name: &str, schema: Value, about: &str| add(all, name, "query", &format!("${name}"), schema, about);
@@ -106,7 +106,7 @@ fn of_lists(all: &mut Map<String, Value>) {
 }
 
 /// The options of imports and exports.
-fn of_files(all: &mut Map<String, Value>) {
+fn file_options(all: &mut Map<String, Value>) {
     let choice = |values: &[&str]| json!({"type": "string", "enum": values});
     let formats = crate::formats::detect::FileFormat::NAMES.iter().map(|(_, names)| names[0]).collect::<Vec<_>>();
     add(all, "importFormat", "query", "format", choice(&formats), "The format of the file, if it cannot be detected.");

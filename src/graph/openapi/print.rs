@@ -1,4 +1,4 @@
-//! JSON as a file that people compare: what fits on a line is on one.
+//! Prints JSON as a file that is easy to compare. A value that fits on a line is on one line.
 
 use std::fmt::Write as _;
 
@@ -15,7 +15,7 @@ pub(super) fn print(value: &Value) -> String {
     text
 }
 
-/// `before` are the characters of the line in front of the value.
+/// `before` is the number of characters on the line before the value.
 fn add(text: &mut String, value: &Value, depth: usize, before: usize) {
     let short = value.to_string();
     let (open, close, entries): (_, _, Vec<(String, &Value)>) = match value {

@@ -1,4 +1,4 @@
-//! `components/schemas`: the types of the model, as they are answered and as bodies send them, and what OData puts around them.
+//! `components/schemas`: the types of the model, as in answers and as in request bodies, and the envelopes of OData.
 
 use serde_json::{Map, Value, json};
 
@@ -21,8 +21,8 @@ const SENT: [&str; 8] = [
     "singleValueLegacyExtendedProperty",
     "multiValueLegacyExtendedProperty",
 ];
-/// Types that nothing answers by themselves.
-const UNSEEN: [&str; 4] = ["entity", "outlookItem", "extension", "outlookUser"];
+/// Types that are not answers by themselves.
+const ABSTRACT_TYPES: [&str; 4] = ["entity", "outlookItem", "extension", "outlookUser"];
 
 /// A reference to a schema.
 pub(super) fn schema(name: &str) -> Value {
@@ -34,13 +34,13 @@ pub(super) fn all(shape: Shape) -> Map<String, Value> {
     let model = SchemaElements { elements: model::elements(shape) };
     let mut all = other_schemas();
     for element in &model.elements {
-        let EdmElement::Type(of) = element else { continue };
-        if UNSEEN.contains(&of.name) {
+        let EdmElement::Type(edm_type) = element else { continue };
+        if ABSTRACT_TYPES.contains(&edm_type.name) {
             continue;
         }
-        all.insert(of.name.to_owned(), model.answered(of));
-        if SENT.contains(&of.name) {
-            all.insert(format!("{}Input", of.name), model.sent(of));
+        all.insert(edm_type.name.to_owned(), model.answered(edm_type));
+        if SENT.contains(&edm_type.name) {
+            all.insert(format!("{}Input", edm_type.name), model.sent(edm_type));
         }
     }
     for name in [
@@ -117,22 +117,22 @@ struct SchemaElements {
 impl SchemaElements {
     fn enumeration(&self, name: &str) -> Option<&EdmEnum> {
         self.elements.iter().find_map(|element| match element {
-            EdmElement::Enumeration(of) if of.name == name => Some(of),
+            EdmElement::Enumeration(enumeration) if enumeration.name == name => Some(enumeration),
             _ => None,
         })
     }
 
-    /// A type as answers show it.
-    fn answered(&self, of: &Type) -> Value {
-        let own = model::properties(&self.elements, of.name);
+    /// A type as in answers.
+    fn answered(&self, edm_type: &Type) -> Value {
+        let own = model::properties(&self.elements, edm_type.name);
         let mut members = Map::new();
-        let annotations: &[&str] = match of.class {
+        let annotations: &[&str] = match edm_type.class {
             TypeKind::Complex => &[],
             TypeKind::Stream => &["@odata.context", "@odata.mediaContentType", "@odata.mediaEtag"],
             _ => &["@odata.context", "@odata.etag", "@odata.type"],
         };
         members.extend(annotations.iter().map(|name| ((*name).to_owned(), text())));
-        if of.class == TypeKind::Complex {
+        if edm_type.class == TypeKind::Complex {
             // Bodies have the same schema, and their annotations are ignored, whatever they are.
             let about = "The name of the type, a string. In a body it is ignored.";
             members.insert("@odata.type".to_owned(), json!({"description": about}));
@@ -140,34 +140,34 @@ impl SchemaElements {
         for property in &own {
             members.insert(property.name.to_owned(), self.property(property, false));
         }
-        if ["contact", "contactFolder"].contains(&of.name) {
-            of.links.iter().filter(|link| link.is_list).for_each(|link| expanded(&mut members, *link));
+        if ["contact", "contactFolder"].contains(&edm_type.name) {
+            edm_type.links.iter().filter(|link| link.is_list).for_each(|link| expanded(&mut members, *link));
         }
-        // Of complex types only members with a value are shown.
-        let is_required = |property: &&EdmProperty| !property.is_nullable && of.class != TypeKind::Complex;
+        // Complex types omit members without a value.
+        let is_required = |property: &&EdmProperty| !property.is_nullable && edm_type.class != TypeKind::Complex;
         let required: Vec<_> = own.iter().filter(is_required).map(|property| property.name).collect();
-        let mut schema = json!({"type": "object", "description": of.about, "properties": members});
+        let mut schema = json!({"type": "object", "description": edm_type.about, "properties": members});
         if !required.is_empty() {
             schema["required"] = json!(required);
         }
-        if of.class == TypeKind::Complex {
+        if edm_type.class == TypeKind::Complex {
             schema["patternProperties"] = json!({ANNOTATION: {}});
             schema["additionalProperties"] = json!(false);
         }
-        if of.class == TypeKind::Open {
+        if edm_type.class == TypeKind::Open {
             schema["additionalProperties"] = json!(true);
         }
         schema
     }
 
-    /// A type as bodies send it.
-    fn sent(&self, of: &Type) -> Value {
+    /// A type as in request bodies.
+    fn sent(&self, edm_type: &Type) -> Value {
         let mut members = Map::new();
-        for property in &model::properties(&self.elements, of.name) {
-            members.insert(property.name.to_owned(), self.input(of.name, property));
+        for property in &model::properties(&self.elements, edm_type.name) {
+            members.insert(property.name.to_owned(), self.input(edm_type.name, property));
         }
-        for link in of.links.iter().filter(|link| link.name != "photo" && of.name != "user") {
-            match (of.name, link.name) {
+        for link in edm_type.links.iter().filter(|link| link.name != "photo" && edm_type.name != "user") {
+            match (edm_type.name, link.name) {
                 ("contact", "extensions") => {
                     let mut extensions = array_of("openTypeExtensionInput");
                     extensions["type"] = json!(["array", "null"]);
@@ -176,7 +176,7 @@ impl SchemaElements {
                     members.insert(link.name.to_owned(), extensions);
                 }
                 (_, SINGLE | MULTI) => {
-                    let mut values = array_of(&format!("{}Input", link.of));
+                    let mut values = array_of(&format!("{}Input", link.target));
                     values["type"] = json!(["array", "null"]);
                     values["maxItems"] = json!(MAX_PROPERTIES);
                     members.insert(link.name.to_owned(), values);
@@ -186,25 +186,25 @@ impl SchemaElements {
         }
         let mut schema = json!({
             "type": "object",
-            "description": format!("{} Names are case-insensitive. Annotations are ignored.", of.about),
+            "description": format!("{} Names are case-insensitive. Annotations are ignored.", edm_type.about),
             "properties": members,
             "patternProperties": {ANNOTATION: {}},
             "additionalProperties": false,
         });
-        match of.class {
+        match edm_type.class {
             TypeKind::Open => {
                 schema["additionalProperties"] = json!(true);
                 // Besides id and extensionName.
                 schema["maxProperties"] = json!(MAX_MEMBERS + 2);
             }
-            _ if of.name.ends_with("LegacyExtendedProperty") => schema["required"] = json!(["id", "value"]),
+            _ if edm_type.name.ends_with("LegacyExtendedProperty") => schema["required"] = json!(["id", "value"]),
             _ => {}
         }
         schema
     }
 
-    fn input(&self, of: &str, property: &EdmProperty) -> Value {
-        match (of, property.name) {
+    fn input(&self, type_name: &str, property: &EdmProperty) -> Value {
+        match (type_name, property.name) {
             ("singleValueLegacyExtendedProperty" | "multiValueLegacyExtendedProperty", "id") => {
                 json!({"type": "string", "maxLength": MAX_ID, "description": "Type, namespace and name.",
                     "examples": ["String {66f5a359-4659-4830-9070-00047ec6ac6e} Name Color"]})
@@ -224,7 +224,7 @@ impl SchemaElements {
 
     fn property(&self, property: &EdmProperty, is_sent: bool) -> Value {
         let nullable = property.is_nullable;
-        let mut schema = match property.of {
+        let mut schema = match property.edm_type {
             _ if property.is_list => {
                 let item = self.value(property);
                 // A body may clear a list by null; answers show it empty.
@@ -261,7 +261,7 @@ impl SchemaElements {
 
     /// One value of a property, which is not null.
     fn value(&self, property: &EdmProperty) -> Value {
-        let mut value = match property.of {
+        let mut value = match property.edm_type {
             EdmType::Text | EdmType::Date => text(),
             EdmType::Boolean => json!({"type": "boolean"}),
             EdmType::Int32 => json!({"type": "integer", "format": "int32"}),
@@ -288,8 +288,8 @@ impl SchemaElements {
 
 /// The members that `$expand` adds to a contact or a folder.
 fn expanded(members: &mut Map<String, Value>, link: EdmNavigation) {
-    let of = if link.of == "extension" { "openTypeExtension" } else { link.of };
-    members.insert(link.name.to_owned(), array_of(of));
+    let target = if link.target == "extension" { "openTypeExtension" } else { link.target };
+    members.insert(link.name.to_owned(), array_of(target));
     members.insert(format!("{}@odata.context", link.name), text());
     if ["contacts", "childFolders"].contains(&link.name) {
         members.insert(format!("{}@odata.count", link.name), json!({"type": "integer", "minimum": 0}));
@@ -401,7 +401,7 @@ fn service_document() -> Value {
     object(&json!({"@odata.context": text(), "value": {"type": "array", "items": entry}}), &["value"])
 }
 
-/// An object of which some properties are always there.
+/// An object with required properties.
 fn object(properties: &Value, required: &[&str]) -> Value {
     json!({"type": "object", "properties": properties, "required": required})
 }

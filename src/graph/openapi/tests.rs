@@ -14,13 +14,13 @@ fn calls(document: &Value) -> BTreeMap<(String, String), Value> {
 }
 
 #[test]
-fn what_is_said_of_calls_and_the_table_have_the_same_calls_in_the_same_order() {
-    let said = operations::OPERATIONS.iter().map(|row| (row.method, row.address));
-    assert!(said.eq(routes::names()));
+fn operations_and_routes_have_the_same_order() {
+    let described = operations::OPERATIONS.iter().map(|row| (row.method, row.address));
+    assert!(described.eq(routes::names()));
 }
 
 #[test]
-fn the_document_has_the_calls_of_the_table_and_no_others() {
+fn the_document_has_exactly_the_routes() {
     for shape in [Shape::Beta, Shape::V1] {
         let calls = calls(&value(shape));
         let found = calls.keys().map(|(method, path)| {
@@ -56,13 +56,13 @@ fn bare(path: &str) -> String {
 }
 
 #[test]
-fn the_document_has_the_paths_of_the_checklist() {
+fn the_document_has_the_paths_of_the_documentation() {
     let found: BTreeSet<_> = calls(&value(Shape::V1)).into_keys().map(|(method, path)| (method, bare(&path))).collect();
     assert_eq!(found, documented());
 }
 
 #[test]
-fn every_call_has_what_readers_need_and_a_name_of_its_own() {
+fn every_call_is_described_and_has_a_unique_id() {
     for shape in [Shape::Beta, Shape::V1] {
         let document = value(shape);
         let mut names = BTreeSet::new();
@@ -77,18 +77,18 @@ fn every_call_has_what_readers_need_and_a_name_of_its_own() {
             assert_eq!(call["requestBody"].is_object(), answers.contains_key("413"), "{place}");
             for name in path.split('{').skip(1).map(|rest| rest.split('}').next().unwrap()) {
                 let parameters = document["paths"][&path]["parameters"].as_array().unwrap();
-                let is_there = |parameter: &Value| {
+                let is_declared = |parameter: &Value| {
                     let key = parameter["$ref"].as_str().unwrap().rsplit('/').next().unwrap();
                     document["components"]["parameters"][key]["name"] == json!(name)
                 };
-                assert!(parameters.iter().any(is_there), "{place}: {name}");
+                assert!(parameters.iter().any(is_declared), "{place}: {name}");
             }
         }
     }
 }
 
 #[test]
-fn all_references_lead_somewhere_and_all_components_are_used() {
+fn references_and_components_match() {
     fn references(value: &Value, found: &mut BTreeSet<String>) {
         match value {
             Value::Object(members) => {
@@ -103,17 +103,17 @@ fn all_references_lead_somewhere_and_all_components_are_used() {
         let document = value(shape);
         let mut found = BTreeSet::new();
         references(&document, &mut found);
-        let mut there = BTreeSet::new();
+        let mut components = BTreeSet::new();
         for kind in ["parameters", "headers", "responses", "schemas"] {
             let names = document["components"][kind].as_object().unwrap().keys();
-            there.extend(names.map(|name| format!("#/components/{kind}/{name}")));
+            components.extend(names.map(|name| format!("#/components/{kind}/{name}")));
         }
-        assert_eq!(found, there);
+        assert_eq!(found, components);
     }
 }
 
 #[test]
-fn the_files_in_docs_are_what_the_program_makes() {
+fn the_files_in_docs_are_up_to_date() {
     for (shape, file_text, command) in [
         (Shape::V1, include_str!("../../../docs/openapi.json"), "contactd openapi > docs/openapi.json"),
         (
@@ -122,7 +122,7 @@ fn the_files_in_docs_are_what_the_program_makes() {
             "contactd openapi --beta > docs/openapi-beta.json",
         ),
     ] {
-        // Text by text: the value alone would not show that the file is printed as the command prints it.
+        // The text is compared, and not only the value, because the command must print exactly this file.
         assert!(
             file(shape) == file_text,
             "docs/ has an old document. Run: cargo run -- {}",

@@ -1,5 +1,5 @@
-//! `/docs`, with `--docs`: Swagger UI, which shows the OpenAPI documents and makes calls. All of it is in the program, and the
-//! page loads nothing from other hosts.
+//! `/docs`, with `--docs`: Swagger UI, which shows the OpenAPI documents and makes calls. All of it is in the program,
+//! and the page loads nothing from other hosts.
 
 use std::sync::OnceLock;
 
@@ -18,11 +18,11 @@ use crate::http::{Api, RequestIds, compression};
 /// The first segment of its paths.
 pub(crate) const SEGMENT: &str = "docs";
 
-/// What the page may do: run and show what is in the program, and call this server. Swagger UI's icons are in its styles.
+/// The page may run and show files of the program, and call this server. Swagger UI's icons are in its styles.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// A file below `/docs`: its name and type, and its bytes, compressed where they are long.
+/// A file below `/docs`: its name and type, and its bytes, compressed if they are long.
 pub(crate) struct Asset {
     name: &'static str,
     kind: &'static str,
@@ -31,8 +31,8 @@ pub(crate) struct Asset {
 
 enum AssetContent {
     Plain(&'static str),
-    /// Compressed; unpacked once for clients that do not accept that.
-    Packed(&'static [u8], OnceLock<Vec<u8>>),
+    /// Compressed; decompressed once for clients that do not accept gzip.
+    Compressed(&'static [u8], OnceLock<Vec<u8>>),
 }
 
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -43,12 +43,12 @@ static ASSETS: [Asset; 6] = [
     Asset {
         name: "swagger-ui-bundle.js",
         kind: "text/javascript",
-        body: AssetContent::Packed(include_bytes!("swagger-ui/swagger-ui-bundle.js.gz"), OnceLock::new()),
+        body: AssetContent::Compressed(include_bytes!("swagger-ui/swagger-ui-bundle.js.gz"), OnceLock::new()),
     },
     Asset {
         name: "swagger-ui.css",
         kind: "text/css",
-        body: AssetContent::Packed(include_bytes!("swagger-ui/swagger-ui.css.gz"), OnceLock::new()),
+        body: AssetContent::Compressed(include_bytes!("swagger-ui/swagger-ui.css.gz"), OnceLock::new()),
     },
     Asset { name: "LICENSE", kind: TEXT, body: AssetContent::Plain(include_str!("swagger-ui/LICENSE")) },
     Asset { name: "NOTICE", kind: TEXT, body: AssetContent::Plain(include_str!("swagger-ui/NOTICE")) },
@@ -67,7 +67,7 @@ pub(crate) struct Viewer;
 /// The resource of a path.
 pub(crate) enum Place {
     Page,
-    /// The page's path with a slash at its end, from where its links would not be right.
+    /// The page's path with a final slash, from which its relative links would be wrong.
     Slash,
     File(&'static Asset),
 }
@@ -153,7 +153,9 @@ impl FrontEnd for Viewer {
 fn asset_answer(request_headers: &HeaderMap, asset: &'static Asset) -> Result<Answer, Error> {
     let answer = match &asset.body {
         AssetContent::Plain(text) => Answer { body: Some((*text).as_bytes().to_vec().into()), ..Answer::empty(200)? },
-        AssetContent::Packed(packed, plain) => compression::precompressed_answer(request_headers, packed, plain)?,
+        AssetContent::Compressed(compressed, plain) => {
+            compression::precompressed_answer(request_headers, compressed, plain)?
+        }
     };
     // The same until the program is updated.
     answer

@@ -1,8 +1,8 @@
 //! Client connections: limits on their number, and the closing of slow ones. The framework times the first head of a
 //! connection and its idle time. This module times later heads, and answers that the client does not read.
 //!
-//! A new connection beyond a limit is not refused: the connection that has been idle for longest is closed instead, so that
-//! clients that only hold connections open keep nobody out.
+//! A new connection beyond a limit is not refused: the connection that has been idle for longest is closed instead, so
+//! that clients that only hold connections open keep nobody out.
 
 mod table;
 
@@ -35,7 +35,8 @@ pub struct ConnectionLimits {
     pub head: Duration,
     /// How long a connection is kept without a request.
     pub keep_alive: Duration,
-    /// How long a client may take to read the next piece of an answer (64 KiB), and how far it may fall behind `LEAST_RATE`.
+    /// How long a client may take to read the next piece of an answer (64 KiB), and how far it may fall behind
+    /// `MIN_RATE`.
     pub stall: Duration,
 }
 
@@ -75,7 +76,7 @@ impl Connections {
         move |stream, extensions| {
             let Some((socket, client, peer)) = socket(stream) else { return };
             if client == Some(Client::LOCAL) {
-                extensions.insert(client::AtFile);
+                extensions.insert(client::UnixPeer);
             }
             if let Some(connection) = shared.open(socket, client, peer) {
                 extensions.insert(Rc::new(connection));
@@ -100,7 +101,7 @@ impl Connections {
 /// The socket of a connection, with TLS or without, its client, and the peer as the log shows it.
 fn socket(stream: &dyn Any) -> Option<(BorrowedFd<'_>, Option<Client>, Option<String>)> {
     if let Some(stream) = stream.downcast_ref::<UnixStream>() {
-        return Some((stream.as_fd(), Some(Client::LOCAL), Some(client::AT_FILE.to_owned())));
+        return Some((stream.as_fd(), Some(Client::LOCAL), Some(client::UNIX_ADDRESS.to_owned())));
     }
     let plain = || stream.downcast_ref::<TcpStream>();
     let stream = stream.downcast_ref::<TlsStream<TcpStream>>().map(|stream| stream.get_ref().0).or_else(plain)?;
@@ -121,14 +122,14 @@ impl SharedConnections {
         peer: Option<String>,
     ) -> Option<Connection> {
         let socket = SockRef::from(&stream);
-        // A Unix socket refuses these options, which does no harm. The last piece of a streamed answer must not wait for the
-        // client's acknowledgement of the pieces before, which clients delay by 40 ms.
+        // A Unix socket refuses these options, which does no harm. The last piece of a streamed answer must not wait
+        // for the client's acknowledgement of the pieces before, which clients delay by 40 ms.
         let _ = socket.set_tcp_nodelay(true);
         #[cfg(target_os = "linux")]
         {
-            // The kernel closes a connection whose peer acknowledges nothing for so long.
+            // The kernel closes a connection whose peer acknowledges nothing for this time.
             let _ = socket.set_tcp_user_timeout(Some(self.limits.stall));
-            // The kernel buffers little, so that the pace at which it asks for data is that of the client.
+            // The kernel buffers little, so that it asks for data at the pace of the client.
             let _ = socket.set_tcp_notsent_lowat(super::answer::PIECE);
         }
         let id = stream
@@ -184,14 +185,14 @@ impl ConnectionExchange {
         Self(connection)
     }
 
-    /// The client has read `given` bytes and is given more.
-    pub(crate) fn note_progress(&self, given: u64) {
+    /// The client has read `bytes_read` bytes and is given more.
+    pub(crate) fn note_progress(&self, bytes_read: u64) {
         if let Some(Connection { shared, id, .. }) = self.0.as_deref() {
-            shared.table().note_progress(*id, given, Instant::now(), shared.limits);
+            shared.table().note_progress(*id, bytes_read, Instant::now(), shared.limits);
         }
     }
 
-    /// The same connection, whose state this does not change.
+    /// Another handle to the same connection. Creating it does not change the state.
     pub(crate) fn share(&self) -> ConnectionExchange {
         Self(self.0.clone())
     }
@@ -199,7 +200,7 @@ impl ConnectionExchange {
     /// Closes the connection. With `reset` the client sees that it was broken, and not that it ended.
     pub(crate) fn abort(&self, reset: bool) {
         let Some(Connection { shared, id, .. }) = self.0.as_deref() else { return };
-        shared.table().shut(*id, reset);
+        shared.table().close_uncounted(*id, reset);
     }
 
     /// The client waits for the server, which makes the next piece of an answer, or the answer was given whole.
@@ -232,7 +233,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_piece_of_an_answer_waits_for_no_acknowledgement() {
+    fn sockets_send_without_delay() {
         let second = Duration::from_secs(1);
         let limits = ConnectionLimits { max: 1, per_address: 1, head: second, keep_alive: second, stall: second };
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -11,17 +11,17 @@ use crate::http::connections::ConnectionLimits;
 use crate::metrics::list::{CLOSED, CONNECTIONS, Closed, Conn as Counted};
 
 /// Bytes per second that a client must read of an answer, on average.
-const LEAST_RATE: u64 = 16 << 10;
+const MIN_RATE: u64 = 16 << 10;
 /// The framework's timers may end this much early, because it reads the clock at this interval.
-const CLOCK: Duration = Duration::from_millis(500);
+const TIMER_TOLERANCE: Duration = Duration::from_millis(500);
 
 /// All open connections.
 #[derive(Default)]
 pub(super) struct ConnectionTable {
     conns: HashMap<u64, Conn>,
-    /// The last number given to a connection or a change of state.
-    last: u64,
-    /// Idle connections, longest first: by the number of that change of state.
+    /// The last number that was given to a connection or a change of state.
+    last_number: u64,
+    /// Idle connections by the number of the change of state that made them idle, so the longest idle one is first.
     idle: BTreeMap<u64, u64>,
     /// Connections whose client reads an answer, by the time at which the next piece is due.
     answering: BTreeSet<(Instant, u64)>,
@@ -40,9 +40,9 @@ struct Conn {
     socket: Socket,
     client: Option<Client>,
     state: ConnState,
-    /// Whether a request came on it.
+    /// Whether a request arrived on it.
     was_used: bool,
-    turn: u64,
+    state_number: u64,
     since: Instant,
     /// When the client began to read the answer.
     answering_since: Instant,
@@ -52,14 +52,15 @@ struct Conn {
 pub(super) enum ConnState {
     Idle,
     Working,
-    /// The client reads an answer; the next piece is due then.
+    /// The client reads an answer. The next piece is due at this time.
     Answering(Instant),
-    /// Closed here; the framework will drop it.
+    /// Closed by this table. The framework will drop it.
     Closed,
 }
 
 impl Conn {
-    /// Why an idle connection is closed. A part of a later head counts as idle, since the framework does not tell.
+    /// Why an idle connection is closed. A part of a later head counts as idle, because the framework does not report
+    /// it.
     fn cause(&self) -> Closed {
         if self.was_used { Closed::Idle } else { Closed::SlowHead }
     }
@@ -74,22 +75,22 @@ impl ConnectionTable {
         client: Option<Client>,
         now: Instant,
     ) -> Option<u64> {
-        // Not `entry`: a refused client must leave nothing behind.
-        let own = client.and_then(|client| self.clients.get(&client));
-        if let Some(own) = own.filter(|own| own.open >= limits.per_address) {
-            let longest = own.idle.first_key_value().map(|(_, id)| *id)?;
-            self.close(longest, Closed::Address);
+        // Not `entry`: a refused client must leave no entry.
+        let per_client = client.and_then(|client| self.clients.get(&client));
+        if let Some(per_client) = per_client.filter(|per_client| per_client.open >= limits.per_address) {
+            let longest_idle = per_client.idle.first_key_value().map(|(_, id)| *id)?;
+            self.close(longest_idle, Closed::Address);
         } else if self.conns.len() >= limits.max {
-            let longest = self.idle.first_key_value().map(|(_, id)| *id)?;
-            self.close(longest, Closed::TooMany);
+            let longest_idle = self.idle.first_key_value().map(|(_, id)| *id)?;
+            self.close(longest_idle, Closed::TooMany);
         }
-        self.last += 1;
-        let id = self.last;
+        self.last_number += 1;
+        let id = self.last_number;
         if let Some(client) = client {
             self.clients.entry(client).or_default().open += 1;
         }
         let (state, was_used, since, answering_since) = (ConnState::Closed, false, now, now);
-        self.conns.insert(id, Conn { socket, client, state, was_used, turn: 0, since, answering_since });
+        self.conns.insert(id, Conn { socket, client, state, was_used, state_number: 0, since, answering_since });
         self.set_state(id, ConnState::Idle, now);
         Some(id)
     }
@@ -104,32 +105,32 @@ impl ConnectionTable {
     fn set_state(&mut self, id: u64, state: ConnState, now: Instant) {
         let Some(conn) = self.conns.get_mut(&id) else { return };
         // A connection of an unknown client is in no client's list.
-        let mut nobody = PerClient::default();
-        let own = conn.client.and_then(|client| self.clients.get_mut(&client)).unwrap_or(&mut nobody);
+        let mut unknown = PerClient::default();
+        let per_client = conn.client.and_then(|client| self.clients.get_mut(&client)).unwrap_or(&mut unknown);
         match conn.state {
             ConnState::Idle => {
-                self.idle.remove(&conn.turn);
-                own.idle.remove(&conn.turn);
+                self.idle.remove(&conn.state_number);
+                per_client.idle.remove(&conn.state_number);
             }
             ConnState::Answering(due) => {
                 self.answering.remove(&(due, id));
             }
             ConnState::Working | ConnState::Closed => {}
         }
-        self.last += 1;
-        for (state, more) in [(conn.state, -1), (state, 1)] {
+        self.last_number += 1;
+        for (state, change) in [(conn.state, -1), (state, 1)] {
             match state {
-                ConnState::Idle => CONNECTIONS.add(Counted::Idle, more),
-                ConnState::Working | ConnState::Answering(_) => CONNECTIONS.add(Counted::Active, more),
+                ConnState::Idle => CONNECTIONS.add(Counted::Idle, change),
+                ConnState::Working | ConnState::Answering(_) => CONNECTIONS.add(Counted::Active, change),
                 ConnState::Closed => {}
             }
         }
-        (conn.state, conn.turn, conn.since) = (state, self.last, now);
+        (conn.state, conn.state_number, conn.since) = (state, self.last_number, now);
         conn.was_used |= state == ConnState::Working;
         match state {
             ConnState::Idle => {
-                self.idle.insert(conn.turn, id);
-                own.idle.insert(conn.turn, id);
+                self.idle.insert(conn.state_number, id);
+                per_client.idle.insert(conn.state_number, id);
             }
             ConnState::Answering(due) => {
                 self.answering.insert((due, id));
@@ -138,28 +139,28 @@ impl ConnectionTable {
         }
     }
 
-    /// Records that the client has read `given` bytes of an answer and is given more.
-    pub(super) fn note_progress(&mut self, id: u64, given: u64, now: Instant, limits: ConnectionLimits) {
+    /// Records that the client has read `bytes_read` bytes of an answer and is given more.
+    pub(super) fn note_progress(&mut self, id: u64, bytes_read: u64, now: Instant, limits: ConnectionLimits) {
         let Some(conn) = self.conns.get_mut(&id) else { return };
         if !matches!(conn.state, ConnState::Answering(_)) {
             conn.answering_since = now;
         }
-        let taken_in = Duration::from_millis(given.saturating_mul(1_000) / LEAST_RATE);
-        let due = (conn.answering_since + taken_in).min(now) + limits.stall;
+        let expected_time = Duration::from_millis(bytes_read.saturating_mul(1_000) / MIN_RATE);
+        let due = (conn.answering_since + expected_time).min(now) + limits.stall;
         self.note_state(id, ConnState::Answering(due), now);
     }
 
-    /// Closes a connection. The framework finds it closed, and drops it.
+    /// Closes a connection. The framework notices this and drops it.
     pub(super) fn close(&mut self, id: u64, why: Closed) {
         CLOSED.increment(why);
-        self.shut(id, false);
+        self.close_uncounted(id, false);
     }
 
     /// Closes a connection without counting it.
-    pub(super) fn shut(&mut self, id: u64, reset: bool) {
+    pub(super) fn close_uncounted(&mut self, id: u64, reset: bool) {
         if let Some(conn) = self.conns.get(&id) {
             if reset {
-                // A connection to nowhere is how a socket that others hold too is reset.
+                // Connecting to an unspecified address resets a socket that other descriptors share.
                 let _ = rustix::net::connect_unspec(&conn.socket);
             }
             let _ = conn.socket.shutdown(Shutdown::Both);
@@ -180,9 +181,9 @@ impl ConnectionTable {
         idle().or_else(answering)
     }
 
-    /// The time limit at which the framework closed a connection that it drops now, or the system one whose client takes
-    /// nothing. Neither reports this, so the time that passed tells it. A client that leaves within the last [`CLOCK`] of its
-    /// time counts as closed.
+    /// Whether a connection that is dropped now had reached a time limit: that of the framework, or that of the kernel
+    /// for a client that reads nothing. Neither reports this, so it is derived from the elapsed time. A client that
+    /// leaves within the last [`TIMER_TOLERANCE`] before the limit counts as closed.
     fn expired(&self, id: u64, now: Instant, limits: ConnectionLimits) -> Option<Closed> {
         let conn = self.conns.get(&id)?;
         let (due, why) = match conn.state {
@@ -191,10 +192,11 @@ impl ConnectionTable {
             ConnState::Answering(due) => (due, Closed::SlowReader),
             ConnState::Working | ConnState::Closed => return None,
         };
-        (now + CLOCK >= due).then_some(why)
+        (now + TIMER_TOLERANCE >= due).then_some(why)
     }
 
-    /// Records that a request is over. If its answer was not given whole and is late, the system has closed the connection.
+    /// Records that a request is over. If its answer was not sent whole and is late, the system has closed the
+    /// connection.
     pub(super) fn end_exchange(&mut self, id: u64, now: Instant, limits: ConnectionLimits) {
         match self.expired(id, now, limits) {
             Some(Closed::SlowReader) => self.close(id, Closed::SlowReader),
@@ -210,9 +212,9 @@ impl ConnectionTable {
         self.set_state(id, ConnState::Closed, now);
         let Some(conn) = self.conns.remove(&id) else { return };
         let Some(client) = conn.client else { return };
-        if let Some(own) = self.clients.get_mut(&client) {
-            own.open -= 1;
-            if own.open == 0 {
+        if let Some(per_client) = self.clients.get_mut(&client) {
+            per_client.open -= 1;
+            if per_client.open == 0 {
                 self.clients.remove(&client);
             }
         }
@@ -240,12 +242,12 @@ mod tests {
     /// A socket, and its other end, which keeps it open.
     fn socket() -> (Socket, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let one = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        (one.into(), listener.accept().unwrap().0)
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        (stream.into(), listener.accept().unwrap().0)
     }
 
     #[test]
-    fn an_address_that_is_refused_leaves_nothing_behind() {
+    fn refused_connections_leave_no_entries() {
         let (mut table, now, (socket, _other)) = (ConnectionTable::default(), Instant::now(), socket());
         let open = |table: &mut ConnectionTable, number| {
             table.open(LIMITS, socket.try_clone().unwrap(), Some(client(number)), now)
@@ -265,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_that_ends_before_its_time_is_over_was_not_closed_by_the_server() {
+    fn connections_that_end_before_their_limit_are_not_counted_as_closed() {
         let (mut table, start, (socket, _other)) = (ConnectionTable::default(), Instant::now(), socket());
         let id = table.open(LIMITS, socket, Some(client(1)), start).unwrap();
         let expired =
@@ -287,23 +289,24 @@ mod tests {
     }
 
     #[test]
-    fn who_takes_too_little_of_an_answer_over_all_of_it_is_closed_although_each_piece_is_taken_in_time() {
+    fn readers_below_the_minimum_rate_are_closed() {
         const PIECE: u64 = 64 << 10;
         let (mut table, start, (socket, _other)) = (ConnectionTable::default(), Instant::now(), socket());
         let id = table.open(LIMITS, socket, Some(client(1)), start).unwrap();
         let at = |seconds: u64| start + Duration::from_secs(seconds);
-        // As slow as may be: what was given is taken at the least rate, four seconds a piece.
+        // The client reads at the minimum rate: four seconds for each piece.
         for piece in 0..100 {
             table.note_progress(id, piece * PIECE, at(piece * 4), LIMITS);
             assert_eq!(table.find_late(at(piece * 4 + 29), LIMITS).map(|(id, _)| id), None, "{piece}");
         }
         table.note_state(id, ConnState::Working, at(400));
-        // Each piece in time, and all together not: 30 seconds and what the rate gives are over.
+        // Each piece is read in time, but the average is too low: 30 seconds plus the time at the minimum rate are
+        // over.
         table.note_progress(id, 0, at(1_000), LIMITS);
         table.note_progress(id, PIECE, at(1_029), LIMITS);
         assert_eq!(table.find_late(at(1_033), LIMITS).map(|(id, _)| id), None);
         assert_eq!(table.find_late(at(1_034), LIMITS).map(|(id, _)| id), Some(id));
-        // The next answer starts from zero, and a single piece that is not read is late.
+        // The next answer starts from zero. A single piece that is not read in time is late.
         table.note_state(id, ConnState::Working, at(1_033));
         table.note_progress(id, 0, at(1_100), LIMITS);
         assert_eq!(table.find_late(at(1_129), LIMITS).map(|(id, _)| id), None);

@@ -3,9 +3,9 @@
 //!
 //! A rejected request had no effect, so clients can repeat it after 429 or 503.
 //!
-//! Until its token is verified a request counts against its address, and then against its token and the total. So clients
-//! without a valid token never use up what others need, elsewhere or at the same address, which a proxy may share among
-//! many.
+//! Until its token is verified a request counts against its address, and then against its token and the total. So
+//! clients without a valid token never use up what others need, elsewhere or at the same address, which a proxy may
+//! share among many.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
@@ -54,11 +54,11 @@ impl Default for Limits {
     }
 }
 
-/// Seconds of unused requests that a caller may save up.
-const SAVED: u32 = 10;
+/// Seconds of unused requests that a caller may accumulate for a burst.
+const BURST_SECONDS: u32 = 10;
 /// Unknown tokens of one address: per second, and as a burst.
 const GUESSES: u32 = 10;
-const GUESSES_SAVED: u32 = 1_000;
+const GUESSES_BURST: u32 = 1_000;
 /// Maximum number of addresses, and of tokens, that are remembered.
 const MAX_REMEMBERED: usize = 20_000;
 /// Bytes of a request that are not counted: as many are in transit anyway, and a small request is always served.
@@ -69,33 +69,33 @@ const UNCOUNTED: usize = PIECE as usize;
 struct Bucket(Option<Instant>);
 
 impl Bucket {
-    /// When it will be full if one is taken.
+    /// The time at which the bucket will be full if one token is taken.
     ///
     /// # Errors
-    /// How long until there is one.
-    fn after(self, now: Instant, rate: u32, saved: u32) -> Result<Instant, Duration> {
-        let each = Duration::from_secs(1) / rate.max(1);
-        let full = self.0.map_or(now, |full| full.max(now)) + each;
+    /// How long until a token is available.
+    fn after(self, now: Instant, rate: u32, burst: u32) -> Result<Instant, Duration> {
+        let interval = Duration::from_secs(1) / rate.max(1);
+        let full = self.0.map_or(now, |full| full.max(now)) + interval;
         let ahead = full.saturating_duration_since(now);
-        ahead.checked_sub(each * saved).filter(|wait| !wait.is_zero()).map_or(Ok(full), Err)
+        ahead.checked_sub(interval * burst).filter(|wait| !wait.is_zero()).map_or(Ok(full), Err)
     }
 
-    /// Takes one; a rate of 0 is unlimited.
+    /// Takes a token. A rate of 0 is unlimited.
     fn take(&mut self, now: Instant, rate: u32) -> Result<(), Duration> {
         if rate > 0 {
-            self.0 = Some(self.after(now, rate, rate.saturating_mul(SAVED))?);
+            self.0 = Some(self.after(now, rate, rate.saturating_mul(BURST_SECONDS))?);
         }
         Ok(())
     }
 }
 
-/// Long requests of one token that run at once: batches, and bodies that are long or compressed. Others of the token wait,
-/// so that other callers get their share.
+/// Long requests of one token that run at once: batches, and bodies that are long or compressed. Others of the token
+/// wait, so that other callers get their share.
 const LONG_AT_ONCE: usize = 2;
-/// Requests of one token that run at once, for the same reason. They are many because writes share commits. A read counts
-/// for several, because it uses one of a few database connections.
+/// Turns of one token: requests that run at once, for the same reason. They are many because writes share commits. A
+/// read takes several turns, because it uses one of a few database connections.
 const AT_ONCE: usize = 64;
-const READ: u32 = 4;
+const READ_TURNS: u32 = 4;
 /// How long a request waits for its turn.
 const TURN_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -172,7 +172,7 @@ pub(crate) struct Permit {
     /// The key by which the caller is counted, once known.
     token: Option<Digest>,
     is_running: bool,
-    /// Bytes in memory, and those of them that were counted.
+    /// Bytes in memory, and how many of them were counted.
     bytes: Cell<usize>,
     counted: Cell<usize>,
     per_token: Option<Arc<PerToken>>,
@@ -243,14 +243,14 @@ impl Permit {
         tokens.get_mut(digest).is_some()
     }
 
-    /// How long the address has to wait, if it has sent too many unknown tokens and this one was not valid before. The token
-    /// is still looked up: it may be valid.
+    /// How long the address has to wait, if it has sent too many unknown tokens and this one was not valid before. The
+    /// token is still looked up: it may be valid.
     pub(crate) fn guess_delay(&self, now: Instant) -> Option<Duration> {
         let guesses = {
             let mut addresses = self.admission.addresses.lock().unwrap_or_else(PoisonError::into_inner);
             addresses.get_mut(&self.client?)?.guesses
         };
-        let wait = guesses.after(now, GUESSES, GUESSES_SAVED).err()?;
+        let wait = guesses.after(now, GUESSES, GUESSES_BURST).err()?;
         (self.digest.is_some() && !self.was_known()).then_some(wait)
     }
 
@@ -261,7 +261,7 @@ impl Permit {
         let Some(client) = self.client else { return };
         let mut addresses = self.admission.addresses.lock().unwrap_or_else(PoisonError::into_inner);
         let guesses = &mut addresses.entry(client, is_unverified).guesses;
-        if let Ok(full) = guesses.after(now, GUESSES, GUESSES_SAVED) {
+        if let Ok(full) = guesses.after(now, GUESSES, GUESSES_BURST) {
             guesses.0 = Some(full);
         }
     }
@@ -330,16 +330,16 @@ impl Permit {
     /// # Errors
     /// [`Error::Throttled`], [`Error::Busy`]
     pub(crate) fn count_memory(&self, bytes: usize) -> Result<(), Error> {
-        let more = self.uncounted(bytes);
-        if let Some(per_token) = self.per_token.as_deref().filter(|_| more > 0) {
+        let added = self.uncounted(bytes);
+        if let Some(per_token) = self.per_token.as_deref().filter(|_| added > 0) {
             let limits = &self.admission.limits;
-            add_within(&per_token.buffered, more, limits.buffered_each)
+            add_within(&per_token.buffered, added, limits.buffered_each)
                 .map_err(|()| Error::Throttled(Limit::Buffered, Duration::ZERO))?;
-            add_within(&self.admission.buffered, more, limits.buffered).map_err(|()| {
-                per_token.buffered.fetch_sub(more, Ordering::Relaxed);
+            add_within(&self.admission.buffered, added, limits.buffered).map_err(|()| {
+                per_token.buffered.fetch_sub(added, Ordering::Relaxed);
                 Error::Busy
             })?;
-            self.counted.set(self.counted.get() + more);
+            self.counted.set(self.counted.get() + added);
         }
         self.bytes.set(self.bytes.get() + bytes);
         Ok(())
@@ -347,11 +347,11 @@ impl Permit {
 
     /// The same for the answer of a write, which can no longer be refused.
     pub(crate) fn count_memory_of_write(&self, bytes: usize) {
-        let more = self.uncounted(bytes);
-        if let Some(per_token) = self.per_token.as_deref().filter(|_| more > 0) {
-            per_token.buffered.fetch_add(more, Ordering::Relaxed);
-            self.admission.buffered.fetch_add(more, Ordering::Relaxed);
-            self.counted.set(self.counted.get() + more);
+        let added = self.uncounted(bytes);
+        if let Some(per_token) = self.per_token.as_deref().filter(|_| added > 0) {
+            per_token.buffered.fetch_add(added, Ordering::Relaxed);
+            self.admission.buffered.fetch_add(added, Ordering::Relaxed);
+            self.counted.set(self.counted.get() + added);
         }
         self.bytes.set(self.bytes.get() + bytes);
     }
@@ -377,7 +377,7 @@ impl Permit {
     /// [`Error::Throttled`] if other requests of the token take too long.
     pub(crate) async fn acquire_turn(&self, reads: bool) -> Result<(), Error> {
         let Some(per_token) = self.per_token.as_deref() else { return Ok(()) };
-        self.turn.set(Some(next(&per_token.turns, if reads { READ } else { 1 }).await?));
+        self.turn.set(Some(acquire_turns(&per_token.turns, if reads { READ_TURNS } else { 1 }).await?));
         Ok(())
     }
 
@@ -391,7 +391,7 @@ impl Permit {
             self.long.set(long);
             return Ok(());
         };
-        self.long.set(Some(next(&per_token.long, 1).await?));
+        self.long.set(Some(acquire_turns(&per_token.long, 1).await?));
         Ok(())
     }
 
@@ -436,14 +436,14 @@ impl Drop for Permit {
 }
 
 /// Waits for permits of a semaphore.
-async fn next(turns: &Arc<Semaphore>, count: u32) -> Result<OwnedSemaphorePermit, Error> {
+async fn acquire_turns(turns: &Arc<Semaphore>, count: u32) -> Result<OwnedSemaphorePermit, Error> {
     let turn = tokio::time::timeout(TURN_TIMEOUT, Arc::clone(turns).acquire_many_owned(count)).await;
     turn.map_err(|_| Error::Throttled(Limit::AtOnce, Duration::ZERO))?.map_err(Error::internal)
 }
 
 /// Adds to a number unless that exceeds `max`.
-fn add_within(number: &AtomicUsize, more: usize, max: usize) -> Result<(), ()> {
-    let add = |number: usize| number.checked_add(more).filter(|sum| *sum <= max);
+fn add_within(number: &AtomicUsize, added: usize, max: usize) -> Result<(), ()> {
+    let add = |number: usize| number.checked_add(added).filter(|sum| *sum <= max);
     number.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).map(drop).map_err(drop)
 }
 

@@ -1,8 +1,9 @@
-//! `contactd dev-cert`: creates a certificate authority for development, and a certificate for the names of this machine
-//! and of Graph.
+//! `contactd dev-cert`: creates a certificate authority for development, and a certificate for the names of this
+//! machine and of Graph.
 //!
-//! The authority is constrained to these names, so that trusting it does not endanger other sites. The files in the folder
-//! are kept if a client that trusts the authority would accept the certificate for all names, now and in 30 days.
+//! The authority is constrained to these names, so that trusting it does not endanger other sites. The files in the
+//! folder are kept if a client that trusts the authority would accept the certificate for all names, now and in 30
+//! days.
 
 use std::fmt::Display;
 use std::fs::{self, DirBuilder, File, Permissions};
@@ -37,7 +38,7 @@ const DAY: i64 = 24 * 60 * 60;
 /// Validity of the certificate. Browsers accept at most 398 days.
 const LEAF_DAYS: i64 = 397;
 /// The certificate is replaced if fewer days are left.
-const LEFT_DAYS: i64 = 30;
+const MIN_REMAINING_DAYS: i64 = 30;
 /// Validity of the authority, long enough that clients never need to trust a new one.
 const AUTHORITY_DAYS: i64 = 30 * 365;
 
@@ -116,28 +117,28 @@ pub fn run(arguments: &DevCertArgs) -> Result<(), String> {
 /// # Errors
 /// One line that names the flag, the folder or the file.
 pub(crate) fn make(flag: &'static str, folder: Option<&Path>) -> Result<CertFiles, String> {
-    let usual = || {
+    let default_folder = || {
         let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
         let data = absolute("XDG_DATA_HOME").or_else(|| Some(absolute("HOME")?.join(".local/share")));
         data.map(|data| data.join("contactd"))
     };
     let folder = folder.map(|folder| std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned()));
     let folder = folder
-        .or_else(usual)
+        .or_else(default_folder)
         .ok_or_else(|| format!("{flag} names no folder, and XDG_DATA_HOME and HOME are not set"))?;
     let files = CertFiles::of(folder, flag);
     make_at(&files, clock::now() / 1_000_000)?;
     Ok(files)
 }
 
-/// As of a time in seconds since 1970.
+/// Creates missing files as of a time in seconds since 1970.
 fn make_at(files: &CertFiles, now: i64) -> Result<(), String> {
     let folder = &files.folder;
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| files.wrong(folder, error))?;
     // If several processes start at once, one creates the files and the others find them.
     let lock = File::options().create(true).truncate(false).write(true).open(&files.lock);
     let _lock = lock.and_then(|lock| lock.lock().map(|()| lock)).map_err(|error| files.wrong(&files.lock, error))?;
-    let later = now + LEFT_DAYS * DAY;
+    let later = now + MIN_REMAINING_DAYS * DAY;
     if is_trusted(files, now) && is_trusted(files, later) && files.pair().read().is_ok() {
         return Ok(());
     }
@@ -178,7 +179,7 @@ fn new_authority(files: &CertFiles, now: i64) -> Result<KeyPair, String> {
     let wrong = |error| files.wrong(&files.authority, error);
     let key = KeyPair::generate().map_err(wrong)?;
     let certificate = authority(&key, now).and_then(|params| params.self_signed(&key)).map_err(wrong)?;
-    // The certificate last: if it exists, its key does too.
+    // The certificate is written last: if it exists, its key exists too.
     write(files, &files.authority_key, &key.serialize_pem(), 0o600)?;
     write(files, &files.authority, &certificate.pem(), 0o644)?;
     Ok(key)
@@ -293,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn an_authority_stays_and_its_certificate_is_made_anew_before_it_expires() {
+    fn the_authority_is_kept_and_its_certificate_is_renewed_before_it_expires() {
         let folder = tempfile::tempdir().unwrap();
         let files = files(&folder);
         make_at(&files, NOW).unwrap();
@@ -308,7 +309,7 @@ mod tests {
             assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, mode, "{}", path.display());
         }
         // Valid for 396 days from now, of which 30 must be left.
-        let last = NOW + (LEAF_DAYS - 1 - LEFT_DAYS) * DAY;
+        let last = NOW + (LEAF_DAYS - 1 - MIN_REMAINING_DAYS) * DAY;
         make_at(&files, last - 1).unwrap();
         assert_eq!(text(&files.cert), certificate);
         make_at(&files, last + 1).unwrap();
@@ -319,14 +320,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_broken_is_made_anew_and_what_cannot_be_is_named() {
+    fn broken_files_are_replaced_or_named() {
         let folder = tempfile::tempdir().unwrap();
         let files = files(&folder);
         make_at(&files, NOW).unwrap();
         let authority = text(&files.authority);
         for path in [&files.cert, &files.key] {
-            for breakage in [None, Some("")] {
-                breakage.map_or_else(|| fs::remove_file(path).unwrap(), |text| fs::write(path, text).unwrap());
+            for content in [None, Some("")] {
+                content.map_or_else(|| fs::remove_file(path).unwrap(), |text| fs::write(path, text).unwrap());
                 make_at(&files, NOW).unwrap();
                 assert!(is_trusted(&files, NOW) && files.pair().read().is_ok());
             }
@@ -347,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn the_authority_vouches_for_its_names_and_no_others() {
+    fn the_authority_is_constrained_to_its_names() {
         let folder = tempfile::tempdir().unwrap();
         let files = files(&folder);
         make_at(&files, NOW).unwrap();
@@ -364,7 +365,7 @@ mod tests {
         let provider = Arc::new(ring::default_provider());
         let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
         let at = UnixTime::since_unix_epoch(Duration::from_secs(NOW.unsigned_abs()));
-        for (name, is_taken) in [
+        for (name, is_accepted) in [
             ("graph.microsoft.com", true),
             ("127.0.0.1", true),
             ("login.microsoftonline.com", false),
@@ -375,12 +376,12 @@ mod tests {
         ] {
             let (certificate, server) = (signed(name), ServerName::try_from(name).unwrap());
             let answer = verifier.verify_server_cert(certificate.der(), &[], &server, &[], at);
-            assert_eq!(answer.is_ok(), is_taken, "{name}: {answer:?}");
+            assert_eq!(answer.is_ok(), is_accepted, "{name}: {answer:?}");
         }
     }
 
     #[test]
-    fn a_path_is_written_as_a_shell_takes_it() {
+    fn paths_are_quoted_for_a_shell() {
         assert_eq!(
             quoted(Path::new("/home/ann/.local/share/contactd/dev-ca.pem")),
             "/home/ann/.local/share/contactd/dev-ca.pem"

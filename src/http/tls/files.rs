@@ -48,8 +48,8 @@ pub(crate) type FileStamps = [Option<Stamp>; 2];
 impl Pair {
     /// A pair of files, each with the flag that named it.
     pub fn new(cert: (&'static str, &Path), key: (&'static str, &Path)) -> Self {
-        let named = |(flag, path): (&'static str, &Path)| FlaggedFile { flag, path: path.to_owned() };
-        Self { cert: named(cert), key: named(key) }
+        let file = |(flag, path): (&'static str, &Path)| FlaggedFile { flag, path: path.to_owned() };
+        Self { cert: file(cert), key: file(key) }
     }
 
     pub(crate) fn state(&self) -> FileStamps {
@@ -63,8 +63,8 @@ impl Pair {
     /// Reads both.
     ///
     /// # Errors
-    /// One line that names the flag and the file: it cannot be read, lacks the certificate or key, or the key is not the
-    /// certificate's.
+    /// One line that names the flag and the file: it cannot be read, lacks the certificate or key, or the key is not
+    /// the certificate's.
     pub(crate) fn read(&self) -> Result<CertifiedKey, String> {
         let chain = CertificateDer::pem_file_iter(&self.cert.path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
         let chain = chain.map_err(|error| self.cert.unreadable(&error))?;
@@ -90,9 +90,10 @@ impl Pair {
     }
 }
 
-/// When a certificate ends, as Unix time: `notAfter` of RFC 5280, section 4.1.2.5. `None` for what is not a certificate.
+/// When a certificate expires, as Unix time: `notAfter` of RFC 5280, section 4.1.2.5. `None` if it is not a
+/// certificate.
 #[allow(clippy::redundant_closure_for_method_calls, reason = "a method is not general enough in its lifetimes")]
-pub(crate) fn ends(certificate: &CertificateDer<'_>) -> Option<i64> {
+pub(crate) fn expiry(certificate: &CertificateDer<'_>) -> Option<i64> {
     let rest = |reader: &mut BERReaderSeq<'_, '_>| {
         while reader.read_optional(|reader| reader.read_der())?.is_some() {}
         Ok(())
@@ -130,13 +131,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_end_of_a_certificate_is_read() {
+    fn the_expiry_of_a_certificate_is_read() {
         for (year, expected) in [(2031, 1_927_324_800), (2061, 2_874_096_000)] {
             let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
             params.not_after = date_time_ymd(year, 1, 28);
             let certificate = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
-            assert_eq!(ends(certificate.der()), Some(expected), "{year}");
+            assert_eq!(expiry(certificate.der()), Some(expected), "{year}");
         }
-        assert_eq!(ends(&CertificateDer::from_slice(b"no certificate")), None);
+        assert_eq!(expiry(&CertificateDer::from_slice(b"no certificate")), None);
     }
 }

@@ -1,5 +1,5 @@
-//! TLS for clients: reads the certificate from files and serves it. After a pair is replaced, new connections get the new
-//! certificate; open connections continue.
+//! TLS for clients: reads the certificate from files and serves it. After a pair is replaced, new connections get the
+//! new certificate; open connections continue.
 
 mod dev_cert;
 mod files;
@@ -31,7 +31,8 @@ const SESSIONS: usize = 1_024;
 /// Options of `contactd serve` for TLS.
 #[derive(Debug, Args)]
 pub struct Flags {
-    /// Certificate for https, in PEM: the certificate followed by its intermediates; read again when it or its key changes
+    /// Certificate for https, in PEM: the certificate followed by its intermediates; read again when it or its key
+    /// changes
     #[arg(long, env = "CONTACTD_TLS_CERT", value_name = "FILE", requires = "tls_key")]
     pub tls_cert: Option<PathBuf>,
 
@@ -99,7 +100,7 @@ struct Served {
 
 impl Served {
     fn new(key: CertifiedKey) -> Self {
-        if let Some(end) = key.cert.first().and_then(files::ends) {
+        if let Some(end) = key.cert.first().and_then(files::expiry) {
             CERTIFICATE_EXPIRY.set(end);
         }
         Self { key: Arc::new(key), sessions: ServerSessionMemoryCache::new(SESSIONS) }
@@ -107,7 +108,8 @@ impl Served {
 }
 
 impl Tls {
-    /// Reads a pair, and again whenever it changes. A changed pair that cannot be served is logged, and the old one stays.
+    /// Reads a pair, and again whenever it changes. A changed pair that cannot be served is logged, and the old one
+    /// stays.
     ///
     /// # Errors
     /// One line that names the flag and the file.
@@ -172,13 +174,13 @@ impl StoresServerSessions for LiveCertificate {
 /// Watches the files while they are served. It compares their metadata. File notifications were rejected: they miss a
 /// symbolic link to a folder that is switched, which is how containers and ACME clients replace certificates.
 fn watch(live: &Weak<LiveCertificate>, mut known: FileStamps) {
-    let mut before = known;
+    let mut previous = known;
     loop {
         thread::sleep(PERIOD);
         let Some(live) = live.upgrade() else { return };
         let now = live.pair.state();
-        let has_settled = now == before;
-        before = now;
+        let has_settled = now == previous;
+        previous = now;
         if now == known || !has_settled {
             continue;
         }

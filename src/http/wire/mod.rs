@@ -1,10 +1,10 @@
-//! Percent-encodes request targets as they arrive. Programs send addresses as people type them, with `?$search="ann"` and
-//! letters outside ASCII. The framework refuses such a request before the API sees it, so those bytes are encoded in the
-//! stream. Nothing else is changed.
+//! Percent-encodes request targets as they arrive. Programs send addresses as people type them, with `?$search="ann"`
+//! and letters outside ASCII. The framework refuses such a request before the API sees it, so those bytes are encoded
+//! in the stream. Nothing else is changed.
 //!
-//! This needs the exact boundaries between requests as the framework finds them. Only plain requests are followed. Anything
-//! else passes unchanged, with everything after it on the connection: a byte that may not belong to a request line is never
-//! changed.
+//! This needs the exact boundaries between requests as the framework finds them. Only plain requests are followed.
+//! Anything else passes unchanged, with everything after it on the connection: a byte that may not belong to a request
+//! line is never changed.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -13,8 +13,8 @@ use std::task::{Context, Poll, ready};
 use actix_web::web::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Bytes of a line that are inspected. Relevant lines are shorter.
-const LINE: usize = 96;
+/// Maximum number of bytes of a line that are inspected. Relevant lines are shorter.
+const MAX_LINE: usize = 96;
 
 /// A stream with encoded request targets.
 pub(crate) struct Wire<T> {
@@ -96,9 +96,9 @@ enum HeadState {
     Size,
     /// A chunk, with the number of bytes that are left.
     Chunk(u64),
-    /// The end of the line behind a chunk.
+    /// The line end after a chunk.
     ChunkEnd,
-    /// The empty line behind the last chunk.
+    /// The empty line after the last chunk.
     Last,
     /// Everything passes unchanged.
     Blind,
@@ -158,7 +158,7 @@ impl Requests {
     /// Skips bytes that stay unchanged. Returns how many, at least one.
     fn pass(&mut self, rest: &[u8]) -> usize {
         let until = |ends: fn(u8) -> bool| rest.iter().position(|byte| ends(*byte)).unwrap_or(rest.len());
-        let first = rest.first().copied().unwrap_or_default();
+        let first_byte = rest.first().copied().unwrap_or_default();
         match self.at {
             HeadState::Blind => return rest.len(),
             HeadState::Body(left) => {
@@ -172,7 +172,7 @@ impl Requests {
                 return read;
             }
             HeadState::Method => return self.method(rest),
-            HeadState::Target if first == b'/' => {
+            HeadState::Target if first_byte == b'/' => {
                 self.at = HeadState::Path;
                 return 1;
             }
@@ -183,29 +183,29 @@ impl Requests {
             }
         }
         // A target must end with the single space before the version.
-        let run = match self.at {
+        let unchanged = match self.at {
             HeadState::Path => until(|byte| !byte.is_ascii_graphic() || must_be_encoded(byte)),
             _ => until(|byte| byte == b'?' || byte <= b' ' || byte == 0x7f),
         };
-        if run == 0 {
-            self.at = match first {
+        if unchanged == 0 {
+            self.at = match first_byte {
                 b' ' => HeadState::Version,
                 b'?' => HeadState::Path,
                 _ => HeadState::Blind,
             };
             return 1;
         }
-        run
+        unchanged
     }
 
-    /// The method, and the empty lines that may stand before it.
+    /// Reads the method, and the empty lines that may precede it.
     fn method(&mut self, rest: &[u8]) -> usize {
         let end = rest.iter().position(|byte| !byte.is_ascii_graphic()).unwrap_or(rest.len());
         self.keep(rest.get(..end).unwrap_or_default());
         let Some(byte) = rest.get(end) else { return end };
         match byte {
             b'\r' | b'\n' if self.line.is_empty() => {}
-            b' ' if (1..=LINE).contains(&self.line.len()) => {
+            b' ' if (1..=MAX_LINE).contains(&self.line.len()) => {
                 self.at = HeadState::Target;
                 self.body = if self.line.eq_ignore_ascii_case(b"CONNECT") { Framing::Unknown } else { Framing::None };
                 self.line.clear();
@@ -217,11 +217,11 @@ impl Requests {
 
     /// Keeps the inspected part of a line, and one byte more if it is longer.
     fn keep(&mut self, piece: &[u8]) {
-        let room = (LINE + 1).saturating_sub(self.line.len());
-        self.line.extend_from_slice(piece.get(..room).unwrap_or(piece));
+        let free = (MAX_LINE + 1).saturating_sub(self.line.len());
+        self.line.extend_from_slice(piece.get(..free).unwrap_or(piece));
     }
 
-    /// A line, or what there is of it.
+    /// Reads a line, or the part of it that has arrived.
     fn line(&mut self, rest: &[u8]) -> usize {
         let Some(end) = rest.iter().position(|byte| *byte == b'\n') else {
             self.keep(rest);
@@ -246,7 +246,7 @@ impl Requests {
             }
             (HeadState::Header, _) => self.state_after_header(line),
             // The framework accepts chunk extensions and trailers, which no client sends.
-            (HeadState::Size, Some(size)) if line.len() <= LINE => match chunk_size(size) {
+            (HeadState::Size, Some(size)) if line.len() <= MAX_LINE => match chunk_size(size) {
                 Some(0) => HeadState::Last,
                 Some(size) => HeadState::Chunk(size),
                 None => HeadState::Blind,
@@ -271,26 +271,26 @@ impl Requests {
         if !name.iter().all(u8::is_ascii_graphic) {
             return HeadState::Blind;
         }
-        let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
-        let framing = if is("content-length") {
+        let is_header = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
+        let framing = if is_header("content-length") {
             length(value.trim_ascii()).map_or(Framing::Unknown, Framing::Length)
-        } else if is("transfer-encoding") {
+        } else if is_header("transfer-encoding") {
             let is_chunked = self.is_recent && value.trim_ascii().eq_ignore_ascii_case(b"chunked");
             if is_chunked { Framing::Chunked } else { Framing::Unknown }
-        } else if is("upgrade") {
+        } else if is_header("upgrade") {
             // Another protocol may follow.
             Framing::Unknown
         } else {
             return HeadState::Header;
         };
         // Duplicate headers are refused.
-        let is_first = self.body == Framing::None && line.len() <= LINE;
+        let is_first = self.body == Framing::None && line.len() <= MAX_LINE;
         self.body = if is_first { framing } else { Framing::Unknown };
         HeadState::Header
     }
 }
 
-/// Splits bytes by how many are left: those that belong to it, and the new rest.
+/// How many of the bytes belong to a body or chunk with `left` missing bytes, and how many are missing after them.
 fn part(left: u64, bytes: &[u8]) -> (usize, u64) {
     let read = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
     (read, left - read as u64)
@@ -306,8 +306,8 @@ fn chunk_size(digits: &[u8]) -> Option<u64> {
     if digits.bytes().all(|digit| digit.is_ascii_hexdigit()) { u64::from_str_radix(digits, 16).ok() } else { None }
 }
 
-/// Whether a URL may hold a byte only when it is encoded (RFC 3986). The framework accepts some of them; links in answers
-/// should not contain those either. Spaces and control characters end a target, or are refused.
+/// Whether a URL may hold a byte only when it is encoded (RFC 3986). The framework accepts some of them; links in
+/// answers should not contain those either. Spaces and control characters end a target, or are refused.
 fn must_be_encoded(byte: u8) -> bool {
     matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}' | 0x80..)
 }

@@ -39,7 +39,7 @@ fn requests() -> Vec<(String, String)> {
 }
 
 #[test]
-fn targets_are_encoded_and_nothing_else_is() {
+fn only_targets_are_encoded() {
     for (sent, expected) in requests() {
         let (found, at) = read(&[sent.as_bytes()]);
         assert_eq!((String::from_utf8_lossy(&found).as_ref(), at), (expected.as_str(), HeadState::Method), "{sent}");
@@ -50,7 +50,7 @@ fn targets_are_encoded_and_nothing_else_is() {
 }
 
 #[test]
-fn what_is_not_plain_passes_as_it_is_with_all_behind_it() {
+fn after_an_unusual_request_nothing_is_changed() {
     for head in [
         "CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n",
         "GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\n",
@@ -83,7 +83,7 @@ fn what_is_not_plain_passes_as_it_is_with_all_behind_it() {
         let sent = format!("{head}{RAW}");
         assert_eq!(read(&[sent.as_bytes()]), (sent.clone().into_bytes(), HeadState::Blind), "{head}");
     }
-    let zeros = "0".repeat(LINE);
+    let zeros = "0".repeat(MAX_LINE);
     for long in [
         format!("POST / HTTP/1.1\r\nContent-Length: {zeros}1\r\n\r\n"),
         format!("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n{zeros}\r5\r\n"),
@@ -94,19 +94,19 @@ fn what_is_not_plain_passes_as_it_is_with_all_behind_it() {
 }
 
 #[test]
-fn what_there_is_no_room_for_is_read_next() {
+fn encoded_bytes_beyond_the_buffer_are_read_next() {
     let (sent, expected): (String, String) = requests().into_iter().unzip();
     actix_web::rt::System::new().block_on(async {
         let (mut client, server) = tokio::io::duplex(1 << 20);
         client.write_all(sent.as_bytes()).await.unwrap();
         drop(client);
-        let (mut wire, mut found, mut some) = (Wire::new(server), Vec::new(), [0; 7]);
+        let (mut wire, mut found, mut buffer) = (Wire::new(server), Vec::new(), [0; 7]);
         loop {
-            let read = wire.read(&mut some).await.unwrap();
+            let read = wire.read(&mut buffer).await.unwrap();
             if read == 0 {
                 break;
             }
-            found.extend_from_slice(&some[..read]);
+            found.extend_from_slice(&buffer[..read]);
         }
         assert_eq!(String::from_utf8_lossy(&found), expected);
     });
@@ -114,7 +114,7 @@ fn what_there_is_no_room_for_is_read_next() {
 
 proptest! {
     #[test]
-    fn however_it_comes_in_pieces_it_is_read_alike(
+    fn the_result_does_not_depend_on_the_pieces(
         order in proptest::collection::vec(0_usize..8, 1..6),
         cuts in proptest::collection::vec(any::<Index>(), 0..20),
     ) {
@@ -130,7 +130,7 @@ proptest! {
     }
 }
 
-/// A message that both readers follow, so that others come behind it.
+/// A message that both readers can follow to its end.
 fn plain() -> impl Strategy<Value = String> {
     select(vec![
         "GET /a?b HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -141,7 +141,7 @@ fn plain() -> impl Strategy<Value = String> {
     .prop_map(str::to_owned)
 }
 
-/// A message, good or bad, in the parts of which the two readers could think differently.
+/// A valid or invalid message with parts that the two readers could interpret differently.
 fn message() -> impl Strategy<Value = String> {
     let line = select(vec![
         "GET /a?b HTTP/1.1\r\n",
@@ -204,7 +204,7 @@ fn message() -> impl Strategy<Value = String> {
     })
 }
 
-/// What the framework makes of bytes: where messages end, and from where on it refuses all.
+/// How the framework reads bytes: where messages end, and from where on it refuses everything.
 fn messages(bytes: &[u8]) -> (Vec<usize>, usize) {
     let (mut codec, mut left) = (Codec::default(), BytesMut::from(bytes));
     let mut ends = vec![0];
@@ -223,7 +223,7 @@ fn messages(bytes: &[u8]) -> (Vec<usize>, usize) {
 }
 
 #[test]
-fn no_byte_is_taken_for_one_of_a_target_that_the_framework_takes_for_another() {
+fn targets_are_found_where_the_framework_finds_them() {
     let change = (any::<Index>(), 0_u8..8);
     let all =
         (proptest::collection::vec(prop_oneof![plain(), message()], 1..6), proptest::collection::vec(change, 0..2));
@@ -233,14 +233,14 @@ fn no_byte_is_taken_for_one_of_a_target_that_the_framework_takes_for_another() {
         let counted = std::cell::Cell::new((0, 0));
         let ran = runner.run(&all, |(messages_sent, changes)| {
             let mut bytes = messages_sent.concat().into_bytes();
-            for (place, change) in changes {
-                let place = place.index(bytes.len());
+            for (position, change) in changes {
+                let position = position.index(bytes.len());
                 match change {
-                    0..4 => drop(bytes.remove(place)),
-                    4 => bytes.insert(place, b'\n'),
-                    5 => bytes.insert(place, b'\r'),
-                    6 => bytes.insert(place, b' '),
-                    _ => bytes.insert(place, b'0'),
+                    0..4 => drop(bytes.remove(position)),
+                    4 => bytes.insert(position, b'\n'),
+                    5 => bytes.insert(position, b'\r'),
+                    6 => bytes.insert(position, b' '),
+                    _ => bytes.insert(position, b'0'),
                 }
             }
             let (ends, refused) = messages(&bytes);
@@ -260,5 +260,5 @@ fn no_byte_is_taken_for_one_of_a_target_that_the_framework_takes_for_another() {
         (agreed, later) = counted.get();
         ran.unwrap();
     });
-    assert!(later > 20_000 && agreed > later, "{agreed} and {later} prove little");
+    assert!(later > 20_000 && agreed > later, "{agreed} and {later} are too few cases");
 }

@@ -1,4 +1,5 @@
-//! An address in its one spelling: without a version, in the letter case of the documentation, with slashes around keys.
+//! An address in its one spelling: without a version, in the letter case of the documentation, with slashes around
+//! keys.
 
 use super::{Address, Deleted, Item, Owner, Resource};
 
@@ -75,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_spelling_of_a_path_has_one_canonical_one() {
+    fn all_spellings_have_one_canonical_path() {
         for (path, canonical) in [
             ("/v1.0/ME/Contacts('a-b')", "/me/contacts/a-b"),
             ("/beta/users('ann%40example.org')/contacts/%24ref/", "/users/ann@example.org/contacts/$ref"),

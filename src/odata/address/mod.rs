@@ -1,6 +1,6 @@
 //! Parses a path in all its tolerated spellings (docs/graph.md, "Addresses"): names in any letter case, `%24ref` for
-//! `$ref`, `contacts('id')` for `contacts/id`, doubled and trailing slashes, the placeholders SDKs send in place of `me`,
-//! and for users `o''brien@…` as well as `o'brien@…`. Ids and keys are case-sensitive.
+//! `$ref`, `contacts('id')` for `contacts/id`, doubled and trailing slashes, the placeholders SDKs send in place of
+//! `me`, and for users `o''brien@…` as well as `o'brien@…`. Ids and keys are case-sensitive.
 //!
 //! ```
 //! use contactd::odata::address::{Address, Item, Owner, Resource, Version};
@@ -169,7 +169,7 @@ impl Address {
             Some(Segment::Word(word)) if word.eq_ignore_ascii_case("v1.0") => Version::V1,
             Some(Segment::Word(word)) if word.eq_ignore_ascii_case("beta") => Version::Beta,
             first => {
-                segments.back(first);
+                segments.push_back(first);
                 Version::None
             }
         };
@@ -262,7 +262,7 @@ impl Segments {
         self.0.pop()
     }
 
-    fn back(&mut self, segment: Option<Segment>) {
+    fn push_back(&mut self, segment: Option<Segment>) {
         self.0.extend(segment);
     }
 
@@ -310,7 +310,7 @@ impl Segments {
             Some(Segment::Word(word)) if match_word(word, &["reauthorize"]).is_some() => Resource::Reauthorize(id),
             Some(Segment::Word(word)) if word.eq_ignore_ascii_case("deliveries") => Resource::Deliveries(id),
             _ => {
-                self.back(word);
+                self.push_back(word);
                 Resource::Subscription(id)
             }
         }
@@ -374,7 +374,7 @@ impl Segments {
                     Ok(Resource::Owned(owner, Item::PhotoValue(path, id)))
                 }
                 rest => {
-                    self.back(rest);
+                    self.push_back(rest);
                     Ok(Resource::Owned(owner, Item::Photo(path, id)))
                 }
             },

@@ -2,7 +2,7 @@ use crate::odata::address::*;
 use proptest::prelude::*;
 
 #[test]
-fn every_spelling_names_the_same_thing() {
+fn all_spellings_name_the_same_resource() {
     let contact = Resource::Owned(Owner::Me, Item::Contact(Path::new(), "A=b".into()));
     let spellings = [
         "/me/contacts/A=b",
@@ -27,7 +27,7 @@ fn every_spelling_names_the_same_thing() {
 }
 
 #[test]
-fn the_prefix_is_read_and_what_follows_is_not_mistaken_for_one() {
+fn one_version_prefix_is_parsed() {
     assert_eq!(Address::parse("/V1.0/me").unwrap().version, Version::V1);
     assert_eq!(Address::parse("/Beta/healthz").unwrap().version, Version::Beta);
     assert_eq!(Address::parse("/healthz").unwrap().version, Version::None);
@@ -86,7 +86,7 @@ fn folders_are_read_to_any_depth() {
 }
 
 #[test]
-fn what_is_beside_contacts_is_read_in_every_spelling() {
+fn other_resources_are_parsed_in_every_spelling() {
     for (text, item) in [
         ("/me/outlook/masterCategories", Item::Categories),
         ("/users/me-token-to-replace/Outlook//MASTERcategories/", Item::Categories),
@@ -104,7 +104,7 @@ fn what_is_beside_contacts_is_read_in_every_spelling() {
 }
 
 #[test]
-fn subscriptions_are_of_nobody_in_the_path() {
+fn subscriptions_have_no_owner_in_the_path() {
     for (path, resource) in [
         ("/Subscriptions/", Resource::Subscriptions),
         ("/subscriptions/1", Resource::Subscription("1".into())),
@@ -116,7 +116,7 @@ fn subscriptions_are_of_nobody_in_the_path() {
 }
 
 #[test]
-fn what_means_nothing_is_named() {
+fn unknown_segments_are_named() {
     let cases = [
         ("/docs\\api/me/contacts", "docs\\api"),
         ("/me/contact", "contact"),
@@ -165,7 +165,7 @@ proptest! {
     }
 
     #[test]
-    fn a_key_in_quotes_reads_as_it_is(key in "[^\0]{1,40}") {
+    fn quoted_keys_are_unescaped(key in "[^\0]{1,40}") {
         let path = format!("/me/contacts('{}')", crate::percent::percent_encode(&key.replace('\'', "''")));
         prop_assert_eq!(Address::parse(&path).unwrap().resource, Resource::Owned(Owner::Me, Item::Contact(Path::new(), key)));
     }

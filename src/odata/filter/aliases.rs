@@ -1,5 +1,5 @@
-//! Parameter aliases. Each is parsed once, and the total size of what an expression's aliases stand for is limited, so that
-//! a short text cannot expand to a very long one.
+//! Parameter aliases. Each is parsed once, and the total size of what an expression's aliases stand for is limited, so
+//! that a short text cannot expand to a very long one.
 
 use std::cell::{Cell, OnceCell};
 use std::collections::HashMap;
@@ -8,8 +8,8 @@ use crate::domain::plain::shorten;
 use crate::odata::filter::ast::{Expr, ExprNode, Literal};
 use crate::odata::filter::parse::{self, MAX_LENGTH};
 
-/// Most bytes that the aliases in one expression may stand for.
-const MAX_GIVEN: usize = 8 * MAX_LENGTH;
+/// Maximum number of bytes that the aliases in one expression may stand for.
+const MAX_EXPANDED: usize = 8 * MAX_LENGTH;
 
 /// The values of parameter aliases: options like `@p='X'`, by name without `@`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub struct Aliases(pub Vec<(String, String)>);
 pub(super) struct Resolver<'a> {
     known: HashMap<String, Alias<'a>>,
     /// The bytes left of the limit.
-    room: Cell<usize>,
+    remaining: Cell<usize>,
 }
 
 struct Alias<'a> {
@@ -34,14 +34,15 @@ impl<'a> Resolver<'a> {
             // If an alias is given twice, the first one counts.
             known.entry(name.to_ascii_lowercase()).or_insert(Alias { text, literal: OnceCell::new() });
         }
-        Self { known, room: Cell::new(MAX_GIVEN) }
+        Self { known, remaining: Cell::new(MAX_EXPANDED) }
     }
 
     /// The literal an alias stands for. An alias without a value is null (OData 4.01, URL conventions, 5.1.1.13).
     pub(super) fn resolve(&self, name: &str) -> Result<Literal, String> {
         let Some(alias) = self.known.get(&name.to_ascii_lowercase()) else { return Ok(Literal::Null) };
-        let room = self.room.get().checked_sub(alias.text.len());
-        self.room.set(room.ok_or_else(|| format!("the parameter aliases expand to more than {MAX_GIVEN} bytes"))?);
+        let remaining = self.remaining.get().checked_sub(alias.text.len());
+        self.remaining
+            .set(remaining.ok_or_else(|| format!("the parameter aliases expand to more than {MAX_EXPANDED} bytes"))?);
         alias.literal.get_or_init(|| read(name, alias.text)).clone()
     }
 }
@@ -59,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_alias_named_again_and_again_stands_for_a_bounded_text() {
+    fn repeated_aliases_expand_to_a_bounded_size() {
         let aliases =
             Aliases(vec![("Long".into(), format!("'{}'", "x".repeat(MAX_LENGTH - 2))), ("p".into(), "1".into())]);
         let resolver = Resolver::new(&aliases);

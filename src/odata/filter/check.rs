@@ -22,7 +22,7 @@ use crate::odata::filter::value::{EnumMembers, Number, Typed, compare_ordered, l
 pub(super) use crate::odata::filter::views::{VariableBinding, Variables};
 use crate::odata::filter::{Fault, views};
 
-/// Deepest nesting of range variables.
+/// Maximum nesting depth of range variables.
 pub(super) const MAX_VARIABLES: usize = 4;
 /// Graph's message for filters it does not support.
 const INVALID_NODES: &str = "The query filter contains one or more invalid nodes.";
@@ -118,8 +118,8 @@ impl<'a> Checker<'a> {
                     self.beyond_graph(at)?;
                     return Ok(Typed::Condition(Condition::Any(list, None)));
                 };
-                let of_entries = self.lambda(VariableBinding::Entries(list), variable, body, scope)?;
-                let any = Condition::Any(list, Some(Box::new(of_entries)));
+                let body_condition = self.lambda(VariableBinding::Entries(list), variable, body, scope)?;
+                let any = Condition::Any(list, Some(Box::new(body_condition)));
                 Ok(Typed::Condition(self.with_views(list, any, variable, body, scope)?))
             }
             ExprNode::All(names, variable, body) => {
@@ -193,7 +193,7 @@ impl<'a> Checker<'a> {
     fn list(&self, names: &[String], at: usize, scope: &Variables<'_>) -> Result<EntryList, Fault> {
         match self.target(names, at, scope)? {
             ModelTarget::List(list) => Ok(list),
-            _ => Err(Fault::wrong(at, self.model.no_collection(names))),
+            _ => Err(Fault::wrong(at, self.model.not_a_collection(names))),
         }
     }
 
@@ -250,7 +250,7 @@ impl<'a> Checker<'a> {
             }
             let member = find(self.model.members(), first);
             let member = member.ok_or_else(|| {
-                Fault::wrong(at, self.model.no_such(first, self.model.type_name(), &self.model.members()))
+                Fault::wrong(at, self.model.unknown_property(first, self.model.type_name(), &self.model.members()))
             })?;
             if self.strict && !member.filterable {
                 let mut name = member.name.to_owned();
@@ -270,7 +270,9 @@ impl<'a> Checker<'a> {
             let members = self.model.members_of(complex);
             target = match find(self.model.members_of(complex), name) {
                 Some(member) => member.target,
-                None => return Err(Fault::wrong(at, self.model.no_such(name, "the value before it", &members))),
+                None => {
+                    return Err(Fault::wrong(at, self.model.unknown_property(name, "the value before it", &members)));
+                }
             };
         }
         Ok(target)
@@ -286,7 +288,7 @@ impl<'a> Checker<'a> {
             _ => {
                 let (left, right) = (self.value(left, scope)?, self.value(right, scope)?);
                 let compared = self.compare(op, left, right, at)?;
-                return Ok(Typed::Condition(self.by_number(compared, scope)));
+                return Ok(Typed::Condition(self.by_phone_key(compared, scope)));
             }
         };
         self.beyond_graph(at)?;
@@ -294,8 +296,8 @@ impl<'a> Checker<'a> {
         let mut values = Vec::with_capacity(2);
         for (operand, bound) in [left, right].into_iter().zip(&mut bounds) {
             match self.value(operand, scope)? {
-                Typed::Number(Number { value, millionths: false, bound: of }) => {
-                    *bound = of;
+                Typed::Number(Number { value, millionths: false, bound: operand_bound }) => {
+                    *bound = operand_bound;
                     values.push(value);
                 }
                 Typed::Null => values.push(NumberValue::Constant(None)),
@@ -332,14 +334,14 @@ impl<'a> Checker<'a> {
     }
 
     fn compared(&self, op: Comparison, left: Typed, right: Typed, at: usize, word: &str) -> Result<Condition, Fault> {
-        let unfit = |left: &Typed, right: &Typed| {
+        let incompatible = |left: &Typed, right: &Typed| {
             let (left, right) = (left.name(), right.name());
             Fault::wrong(at, format!("'{word}' cannot compare {left} with {right}."))
         };
         let is_exact = matches!(left, Typed::Fraction(_)) || matches!(right, Typed::Fraction(_));
         let (left, right) = match (left, right) {
             (Typed::Id(id), Typed::Quoted(text)) | (Typed::Quoted(text), Typed::Id(id)) if op == Comparison::Eq => {
-                let text = same_id(id, text).map_err(|why| Fault::wrong(at, format!("{why}.")))?;
+                let text = normalized_id(id, text).map_err(|why| Fault::wrong(at, format!("{why}.")))?;
                 let is_view = text.as_deref().is_some_and(|key| tags::view(key).is_some());
                 if matches!(id, Id::Entry(_, EntryTable::SingleValues(ExtendedOf::Contact))) && is_view {
                     // No stored extended property has the id of a view.
@@ -360,8 +362,10 @@ impl<'a> Checker<'a> {
             (Typed::Condition(left), Typed::Condition(right)) if op == Comparison::Eq => {
                 Condition::Same(Box::new(left), Box::new(right))
             }
-            (Typed::Condition(it), Typed::Null) | (Typed::Null, Typed::Condition(it)) if op == Comparison::Eq => {
-                Condition::Same(Box::new(it), Box::new(Condition::Constant(None)))
+            (Typed::Condition(condition), Typed::Null) | (Typed::Null, Typed::Condition(condition))
+                if op == Comparison::Eq =>
+            {
+                Condition::Same(Box::new(condition), Box::new(Condition::Constant(None)))
             }
             (Typed::Id(id), Typed::Null) | (Typed::Null, Typed::Id(id)) if op == Comparison::Eq => {
                 Condition::IsId(id, None)
@@ -390,7 +394,7 @@ impl<'a> Checker<'a> {
                 Condition::CompareNumber(op, left, right)
             }
             (left, right) => {
-                let message = unfit(&left, &right);
+                let message = incompatible(&left, &right);
                 compare_ordered(op, left, right, is_exact).ok_or(message)?
             }
         })
@@ -414,9 +418,9 @@ impl<'a> Checker<'a> {
     fn one_of(&self, operand: &Expr, values: &[Expr], scope: &Variables<'_>) -> Result<Typed, Fault> {
         let left = self.value(operand, scope)?;
         let (mut texts, mut numbers, mut others, mut null) = (Vec::new(), Vec::new(), Vec::new(), false);
-        // Long operands are not repeated: each comparison but the first of its type has a short stand-in on the left, which
-        // has the same type.
-        let (mut of_text, mut of_number, mut kind) = (None, None, None);
+        // Long operands are not repeated: each comparison but the first of its type has a short stand-in on the left,
+        // which has the same type.
+        let (mut text_example, mut number_example, mut kind) = (None, None, None);
         if matches!(left, Typed::Condition(_)) {
             return Err(Fault::wrong(operand.at, "'in' does not accept conditions: compare them with 'eq'."));
         }
@@ -424,25 +428,25 @@ impl<'a> Checker<'a> {
             let (at, value) = (value.at, self.value(value, scope)?);
             let is_decimal = matches!(value, Typed::Number(Number { millionths: true, .. }));
             let is_exact = matches!(value, Typed::Fraction(_));
-            let kind_of = |value: &Typed| match value {
+            let type_of = |value: &Typed| match value {
                 Typed::Fraction(literal) => std::mem::discriminant(&**literal),
                 value => std::mem::discriminant(value),
             };
-            let of = (kind_of(&value), is_decimal);
-            if !matches!(value, Typed::Null) && *kind.get_or_insert(of) != of {
+            let value_type = (type_of(&value), is_decimal);
+            if !matches!(value, Typed::Null) && *kind.get_or_insert(value_type) != value_type {
                 return Err(Fault::wrong(at, "All values in the list of 'in' must have the same type."));
             }
             match self.compared(Comparison::Eq, left.stand_in(), value.clone(), at, "in")? {
                 Condition::CompareText(_, _, TextValue::Constant(text)) => {
                     null |= text.is_none();
                     texts.extend(text);
-                    of_text = Some((value, at));
+                    text_example = Some((value, at));
                 }
                 Condition::CompareNumber(_, _, NumberValue::Constant(number)) if !is_exact => {
                     null |= number.is_none();
                     // The left side may be null and have another type: then take a scaled one from the list.
-                    if number.is_some() || of_number.is_none() {
-                        of_number = Some((value, at));
+                    if number.is_some() || number_example.is_none() {
+                        number_example = Some((value, at));
                     }
                     numbers.extend(number);
                 }
@@ -450,14 +454,14 @@ impl<'a> Checker<'a> {
                 _ => others.push(self.compared(Comparison::Eq, left.clone(), value, at, "in")?),
             }
         }
-        let whole = |(value, at)| self.compared(Comparison::Eq, left.clone(), value, at, "in");
-        match of_text.map(whole).transpose()? {
+        let compare_all = |(value, at)| self.compared(Comparison::Eq, left.clone(), value, at, "in");
+        match text_example.map(compare_all).transpose()? {
             Some(Condition::CompareText(_, left, _)) => {
-                others.push(self.by_number(Condition::InTexts(left, texts, null), scope));
+                others.push(self.by_phone_key(Condition::InTexts(left, texts, null), scope));
             }
             other => others.extend(other),
         }
-        match of_number.map(whole).transpose()? {
+        match number_example.map(compare_all).transpose()? {
             Some(Condition::CompareNumber(_, left, _)) => others.push(Condition::InNumbers(left, numbers, null)),
             other => others.extend(other),
         }
@@ -466,7 +470,7 @@ impl<'a> Checker<'a> {
 }
 
 /// The normalized form of an id that can be written in several ways.
-fn same_id(id: Id, text: String) -> Result<Option<String>, String> {
+fn normalized_id(id: Id, text: String) -> Result<Option<String>, String> {
     Ok(Some(match id {
         Id::Entry(_, EntryTable::Extensions) => extension::name_of(&text).to_owned(),
         Id::Entry(_, EntryTable::SingleValues(_)) => PropertyId::parse::<SingleValue>(&text)?.key,

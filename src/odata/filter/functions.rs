@@ -9,8 +9,8 @@ use crate::odata::filter::ast::Expr;
 use crate::odata::filter::check::{Checker, VariableBinding, Variables};
 use crate::odata::filter::value::{Number, Typed};
 
-/// Longest text, in characters.
-const LONGEST: i64 = 1 << 30;
+/// Maximum length of a text in characters.
+const MAX_TEXT_LENGTH: i64 = 1 << 30;
 const NO_CONTAINS: &str = "'contains' and 'startswith' are not supported for filtering. Use Search instead.";
 
 const ALL: &str = "contains, startswith, endswith, tolower, toupper, trim, length, concat, indexof, substring, year, month, \
@@ -43,15 +43,15 @@ impl Checker<'_> {
             return Err(Fault::wrong(at, format!("'{lower}' takes {count} arguments, not {}.", arguments.len())));
         }
         // Graph supports only this function, and inside any() only for the values of extended properties.
-        let of_values = scope.last().is_some_and(|(_, bound)| match bound {
+        let is_extended_value = scope.last().is_some_and(|(_, bound)| match bound {
             VariableBinding::Entries(list) => {
                 matches!(list.table, EntryTable::SingleValues(_) | EntryTable::MultiValues(_))
             }
             VariableBinding::View(_) => true,
         });
         match lower.as_str() {
-            "startswith" if scope.is_empty() || of_values => {}
-            "contains" if of_values => {}
+            "startswith" if scope.is_empty() || is_extended_value => {}
+            "contains" if is_extended_value => {}
             "contains" if self.is_strict() => return Err(Fault::strict(at, Kind::Filter, NO_CONTAINS)),
             _ => self.beyond_graph(at)?,
         }
@@ -61,16 +61,16 @@ impl Checker<'_> {
             "startswith" => Typed::Condition(Condition::Find(Find::StartsWith, arguments.text()?, arguments.text()?)),
             "endswith" => Typed::Condition(Condition::Find(Find::EndsWith, arguments.text()?, arguments.text()?)),
             "concat" => text(TextValue::Concat(Box::new(arguments.text()?), Box::new(arguments.text()?))),
-            "indexof" => Typed::integer(NumberValue::IndexOf(arguments.text()?, arguments.text()?), LONGEST),
+            "indexof" => Typed::integer(NumberValue::IndexOf(arguments.text()?, arguments.text()?), MAX_TEXT_LENGTH),
             "substring" => {
-                let (of, from) = (Box::new(arguments.text()?), Box::new(arguments.integer()?));
+                let (text_value, start) = (Box::new(arguments.text()?), Box::new(arguments.integer()?));
                 let length = if arguments.rest.is_empty() { None } else { Some(Box::new(arguments.integer()?)) };
-                text(TextValue::Substring(of, from, length))
+                text(TextValue::Substring(text_value, start, length))
             }
             // Comparisons ignore case, so these two change nothing.
             "tolower" | "toupper" => text(arguments.text()?),
             "trim" => text(TextValue::Trim(Box::new(arguments.text()?))),
-            "length" => Typed::integer(NumberValue::Length(arguments.text()?), LONGEST),
+            "length" => Typed::integer(NumberValue::Length(arguments.text()?), MAX_TEXT_LENGTH),
             "year" => Typed::integer(NumberValue::Calendar(Calendar::Year, Box::new(arguments.day()?)), 10_000),
             "month" => Typed::integer(NumberValue::Calendar(Calendar::Month, Box::new(arguments.day()?)), 12),
             "day" => Typed::integer(NumberValue::Calendar(Calendar::Day, Box::new(arguments.day()?)), 31),

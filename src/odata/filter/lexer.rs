@@ -52,15 +52,15 @@ pub(super) fn read(text: &str) -> Result<Vec<(usize, FilterToken)>, Fault> {
         } else if first == '\'' {
             FilterToken::Literal(Literal::Text(rest.quoted()?))
         } else if first.is_ascii_digit() {
-            // No operator has a character that may stand in a date.
-            let run = rest.run(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | ':' | '+' | '-'));
-            FilterToken::Literal(number_or_date(&run).ok_or_else(|| unreadable(at, &run))?)
+            // Operators contain none of these characters.
+            let text = rest.take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | ':' | '+' | '-'));
+            FilterToken::Literal(number_or_date(&text).ok_or_else(|| unreadable(at, &text))?)
         } else if first == '@' {
             rest.next();
-            FilterToken::Alias(rest.run(is_name))
+            FilterToken::Alias(rest.take_while(is_name))
         } else if first == '$' || first == '_' || first.is_alphabetic() {
             rest.next();
-            let word = first.to_string() + &rest.run(|c| is_name(c) || c == '.');
+            let word = first.to_string() + &rest.take_while(|c| is_name(c) || c == '.');
             if rest.peek() == Some('\'') && word.contains('.') {
                 FilterToken::Literal(Literal::Enum(word, rest.quoted()?))
             } else {
@@ -105,13 +105,13 @@ impl Rest<'_> {
         Some(guid)
     }
 
-    fn run(&mut self, belongs: impl Fn(char) -> bool) -> String {
-        let mut run = String::new();
-        while let Some(c) = self.peek().filter(|c| belongs(*c)) {
-            run.push(c);
+    fn take_while(&mut self, matches_char: impl Fn(char) -> bool) -> String {
+        let mut text = String::new();
+        while let Some(c) = self.peek().filter(|c| matches_char(*c)) {
+            text.push(c);
             self.next();
         }
-        run
+        text
     }
 
     /// A text in quotes; a doubled quote inside is one quote.
@@ -133,30 +133,30 @@ impl Rest<'_> {
     }
 }
 
-/// Also called with a minus before the number.
-pub(super) fn number_or_date(run: &str) -> Option<Literal> {
-    let digits = run.strip_prefix('-').unwrap_or(run);
+/// A number, date or time. The parser also calls this with a minus before the number.
+pub(super) fn number_or_date(text: &str) -> Option<Literal> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
     if digits.bytes().all(|b| b.is_ascii_digit()) {
-        return run.parse().ok().map(Literal::Int);
+        return text.parse().ok().map(Literal::Int);
     }
-    if decimal(run).is_some() {
-        return Some(Literal::Decimal(run.to_owned()));
+    if decimal(text).is_some() {
+        return Some(Literal::Decimal(text.to_owned()));
     }
-    if date::day(run).is_some() {
-        return Some(Literal::Date(run.to_owned()));
+    if date::day(text).is_some() {
+        return Some(Literal::Date(text.to_owned()));
     }
-    if date::instant(run).is_some() {
-        return Some(Literal::DateTime(run.to_owned()));
+    if date::instant(text).is_some() {
+        return Some(Literal::DateTime(text.to_owned()));
     }
-    super::time_of_day(run).map(|_| Literal::Time(run.to_owned()))
+    super::time_of_day(text).map(|_| Literal::Time(text.to_owned()))
 }
 
-fn unreadable(at: usize, run: &str) -> Fault {
-    let run = crate::domain::plain::shorten(run);
+fn unreadable(at: usize, text: &str) -> Fault {
+    let text = crate::domain::plain::shorten(text);
     Fault::new(
         at,
         format!(
-            "'{run}' is neither a number of up to 18 digits, at most 6 of them after the point, nor a date like 2024-02-29, \
+            "'{text}' is neither a number of up to 18 digits, at most 6 of them after the point, nor a date like 2024-02-29, \
              nor a time like 2024-02-29T10:00:00Z (whose + is %2B in an address)"
         ),
     )

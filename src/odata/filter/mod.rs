@@ -1,6 +1,6 @@
-//! `$filter` and `$orderby`. The text is parsed ([`parse`]) and checked against the model ([`model`], `check`); the result
-//! is a [typed expression](crate::domain::query::typed), which the store compiles to SQL. docs/graph.md, "Filters", defines the meaning. Any
-//! input takes linear time at most, and none causes a panic.
+//! `$filter` and `$orderby`. The text is parsed ([`parse`]) and checked against the model ([`model`], `check`); the
+//! result is a [typed expression](crate::domain::query::typed), which the store compiles to SQL. docs/graph.md,
+//! "Filters", defines the meaning. Any input takes linear time at most, and none causes a panic.
 //!
 //! ```
 //! use contactd::odata::filter::{Aliases, Model, filter};
@@ -76,7 +76,7 @@ pub fn filter(text: &str, aliases: &Aliases, model: Model, handling: Handling) -
     filter_in(None, text, aliases, model, handling)
 }
 
-/// The same, where numbers of phones are also those that are dialled as they are in a region.
+/// The same. Phone numbers also match as they are dialled in a region.
 ///
 /// # Errors
 /// As [`filter`].
@@ -110,8 +110,8 @@ pub fn order(text: &str, aliases: &Aliases, model: Model, handling: Handling) ->
     read().map_err(|fault| to_error("$orderby", text, fault))
 }
 
-/// Reads a `$filter` that only names ids: `id eq 'a' or id eq 'b'`, `id in ('a','b')`. `read` parses each id or returns an
-/// error message.
+/// Reads a `$filter` that only names ids: `id eq 'a' or id eq 'b'`, `id in ('a','b')`. `read` parses each id or returns
+/// an error message.
 ///
 /// # Errors
 /// 400 for any other filter.
@@ -131,13 +131,13 @@ fn collect(
     ids: &mut Vec<String>,
 ) -> Result<(), Fault> {
     let is_id = |expr: &Expr| matches!(&expr.node, ExprNode::Path(names) if matches!(names.as_slice(), [name] if name.eq_ignore_ascii_case("id")));
-    let unfit = |at| Fault::wrong(at, "This filter can only name ids, as in id eq 'a' or id eq 'b'.");
+    let unsupported = |at| Fault::wrong(at, "This filter can only name ids, as in id eq 'a' or id eq 'b'.");
     let values = match &expr.node {
         ExprNode::Or(operands) => return operands.iter().try_for_each(|operand| collect(operand, aliases, read, ids)),
         ExprNode::Binary(ast::Binary::Eq, left, right) if is_id(left) => std::slice::from_ref(&**right),
         ExprNode::Binary(ast::Binary::Eq, left, right) if is_id(right) => std::slice::from_ref(&**left),
         ExprNode::In(operand, values) if is_id(operand) => values,
-        _ => return Err(unfit(expr.at)),
+        _ => return Err(unsupported(expr.at)),
     };
     for value in values {
         let literal = match &value.node {
@@ -145,7 +145,7 @@ fn collect(
             ExprNode::Alias(name) => aliases
                 .resolve(name)
                 .map_err(|why| Fault::wrong(value.at, format!("In the parameter alias: {why}.")))?,
-            _ => return Err(unfit(value.at)),
+            _ => return Err(unsupported(value.at)),
         };
         match literal {
             Literal::Text(text) => ids.push(read(&text).map_err(|why| Fault::wrong(value.at, format!("{why}.")))?),

@@ -1,5 +1,5 @@
-//! The properties that can be filtered by: the names of each shape, and the stored values they stand for. Names of the v1.0
-//! shape are projections (docs/graph.md, "The contact"): the first entry of a type, or all of them.
+//! The properties that can be filtered by: the names of each shape, and the stored values they stand for. Names of the
+//! v1.0 shape are projections (docs/graph.md, "The contact"): the first entry of a type, or all of them.
 
 use crate::domain::category;
 use crate::domain::contact::tags::View;
@@ -66,24 +66,24 @@ const fn named(name: &'static str, target: ModelTarget, filterable: bool) -> Mod
     ModelProperty { name, target, filterable }
 }
 
-const fn all(table: EntryTable) -> EntryList {
+const fn entries(table: EntryTable) -> EntryList {
     EntryList { table, of_type: None, member: None, within: None }
 }
 
 const fn list(table: EntryTable) -> ModelTarget {
-    ModelTarget::List(all(table))
+    ModelTarget::List(entries(table))
 }
 
 const fn texts_of(table: EntryTable, of_type: &'static str, member: usize) -> ModelTarget {
-    ModelTarget::List(EntryList { of_type: Some(of_type), member: Some(member), ..all(table) })
+    ModelTarget::List(EntryList { of_type: Some(of_type), member: Some(member), ..entries(table) })
 }
 
-const fn first(table: EntryTable, of_type: &'static str) -> EntryList {
-    EntryList { of_type: Some(of_type), ..all(table) }
+const fn entries_of_type(table: EntryTable, of_type: &'static str) -> EntryList {
+    EntryList { of_type: Some(of_type), ..entries(table) }
 }
 
 const fn email(nth: usize) -> ModelTarget {
-    ModelTarget::ModelComplex(ModelComplex::Entry(all(EntryTable::Emails), nth))
+    ModelTarget::ModelComplex(ModelComplex::Entry(entries(EntryTable::Emails), nth))
 }
 
 const FOLDER: &[ModelProperty] = &[
@@ -107,7 +107,7 @@ const USER: &[ModelProperty] = &[
     named("mail", ModelTarget::Text(Property::User(UserText::Mail)), true),
 ];
 
-const BOTH: &[ModelProperty] = &[
+const COMMON: &[ModelProperty] = &[
     named("id", ModelTarget::Id(Id::Contact), false),
     named("createdDateTime", ModelTarget::TimeProperty(TimeProperty::Created), true),
     named("lastModifiedDateTime", ModelTarget::TimeProperty(TimeProperty::LastModified), true),
@@ -138,24 +138,32 @@ const ADDRESS: usize = 1;
 const V1: &[ModelProperty] = &[
     named(
         "businessHomePage",
-        ModelTarget::Text(Property::Entry(first(EntryTable::Websites, "work"), 0, ADDRESS)),
+        ModelTarget::Text(Property::Entry(entries_of_type(EntryTable::Websites, "work"), 0, ADDRESS)),
         true,
     ),
     named("homePhones", texts_of(EntryTable::Phones, "home", NUMBER), false),
-    named("mobilePhone", ModelTarget::Text(Property::Entry(first(EntryTable::Phones, "mobile"), 0, NUMBER)), true),
+    named(
+        "mobilePhone",
+        ModelTarget::Text(Property::Entry(entries_of_type(EntryTable::Phones, "mobile"), 0, NUMBER)),
+        true,
+    ),
     named("businessPhones", texts_of(EntryTable::Phones, "business", NUMBER), false),
     named("primaryEmailAddress", email(0), true),
     named("secondaryEmailAddress", email(1), true),
     named("tertiaryEmailAddress", email(2), true),
-    named("homeAddress", ModelTarget::ModelComplex(ModelComplex::Entry(first(EntryTable::Addresses, "home"), 0)), true),
+    named(
+        "homeAddress",
+        ModelTarget::ModelComplex(ModelComplex::Entry(entries_of_type(EntryTable::Addresses, "home"), 0)),
+        true,
+    ),
     named(
         "businessAddress",
-        ModelTarget::ModelComplex(ModelComplex::Entry(first(EntryTable::Addresses, "business"), 0)),
+        ModelTarget::ModelComplex(ModelComplex::Entry(entries_of_type(EntryTable::Addresses, "business"), 0)),
         true,
     ),
     named(
         "otherAddress",
-        ModelTarget::ModelComplex(ModelComplex::Entry(first(EntryTable::Addresses, "other"), 0)),
+        ModelTarget::ModelComplex(ModelComplex::Entry(entries_of_type(EntryTable::Addresses, "other"), 0)),
         true,
     ),
 ];
@@ -211,8 +219,8 @@ impl Model {
     /// All properties of the shape.
     pub(super) fn members(self) -> Vec<ModelProperty> {
         let tables: &[&'static [ModelProperty]] = match self {
-            Self::Beta => &[BOTH, BETA],
-            Self::V1 => &[BOTH, V1],
+            Self::Beta => &[COMMON, BETA],
+            Self::V1 => &[COMMON, V1],
             Self::Folder => &[FOLDER],
             Self::Category => &[CATEGORY],
             Self::User => &[USER],
@@ -230,8 +238,8 @@ impl Model {
         members
     }
 
-    /// The name in this shape of something that has another name in the other shape.
-    pub(super) fn counterpart(self, name: &str) -> bool {
+    /// Whether the other shape of the contact has a property of this name.
+    pub(super) fn other_shape_has(self, name: &str) -> bool {
         let other = match self {
             Self::Beta => Self::V1,
             Self::V1 => Self::Beta,
@@ -241,12 +249,12 @@ impl Model {
     }
 
     /// The message for an unknown name.
-    pub(super) fn no_such(self, name: &str, of: &str, members: &[ModelProperty]) -> String {
+    pub(super) fn unknown_property(self, name: &str, type_name: &str, members: &[ModelProperty]) -> String {
         let shown = shorten(name);
-        let message = format!("Could not find a property named '{shown}' on type '{of}'.");
+        let message = format!("Could not find a property named '{shown}' on type '{type_name}'.");
         let near = members.iter().map(|member| (distance(name, member.name), member.name)).min();
         let hint = match near.filter(|(distance, _)| *distance <= 2) {
-            _ if self.counterpart(name) => " The other version of this API has it.".to_owned(),
+            _ if self.other_shape_has(name) => " The other version of this API has it.".to_owned(),
             Some((_, near)) => format!(" Did you mean '{near}'?"),
             None => {
                 let names = members.iter().map(|member| member.name).collect::<Vec<_>>();
@@ -257,7 +265,7 @@ impl Model {
     }
 
     /// The message for a path that is not a collection.
-    pub(super) fn no_collection(self, names: &[String]) -> String {
+    pub(super) fn not_a_collection(self, names: &[String]) -> String {
         let members = self.members();
         let lists =
             members.iter().filter(|member| matches!(member.target, ModelTarget::List(_))).map(|member| member.name);
@@ -285,9 +293,9 @@ impl Model {
             ) => {
                 let id = ModelTarget::Id(Id::Entry(depth, table));
                 let (name, second) = match table {
-                    EntryTable::Multi(of) => (
+                    EntryTable::Multi(owner) => (
                         "value",
-                        ModelTarget::List(EntryList { within: Some(depth), ..all(EntryTable::MultiValues(of)) }),
+                        ModelTarget::List(EntryList { within: Some(depth), ..entries(EntryTable::MultiValues(owner)) }),
                     ),
                     EntryTable::Extensions => ("extensionName", id),
                     _ => ("value", ModelTarget::Text(Property::Variable(depth, table, 0))),

@@ -1,17 +1,17 @@
-//! The grammar: OData 4.01, with operators and functions in any letter case. Time is linear in the length; depth and number
-//! of nodes are limited.
+//! The grammar: OData 4.01, with operators and functions in any letter case. Time is linear in the length; depth and
+//! number of nodes are limited.
 
 use crate::odata::filter::Fault;
 use crate::odata::filter::ast::{Binary, Expr, ExprNode, Literal, PathNames};
 use crate::odata::filter::lexer::{self, FilterToken};
 
-/// Longest text, in bytes.
+/// Maximum length of the text in bytes.
 pub const MAX_LENGTH: usize = 8 << 10;
-/// Deepest nesting, counting parentheses and operators.
+/// Maximum nesting depth, counting parentheses and operators.
 pub const MAX_DEPTH: usize = 50;
-/// Most operands, operators and calls in one expression.
+/// Maximum number of operands, operators and calls in one expression.
 pub const MAX_NODES: usize = 1_000;
-/// Most sort keys.
+/// Maximum number of sort keys.
 pub const MAX_KEYS: usize = 8;
 
 /// Parses an expression.
@@ -125,12 +125,12 @@ impl Parser {
     }
 
     /// Enters a nested level, up to the limit.
-    fn deeper<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T, Fault>) -> Result<T, Fault> {
+    fn nested<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T, Fault>) -> Result<T, Fault> {
         self.check_depth(1)?;
         self.depth += 1;
-        let done = read(self);
+        let result = read(self);
         self.depth -= 1;
-        done
+        result
     }
 
     fn check_depth(&self, more: usize) -> Result<(), Fault> {
@@ -174,7 +174,7 @@ impl Parser {
             chained += 1;
             self.check_depth(chained)?;
             self.next += 1;
-            let right = self.deeper(|parser| parser.binary(op.power() + 1))?;
+            let right = self.nested(|parser| parser.binary(op.power() + 1))?;
             left = self.node(left.at, ExprNode::Binary(op, Box::new(left), Box::new(right)))?;
         }
         Ok(left)
@@ -189,7 +189,7 @@ impl Parser {
         let at = self.at();
         if matches!(self.peek(), FilterToken::Word(word) if word.eq_ignore_ascii_case("not")) {
             self.next += 1;
-            let operand = self.deeper(Self::unary)?;
+            let operand = self.nested(Self::unary)?;
             return self.node(at, ExprNode::Not(Box::new(operand)));
         }
         if self.skip(&FilterToken::Minus) {
@@ -201,7 +201,7 @@ impl Parser {
                 let literal = self.node(at, ExprNode::Literal(negative))?;
                 return self.member(literal);
             }
-            let operand = self.deeper(Self::unary)?;
+            let operand = self.nested(Self::unary)?;
             return self.node(at, ExprNode::Negate(Box::new(operand)));
         }
         let operand = self.primary()?;
@@ -217,7 +217,7 @@ impl Parser {
         let mut values = Vec::new();
         loop {
             let at = self.at();
-            let value = self.deeper(Self::unary)?;
+            let value = self.nested(Self::unary)?;
             if !matches!(value.node, ExprNode::Literal(_) | ExprNode::Alias(_)) {
                 return Err(Fault::new(at, "expected a literal, since the list of 'in' has only literals"));
             }
@@ -235,7 +235,7 @@ impl Parser {
         match self.peek() {
             FilterToken::Open => {
                 self.next += 1;
-                let inner = self.deeper(Self::or)?;
+                let inner = self.nested(Self::or)?;
                 self.expect(&FilterToken::Close, "an operator or ')'")?;
                 Ok(inner)
             }
@@ -260,7 +260,7 @@ impl Parser {
             let mut arguments = Vec::new();
             if !self.skip(&FilterToken::Close) {
                 loop {
-                    arguments.push(self.deeper(Self::or)?);
+                    arguments.push(self.nested(Self::or)?);
                     if !self.skip(&FilterToken::Comma) {
                         break;
                     }
@@ -314,7 +314,7 @@ impl Parser {
         };
         self.next += 1;
         self.expect(&FilterToken::Colon, "':' after the range variable")?;
-        let body = Box::new(self.deeper(Self::or)?);
+        let body = Box::new(self.nested(Self::or)?);
         self.expect(&FilterToken::Close, "an operator or ')'")?;
         self.node(
             at,

@@ -1,5 +1,5 @@
-//! Comparisons with the number of a phone. In strict handling a number is found as it is written; otherwise also as another writes it
-//! (docs/graph.md, "Filters"). Either way by its key, which has an index.
+//! Comparisons with phone numbers. In strict handling a number matches only as it is written, otherwise also in other
+//! notations (docs/graph.md, "Filters"). Both use the key of the number, which has an index.
 
 use crate::domain::phone;
 use crate::domain::query::typed::{
@@ -8,10 +8,10 @@ use crate::domain::query::typed::{
 use crate::odata::filter::check::{Checker, MAX_VARIABLES, VariableBinding, Variables};
 
 impl Checker<'_> {
-    /// The same condition by the keys of numbers, where it says that one is equal to a text.
-    pub(super) fn by_number(&self, condition: Condition, scope: &Variables<'_>) -> Condition {
+    /// Replaces a condition that a phone number is equal to a text by a condition on the keys of numbers.
+    pub(super) fn by_phone_key(&self, condition: Condition, scope: &Variables<'_>) -> Condition {
         match condition {
-            Condition::Not(operand) => Condition::Not(Box::new(self.by_number(*operand, scope))),
+            Condition::Not(operand) => Condition::Not(Box::new(self.by_phone_key(*operand, scope))),
             Condition::CompareText(Comparison::Eq, TextValue::Property(number), TextValue::Constant(Some(text)))
             | Condition::CompareText(Comparison::Eq, TextValue::Constant(Some(text)), TextValue::Property(number))
                 if is_number(number) && !text.is_empty() =>
@@ -30,38 +30,39 @@ impl Checker<'_> {
     fn one_of_numbers(&self, number: Property, texts: &[String], scope: &Variables<'_>) -> Condition {
         let mut keys = Vec::new();
         for text in texts {
-            let same = if self.is_strict() { vec![phone::key(text)] } else { phone::keys(text, self.region) };
-            keys.extend(same.into_iter().filter(|key| !keys.contains(key)).collect::<Vec<_>>());
+            let text_keys = if self.is_strict() { vec![phone::key(text)] } else { phone::keys(text, self.region) };
+            keys.extend(text_keys.into_iter().filter(|key| !keys.contains(key)).collect::<Vec<_>>());
         }
-        let is_among = |property, among: &[String]| match among {
-            [one] => {
-                let one = TextValue::Constant(Some(one.clone()));
-                Condition::CompareText(Comparison::Eq, TextValue::Property(property), one)
+        let equals_any = |property, accepted: &[String]| match accepted {
+            [single] => {
+                let constant = TextValue::Constant(Some(single.clone()));
+                Condition::CompareText(Comparison::Eq, TextValue::Property(property), constant)
             }
-            many => Condition::InTexts(TextValue::Property(property), many.to_vec(), false),
+            several => Condition::InTexts(TextValue::Property(property), several.to_vec(), false),
         };
-        let mut all = Vec::new();
+        let mut conditions = Vec::new();
         match number {
             Property::Entry(list @ EntryList { .. }, nth, _) => {
-                // Of whose phones the index has one with the number, the one in question is looked at.
+                // The index finds contacts that have the number in any phone. A second condition checks the phone in
+                // question.
                 let depth = scope.iter().filter(|(_, bound)| matches!(bound, VariableBinding::Entries(_))).count();
                 if depth < MAX_VARIABLES {
-                    let of_any = is_among(Property::Variable(depth, EntryTable::Phones, NUMBER_KEY), &keys);
-                    all.push(Condition::Any(list, Some(Box::new(of_any))));
+                    let any_phone = equals_any(Property::Variable(depth, EntryTable::Phones, NUMBER_KEY), &keys);
+                    conditions.push(Condition::Any(list, Some(Box::new(any_phone))));
                 }
-                all.push(is_among(Property::Entry(list, nth, NUMBER_KEY), &keys));
+                conditions.push(equals_any(Property::Entry(list, nth, NUMBER_KEY), &keys));
             }
             Property::Variable(depth, ..) | Property::Item(depth, ..) => {
-                all.push(is_among(Property::Variable(depth, EntryTable::Phones, NUMBER_KEY), &keys));
+                conditions.push(equals_any(Property::Variable(depth, EntryTable::Phones, NUMBER_KEY), &keys));
             }
             _ => {}
         }
         if self.is_strict() {
-            all.push(is_among(number, texts));
+            conditions.push(equals_any(number, texts));
         }
-        match all.pop() {
-            Some(one) if all.is_empty() => one,
-            last => Condition::And(all.into_iter().chain(last).collect()),
+        match conditions.pop() {
+            Some(single) if conditions.is_empty() => single,
+            last => Condition::And(conditions.into_iter().chain(last).collect()),
         }
     }
 }

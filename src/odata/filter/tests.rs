@@ -1,4 +1,4 @@
-//! The grammar, what the check refuses, and where.
+//! Tests of the grammar, and of the errors of the checker with their positions.
 
 use proptest::prelude::*;
 
@@ -10,16 +10,17 @@ fn printed(text: &str) -> String {
     parse::expression(text).unwrap_or_else(|fault| panic!("{text}: {fault:?}")).to_string()
 }
 
-/// Every grouping in parentheses, so that precedence is seen.
+/// Prints every group in parentheses, to show precedence.
 fn grouped(expr: &Expr) -> String {
-    let chain = |word: &str, of: &[Expr]| format!("({})", of.iter().map(grouped).collect::<Vec<_>>().join(word));
+    let chain =
+        |word: &str, operands: &[Expr]| format!("({})", operands.iter().map(grouped).collect::<Vec<_>>().join(word));
     match &expr.node {
-        ExprNode::And(of) => chain(" and ", of),
-        ExprNode::Or(of) => chain(" or ", of),
-        ExprNode::Not(of) => format!("(not {})", grouped(of)),
-        ExprNode::Negate(of) => format!("(-{})", grouped(of)),
+        ExprNode::And(operands) => chain(" and ", operands),
+        ExprNode::Or(operands) => chain(" or ", operands),
+        ExprNode::Not(operand) => format!("(not {})", grouped(operand)),
+        ExprNode::Negate(operand) => format!("(-{})", grouped(operand)),
         ExprNode::Binary(op, left, right) => format!("({} {} {})", grouped(left), op.word(), grouped(right)),
-        ExprNode::In(of, values) => format!("({} in {})", grouped(of), values.len()),
+        ExprNode::In(operand, values) => format!("({} in {})", grouped(operand), values.len()),
         ExprNode::Any(path, Some((v, body))) => format!("{}/any({v}:{})", path.join("/"), grouped(body)),
         ExprNode::All(path, v, body) => format!("{}/all({v}:{})", path.join("/"), grouped(body)),
         _ => expr.to_string(),
@@ -27,7 +28,7 @@ fn grouped(expr: &Expr) -> String {
 }
 
 #[test]
-fn operators_bind_as_odata_says() {
+fn operators_have_the_precedence_of_odata() {
     let cases = [
         ("a and b or c", "((a and b) or c)"),
         ("a or b and c", "(a or (b and c))"),
@@ -65,7 +66,7 @@ fn operators_bind_as_odata_says() {
 }
 
 #[test]
-fn literals_are_read_as_they_are_written() {
+fn literals_are_parsed() {
     let text = |text: &str| Literal::Text(text.to_owned());
     let cases = [
         ("'O''Neil'", text("O'Neil")),
@@ -89,7 +90,7 @@ fn literals_are_read_as_they_are_written() {
 }
 
 #[test]
-fn what_cannot_be_read_is_told_with_its_place() {
+fn syntax_errors_have_a_position() {
     let cases = [
         ("", 0),
         ("surname eq", 10),
@@ -129,7 +130,7 @@ fn what_cannot_be_read_is_told_with_its_place() {
 }
 
 #[test]
-fn hostile_texts_end_soon() {
+fn hostile_texts_are_refused_quickly() {
     let limit = parse::MAX_LENGTH;
     let deep = parse::MAX_DEPTH;
     let hostile = [
@@ -162,7 +163,7 @@ fn problem(text: &str, model: Model, handling: Handling) -> Problem {
 }
 
 #[test]
-fn what_does_not_fit_is_told_with_its_place_and_what_would() {
+fn type_errors_have_a_position_and_a_hint() {
     let cases = [
         ("surnam eq 'x'", 0, "Did you mean 'surname'"),
         ("not surname eq 'x'", 4, "not (a eq b)"),
@@ -205,7 +206,7 @@ fn what_does_not_fit_is_told_with_its_place_and_what_would() {
 
 #[test]
 fn each_shape_has_its_own_names_in_any_letter_case() {
-    let fits = |text: &str, model| filter(text, &Aliases::default(), model, Handling::Lenient).is_ok();
+    let is_accepted = |text: &str, model| filter(text, &Aliases::default(), model, Handling::Lenient).is_ok();
     for (text, beta, v1) in [
         ("SURNAME eq 'x' and $IT/displayname ne null", true, true),
         ("gender eq 'x'", true, false),
@@ -218,10 +219,10 @@ fn each_shape_has_its_own_names_in_any_letter_case() {
         ("homeAddress/postOfficeBox eq 'x'", false, false),
         ("weddingAnniversary eq 2001-06-30", true, false),
     ] {
-        assert_eq!((fits(text, Model::Beta), fits(text, Model::V1)), (beta, v1), "{text}");
+        assert_eq!((is_accepted(text, Model::Beta), is_accepted(text, Model::V1)), (beta, v1), "{text}");
     }
-    assert!(fits("displayName eq 'x' and parentFolderId eq 'contacts'", Model::Folder));
-    assert!(!fits("surname eq 'x'", Model::Folder));
+    assert!(is_accepted("displayName eq 'x' and parentFolderId eq 'contacts'", Model::Folder));
+    assert!(!is_accepted("surname eq 'x'", Model::Folder));
 }
 
 #[test]
@@ -285,7 +286,7 @@ fn literal() -> impl Strategy<Value = Literal> {
 }
 
 fn expr() -> impl Strategy<Value = Expr> {
-    let made = |node| Expr { at: 0, node };
+    let expr_of = |node| Expr { at: 0, node };
     let names = || proptest::collection::vec("x[a-z]{0,3}", 1..3);
     let leaf = prop_oneof![
         literal().prop_map(ExprNode::Literal),
@@ -294,11 +295,12 @@ fn expr() -> impl Strategy<Value = Expr> {
         names().prop_map(ExprNode::Count),
         names().prop_map(|names| ExprNode::Any(names, None)),
     ];
-    let leaf = leaf.prop_map(made);
+    let leaf = leaf.prop_map(expr_of);
     leaf.prop_recursive(5, 40, 4, move |inner| {
         let boxed = || inner.clone().prop_map(Box::new);
         let many = |least| proptest::collection::vec(inner.clone(), least..4);
-        let literals = proptest::collection::vec(literal().prop_map(move |of| made(ExprNode::Literal(of))), 1..4);
+        let literals =
+            proptest::collection::vec(literal().prop_map(move |literal| expr_of(ExprNode::Literal(literal))), 1..4);
         prop_oneof![
             boxed().prop_map(ExprNode::Not),
             boxed().prop_map(ExprNode::Negate),
@@ -306,18 +308,18 @@ fn expr() -> impl Strategy<Value = Expr> {
                 .prop_map(|(op, left, right)| ExprNode::Binary(op, left, right)),
             many(2).prop_map(ExprNode::And),
             many(2).prop_map(ExprNode::Or),
-            (boxed(), literals).prop_map(|(of, values)| ExprNode::In(of, values)),
+            (boxed(), literals).prop_map(|(operand, values)| ExprNode::In(operand, values)),
             ("f[a-z]{0,3}", many(0)).prop_map(|(name, arguments)| ExprNode::Call(name, arguments)),
             (names(), boxed()).prop_map(|(names, body)| ExprNode::Any(names, Some(("v".into(), body)))),
             (names(), boxed()).prop_map(|(names, body)| ExprNode::All(names, "v".into(), body)),
         ]
-        .prop_map(made)
+        .prop_map(expr_of)
     })
 }
 
 proptest! {
     #[test]
-    fn what_is_printed_reads_back(expr in expr()) {
+    fn printed_expressions_parse_to_the_same_expression(expr in expr()) {
         let text = expr.to_string();
         prop_assert_eq!(parse::expression(&text).map_err(|fault| (fault, text.clone())), Ok(expr));
         prop_assert_eq!(printed(&text), text);

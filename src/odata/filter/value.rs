@@ -40,7 +40,7 @@ pub(super) type EnumMembers = (&'static str, &'static [&'static str]);
 pub(super) struct Number {
     pub(super) value: NumberValue,
     pub(super) millionths: bool,
-    /// Its absolute value is at most this.
+    /// Upper bound of its absolute value.
     pub(super) bound: i64,
 }
 
@@ -97,14 +97,14 @@ impl Typed {
         match self {
             Self::Instant(value) => Some(value),
             Self::Date(NumberValue::Constant(day)) => Some(NumberValue::Constant(day.map(|day| day * DAY))),
-            Self::Date(day) => Some(times(day, DAY)),
+            Self::Date(day) => Some(multiply(day, DAY)),
             _ => None,
         }
     }
 }
 
 /// A product, computed if both factors are constants.
-pub(super) fn times(value: NumberValue, factor: i64) -> NumberValue {
+pub(super) fn multiply(value: NumberValue, factor: i64) -> NumberValue {
     match value {
         NumberValue::Constant(Some(number)) => NumberValue::Constant(number.checked_mul(factor)),
         value => {
@@ -117,7 +117,7 @@ pub(super) fn times(value: NumberValue, factor: i64) -> NumberValue {
 /// Two numbers in the same unit; `None` if one is too large for that.
 pub(super) fn same_unit(left: Number, right: Number) -> Option<[NumberValue; 2]> {
     let scaled = |number: Number, millionths: bool| match (number.millionths, millionths) {
-        (false, true) => number.bound.checked_mul(MILLION).map(|_| times(number.value, MILLION)),
+        (false, true) => number.bound.checked_mul(MILLION).map(|_| multiply(number.value, MILLION)),
         _ => Some(number.value),
     };
     let millionths = left.millionths || right.millionths;
@@ -168,7 +168,8 @@ fn fraction(text: &str, value: Typed) -> Typed {
     if text.contains('.') { Typed::Fraction(Box::new(value)) } else { value }
 }
 
-/// With the fraction of times that are shown in whole seconds: a literal with a fraction means the stored time.
+/// The exact value of a time that is shown in whole seconds: a literal with a fraction is compared with the stored
+/// time.
 pub(super) fn exactly(value: NumberValue) -> NumberValue {
     match value {
         NumberValue::TimeProperty(moment) => NumberValue::TimeProperty(moment.exactly()),
@@ -177,7 +178,7 @@ pub(super) fn exactly(value: NumberValue) -> NumberValue {
     }
 }
 
-/// Compares dates, times, instants and null. `None` if the types do not fit together.
+/// Compares dates, times, instants and null. `None` if the types cannot be compared.
 pub(super) fn compare_ordered(op: Comparison, left: Typed, right: Typed, is_exact: bool) -> Option<Condition> {
     let is_ordered = |value: &Typed| {
         matches!(
@@ -193,6 +194,6 @@ pub(super) fn compare_ordered(op: Comparison, left: Typed, right: Typed, is_exac
         (left, right) if matches!(left, Typed::Null) || matches!(right, Typed::Null) => (number(left), number(right)),
         (left, right) => (left.instant()?, right.instant()?),
     };
-    let of = |side| if is_exact { exactly(side) } else { side };
-    Some(Condition::CompareNumber(op, of(left), of(right)))
+    let precise = |side| if is_exact { exactly(side) } else { side };
+    Some(Condition::CompareNumber(op, precise(left), precise(right)))
 }

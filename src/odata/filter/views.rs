@@ -1,5 +1,5 @@
-//! Extended properties with Outlook's tags in filters. They are not stored; a condition on an extended property with such
-//! an id is also evaluated with the contact's property as its value.
+//! Extended properties with Outlook's tags in filters. They are not stored; a condition on an extended property with
+//! such an id is also evaluated with the contact's property as its value.
 
 use crate::domain::contact::tags::{self, View};
 use crate::domain::extended::{PropertyId, SingleValue};
@@ -9,7 +9,7 @@ use crate::odata::filter::Fault;
 use crate::odata::filter::ast::{Binary, Expr, ExprNode, Literal};
 use crate::odata::filter::check::Checker;
 
-/// Most views that are substituted in one filter.
+/// Maximum number of views that are substituted in one filter.
 pub(super) const MAX: usize = 32;
 
 /// The collection that a range variable is bound to.
@@ -41,7 +41,7 @@ pub(super) fn value(view: View) -> TextValue {
 }
 
 /// Whether the view has a value.
-fn is_there(view: View) -> Condition {
+fn is_set(view: View) -> Condition {
     if view == View::Class {
         return Condition::Constant(Some(true));
     }
@@ -63,22 +63,24 @@ impl Checker<'_> {
             return Ok(any);
         }
         let mut views = Vec::new();
-        self.named(body, variable, &mut views);
-        let mut either = vec![simple(any)];
+        self.collect_views(body, variable, &mut views);
+        let mut alternatives = vec![simple(any)];
         for view in views {
             let left = self.views.get().checked_sub(1);
             let message = || format!("A filter names at most {MAX} of Outlook's tags.");
             self.views.set(left.ok_or_else(|| Fault::wrong(body.at, message()))?);
-            let of_view = self.lambda(VariableBinding::View(view), variable, body, scope)?;
-            either.push(simple(Condition::And(vec![is_there(view), of_view])));
+            let view_condition = self.lambda(VariableBinding::View(view), variable, body, scope)?;
+            alternatives.push(simple(Condition::And(vec![is_set(view), view_condition])));
         }
-        Ok(simple(Condition::Or(either)))
+        Ok(simple(Condition::Or(alternatives)))
     }
 
     /// Collects the views whose ids are compared with the variable's id.
-    fn named(&self, expr: &Expr, variable: &str, views: &mut Vec<View>) {
-        let is_id = |expr: &Expr| matches!(&expr.node, ExprNode::Path(names) if matches!(names.as_slice(), [of, id] if of == variable && id.eq_ignore_ascii_case("id")));
-        let mut see = |value: &Expr| {
+    fn collect_views(&self, expr: &Expr, variable: &str, views: &mut Vec<View>) {
+        let names_id =
+            |names: &[String]| matches!(names, [owner, id] if owner == variable && id.eq_ignore_ascii_case("id"));
+        let is_id = |expr: &Expr| matches!(&expr.node, ExprNode::Path(names) if names_id(names));
+        let mut collect = |value: &Expr| {
             let literal = match &value.node {
                 ExprNode::Literal(literal) => Some(literal.clone()),
                 ExprNode::Alias(name) => self.aliases.resolve(name).ok(),
@@ -89,17 +91,19 @@ impl Checker<'_> {
             views.extend(view.filter(|view| !views.contains(view)));
         };
         match &expr.node {
-            ExprNode::Binary(Binary::Eq | Binary::Ne, left, right) if is_id(left) => see(right),
-            ExprNode::Binary(Binary::Eq | Binary::Ne, left, right) if is_id(right) => see(left),
-            ExprNode::In(operand, values) if is_id(operand) => values.iter().for_each(see),
-            ExprNode::Binary(_, left, right) => [left, right].iter().for_each(|side| self.named(side, variable, views)),
-            ExprNode::Not(operand) | ExprNode::Negate(operand) | ExprNode::In(operand, _) => {
-                self.named(operand, variable, views);
+            ExprNode::Binary(Binary::Eq | Binary::Ne, left, right) if is_id(left) => collect(right),
+            ExprNode::Binary(Binary::Eq | Binary::Ne, left, right) if is_id(right) => collect(left),
+            ExprNode::In(operand, values) if is_id(operand) => values.iter().for_each(collect),
+            ExprNode::Binary(_, left, right) => {
+                [left, right].iter().for_each(|side| self.collect_views(side, variable, views))
             }
-            ExprNode::Any(_, Some((_, body))) | ExprNode::All(_, _, body) => self.named(body, variable, views),
+            ExprNode::Not(operand) | ExprNode::Negate(operand) | ExprNode::In(operand, _) => {
+                self.collect_views(operand, variable, views);
+            }
+            ExprNode::Any(_, Some((_, body))) | ExprNode::All(_, _, body) => self.collect_views(body, variable, views),
             ExprNode::And(operands) | ExprNode::Or(operands) | ExprNode::Call(_, operands) => {
                 for operand in operands {
-                    self.named(operand, variable, views);
+                    self.collect_views(operand, variable, views);
                 }
             }
             ExprNode::Literal(_)
@@ -111,8 +115,8 @@ impl Checker<'_> {
     }
 }
 
-/// Simplifies a condition with constants. Gateways often filter all contacts by the item class of contacts, which is always
-/// true.
+/// Simplifies a condition with constants. Gateways often filter all contacts by the item class of contacts, which is
+/// always true.
 fn simple(condition: Condition) -> Condition {
     let constant = |truth| Condition::Constant(Some(truth));
     match condition {
@@ -129,20 +133,20 @@ fn simple(condition: Condition) -> Condition {
     }
 }
 
-/// Joins operands of `and` (`of_all`) or `or`, without constants.
-fn joined(operands: Vec<Condition>, of_all: bool) -> Condition {
-    let mut left = Vec::with_capacity(operands.len());
+/// Joins operands of `and` (if `is_and`) or of `or`, without constants.
+fn joined(operands: Vec<Condition>, is_and: bool) -> Condition {
+    let mut remaining = Vec::with_capacity(operands.len());
     for operand in operands {
         match simple(operand) {
-            Condition::Constant(Some(truth)) if truth == of_all => {}
+            Condition::Constant(Some(truth)) if truth == is_and => {}
             Condition::Constant(Some(truth)) => return Condition::Constant(Some(truth)),
-            operand => left.push(operand),
+            operand => remaining.push(operand),
         }
     }
-    match left.len() {
-        0 => Condition::Constant(Some(of_all)),
-        1 => left.pop().unwrap_or(Condition::Constant(None)),
-        _ if of_all => Condition::And(left),
-        _ => Condition::Or(left),
+    match remaining.len() {
+        0 => Condition::Constant(Some(is_and)),
+        1 => remaining.pop().unwrap_or(Condition::Constant(None)),
+        _ if is_and => Condition::And(remaining),
+        _ => Condition::Or(remaining),
     }
 }

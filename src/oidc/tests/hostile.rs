@@ -1,11 +1,11 @@
-//! What is made to be taken for a token of the issuer's.
+//! Tokens that an attacker forges.
 
 use proptest::prelude::*;
 use ring::hmac;
 
 use crate::oidc::tests::*;
 
-/// Signed by the issuer's own key, header and claims as they are given.
+/// The reason for which a token with this header and these claims is refused. The issuer's own key signs it.
 fn refused(pair: &SigningPair, header: &str, claims: &str) -> &'static str {
     let token = pair.token(header, claims);
     read(&token, &set(&[pair.public("k")])).expect_err(header)
@@ -25,7 +25,7 @@ fn a_token_that_is_not_signed_is_refused() {
 }
 
 #[test]
-fn a_public_key_is_no_shared_secret() {
+fn a_public_key_is_not_accepted_as_a_shared_secret() {
     let (pair, claims) = (SigningPair::rsa(), user().to_string());
     let key = pair.public("k");
     let keys = set(std::slice::from_ref(&key));
@@ -39,13 +39,13 @@ fn a_public_key_is_no_shared_secret() {
             assert!(read(&format!("{signed}.{}", base64(tag)), &keys).is_err(), "{algorithm}");
         }
     }
-    // Nor does a set that holds one make it so.
+    // A shared secret in the key set is not used either.
     let shared = json!({"kty": "oct", "kid": "k", "alg": "HS256", "k": base64("secret")});
     assert!(set(&[shared]).signer(&UnverifiedToken::read(&pair.issue("k", &user())).unwrap()).is_none());
 }
 
 #[test]
-fn a_signature_of_nothing_is_refused() {
+fn an_empty_or_constant_signature_is_refused() {
     for (pair, length) in [(SigningPair::rsa(), 256), (SigningPair::es(), 64), (SigningPair::ed(), 64)] {
         let header = json!({"alg": pair.algorithm(), "kid": "k"}).to_string();
         let signed = format!("{}.{}", base64(header), base64(user().to_string()));
@@ -56,7 +56,7 @@ fn a_signature_of_nothing_is_refused() {
 }
 
 #[test]
-fn the_algorithm_is_the_keys_and_not_the_tokens() {
+fn the_key_decides_the_algorithm_not_the_token() {
     for pair in [SigningPair::rsa(), SigningPair::es(), SigningPair::ed()] {
         for algorithm in ["RS256", "ES256", "EdDSA", "Ed25519", "RS384", "PS256", "ES384", "ES256K", "rs256", "HS512"] {
             let is_own = algorithm == pair.algorithm() || algorithm == "Ed25519" && pair.algorithm() == "EdDSA";
@@ -68,22 +68,22 @@ fn the_algorithm_is_the_keys_and_not_the_tokens() {
 
 #[test]
 fn a_key_that_comes_with_the_token_is_not_used() {
-    let (own, theirs) = (SigningPair::ed(), SigningPair::ed());
+    let (own, foreign) = (SigningPair::ed(), SigningPair::ed());
     let keys = set(&[own.public("k")]);
     for id in ["k", "theirs", "../../dev/null", "' or 1=1 --"] {
         let header = json!({
-            "alg": "EdDSA", "kid": id, "jwk": theirs.public(id), "jku": "http://127.0.0.1:1/keys",
+            "alg": "EdDSA", "kid": id, "jwk": foreign.public(id), "jku": "http://127.0.0.1:1/keys",
             "x5u": "http://127.0.0.1:1/chain", "x5c": ["MIIB"],
         });
-        assert_eq!(read(&theirs.token(&header.to_string(), &user().to_string()), &keys), Err("no key signed it"));
+        assert_eq!(read(&foreign.token(&header.to_string(), &user().to_string()), &keys), Err("no key signed it"));
     }
     // With the issuer's own signature they change nothing.
-    let header = json!({"alg": "EdDSA", "kid": "k", "jwk": theirs.public("k"), "jku": "x", "x5t": "y"});
+    let header = json!({"alg": "EdDSA", "kid": "k", "jwk": foreign.public("k"), "jku": "x", "x5t": "y"});
     assert!(read(&own.token(&header.to_string(), &user().to_string()), &keys).is_ok());
 }
 
 #[test]
-fn a_header_that_asks_for_more_is_refused() {
+fn unsupported_header_members_are_refused() {
     let (pair, claims) = (SigningPair::ed(), user().to_string());
     for header in [
         r#"{"alg":"EdDSA","kid":"k","crit":["exp"]}"#,
@@ -117,7 +117,7 @@ fn a_header_that_asks_for_more_is_refused() {
 }
 
 #[test]
-fn claims_that_stand_twice_are_refused() {
+fn repeated_claims_are_refused() {
     let (pair, claims) = (SigningPair::ed(), user().to_string());
     let header = r#"{"alg":"EdDSA","kid":"k"}"#;
     let rest = claims.strip_prefix('{').unwrap();
@@ -129,7 +129,7 @@ fn claims_that_stand_twice_are_refused() {
 }
 
 #[test]
-fn what_is_too_long_or_too_deep_is_refused() {
+fn tokens_that_are_too_long_or_nested_too_deeply_are_refused() {
     let (pair, header) = (SigningPair::ed(), r#"{"alg":"EdDSA","kid":"k"}"#);
     let keys = set(&[pair.public("k")]);
     let padded = |bytes: usize| pair.issue("k", &with(&[("x", json!("x".repeat(bytes)))]));
@@ -149,11 +149,11 @@ fn what_is_too_long_or_too_deep_is_refused() {
 }
 
 #[test]
-fn a_part_has_one_spelling() {
+fn each_part_has_exactly_one_encoding() {
     let pair = SigningPair::ed();
     let (keys, token) = (set(&[pair.public("k")]), pair.issue("k", &user()));
     let [header, claims, signature] = token.split('.').collect::<Vec<_>>()[..] else { panic!("{token}") };
-    for spelt in [
+    for variant in [
         format!("{header}.{claims}.{signature}="),
         format!("{header}.{claims}.{signature}."),
         format!(".{header}.{claims}.{signature}"),
@@ -167,13 +167,13 @@ fn a_part_has_one_spelling() {
         "..".to_owned(),
         "a.b.c".to_owned(),
     ] {
-        assert!(spelt == token || read(&spelt, &keys).is_err(), "{spelt}");
+        assert!(variant == token || read(&variant, &keys).is_err(), "{variant}");
     }
-    // 64 bytes are 86 characters, of whose last only two bits count.
+    // 64 bytes have 86 characters. Only two bits of the last one are used.
     let last = signature.chars().last().unwrap();
     for other in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".chars().filter(|c| *c != last) {
-        let spelt = format!("{}{other}", &token[..token.len() - 1]);
-        assert!(read(&spelt, &keys).is_err(), "{spelt}");
+        let variant = format!("{}{other}", &token[..token.len() - 1]);
+        assert!(read(&variant, &keys).is_err(), "{variant}");
     }
 }
 
@@ -181,7 +181,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
-    fn any_text_is_refused_and_nothing_falls_over(text in "[A-Za-z0-9_.-]{0,200}|\\PC{0,80}") {
+    fn any_text_is_refused_without_a_panic(text in "[A-Za-z0-9_.-]{0,200}|\\PC{0,80}") {
         prop_assert!(read(&text, &set(&[SigningPair::ed().public("k")])).is_err());
         let _ = is_token(&text);
     }
@@ -199,7 +199,7 @@ proptest! {
     }
 
     #[test]
-    fn a_signature_with_a_bit_turned_is_refused(bit in 0usize..8, at in any::<prop::sample::Index>()) {
+    fn a_signature_with_a_flipped_bit_is_refused(bit in 0usize..8, at in any::<prop::sample::Index>()) {
         for pair in [SigningPair::rsa(), SigningPair::es(), SigningPair::ed()] {
             let (keys, token) = (set(&[pair.public("k")]), pair.issue("k", &user()));
             let (signed, signature) = token.rsplit_once('.').unwrap();
@@ -212,7 +212,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_a_header_says_only_the_issuers_signature_counts(
+    fn only_the_issuers_signature_counts_for_any_header(
         name in "alg|kid|typ|crit|jwk|jku|x5u|x5c|cty|[a-z]{1,8}",
         value in prop_oneof![
             Just(json!(null)), Just(json!(true)), any::<i64>().prop_map(|n| json!(n)),
@@ -220,19 +220,19 @@ proptest! {
             Just(json!([{"kty": "OKP"}])), Just(json!({"k": []})),
         ],
     ) {
-        let (own, theirs) = (SigningPair::ed(), SigningPair::ed());
+        let (own, foreign) = (SigningPair::ed(), SigningPair::ed());
         let mut header = json!({"alg": "EdDSA", "kid": "k"});
         header[name] = value;
         let keys = set(&[own.public("k"), SigningPair::rsa().public("r")]);
-        prop_assert!(read(&theirs.token(&header.to_string(), &user().to_string()), &keys).is_err());
-        // Whether it is taken or not, what it says is what was signed.
+        prop_assert!(read(&foreign.token(&header.to_string(), &user().to_string()), &keys).is_err());
+        // If the token is accepted, its claims are the signed ones.
         if let Ok(verified) = read(&own.token(&header.to_string(), &user().to_string()), &keys) {
             prop_assert_eq!(verified.subject, "AAAA-bbb");
         }
     }
 
     #[test]
-    fn whatever_a_key_set_holds_is_read_or_left_out(
+    fn any_key_in_a_set_is_read_or_skipped(
         kty in "RSA|EC|OKP|oct|\\PC{0,3}", crv in "P-256|Ed25519|", length in 0usize..600, byte in any::<u8>(),
     ) {
         let part = base64(vec![byte; length]);

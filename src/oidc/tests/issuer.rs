@@ -1,4 +1,4 @@
-//! An issuer for tests: keys of its own, tokens as it likes, and a server that answers as it is told to.
+//! An issuer for tests: its keys, its tokens, and a server whose answers tests set.
 
 use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::TcpListener;
@@ -89,7 +89,7 @@ impl SigningPair {
         format!("{signed}.{}", base64(signature))
     }
 
-    /// One with an ordinary header.
+    /// A token with an ordinary header.
     pub(super) fn issue(&self, id: &str, claims: &Value) -> String {
         self.token(&json!({"alg": self.algorithm(), "kid": id, "typ": "at+jwt"}).to_string(), &claims.to_string())
     }
@@ -98,19 +98,19 @@ impl SigningPair {
 /// A server on this machine.
 pub(super) struct IssuerServer {
     pub(super) url: String,
-    pub(super) says: Arc<Mutex<Says>>,
+    pub(super) answers: Arc<Mutex<IssuerAnswers>>,
 }
 
-/// What it answers.
+/// The answers of an [`IssuerServer`].
 #[derive(Clone)]
-pub(super) struct Says {
+pub(super) struct IssuerAnswers {
     pub(super) document: Value,
     pub(super) keys: String,
-    /// Of everything.
+    /// The status of all answers.
     pub(super) status: u16,
     pub(super) delay: Duration,
-    /// How often the document was asked for.
-    pub(super) asked: usize,
+    /// How many requests for the document there were.
+    pub(super) document_requests: usize,
 }
 
 impl IssuerServer {
@@ -133,54 +133,54 @@ impl IssuerServer {
         let url = format!("{origin}:{}/tenant/", listener.local_addr().unwrap().port());
         let document = json!({"issuer": url, "jwks_uri": format!("{url}keys")});
         let keys = json!({"keys": keys}).to_string();
-        let says = Says { document, keys, status: 200, delay: Duration::ZERO, asked: 0 };
-        let says = Arc::new(Mutex::new(says));
-        let server = Self { url, says: Arc::clone(&says) };
+        let answers = IssuerAnswers { document, keys, status: 200, delay: Duration::ZERO, document_requests: 0 };
+        let answers = Arc::new(Mutex::new(answers));
+        let server = Self { url, answers: Arc::clone(&answers) };
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                let (stream, says, tls) = (stream.unwrap(), Arc::clone(&says), tls.clone());
-                // A client may have gone.
+                let (stream, answers, tls) = (stream.unwrap(), Arc::clone(&answers), tls.clone());
+                // The client may have disconnected.
                 std::thread::spawn(move || match tls {
-                    None => drop(answer(stream, &says)),
-                    Some(tls) => drop(answer(StreamOwned::new(ServerConnection::new(tls).unwrap(), stream), &says)),
+                    None => drop(answer(stream, &answers)),
+                    Some(tls) => drop(answer(StreamOwned::new(ServerConnection::new(tls).unwrap(), stream), &answers)),
                 });
             }
         });
         server
     }
 
-    pub(super) fn set(&self, change: impl FnOnce(&mut Says)) {
-        change(&mut self.says.lock().unwrap());
+    pub(super) fn set(&self, change: impl FnOnce(&mut IssuerAnswers)) {
+        change(&mut self.answers.lock().unwrap());
     }
 
     pub(super) fn keys(&self, keys: &[Value]) {
-        self.set(|says| says.keys = json!({"keys": keys}).to_string());
+        self.set(|answers| answers.keys = json!({"keys": keys}).to_string());
     }
 
-    pub(super) fn asked(&self) -> usize {
-        self.says.lock().unwrap().asked
+    pub(super) fn document_requests(&self) -> usize {
+        self.answers.lock().unwrap().document_requests
     }
 }
 
-fn answer(stream: impl Read + Write, says: &Mutex<Says>) -> std::io::Result<()> {
+fn answer(stream: impl Read + Write, answers: &Mutex<IssuerAnswers>) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream);
-    let mut first = String::new();
-    reader.read_line(&mut first)?;
+    let mut request_line = String::new();
+    reader.read_line(&mut request_line)?;
     let mut line = String::new();
     while reader.read_line(&mut line)? > 2 {
         line.clear();
     }
     let (status, body, delay) = {
-        let mut says = says.lock().unwrap();
-        let body = match first.split(' ').nth(1).unwrap_or_default() {
+        let mut answers = answers.lock().unwrap();
+        let body = match request_line.split(' ').nth(1).unwrap_or_default() {
             "/tenant/.well-known/openid-configuration" => {
-                says.asked += 1;
-                says.document.to_string()
+                answers.document_requests += 1;
+                answers.document.to_string()
             }
-            "/tenant/keys" | "/moved" => says.keys.clone(),
+            "/tenant/keys" | "/moved" => answers.keys.clone(),
             _ => String::new(),
         };
-        (says.status, body, says.delay)
+        (answers.status, body, answers.delay)
     };
     std::thread::sleep(delay);
     let stream = reader.get_mut();

@@ -42,12 +42,12 @@ fn set(keys: &[Value]) -> KeySet {
     KeySet::read(json!({"keys": keys}).to_string().as_bytes()).unwrap()
 }
 
-/// What a token says to somebody who has these keys.
+/// The claims of a token, verified with these keys.
 fn read(text: &str, keys: &KeySet) -> Result<Verified, &'static str> {
     trusting(None, text, keys)
 }
 
-/// The same to somebody who trusts a claim for names.
+/// The same with a trusted name claim.
 fn trusting(name_claim: Option<&str>, text: &str, keys: &KeySet) -> Result<Verified, &'static str> {
     let token = UnverifiedToken::read(text)?;
     let audiences = ["other".to_owned(), "api://contactd".to_owned()];
@@ -77,12 +77,12 @@ fn tokens_of_three_algorithms_are_read() {
 }
 
 #[test]
-fn an_application_is_told_from_a_user() {
+fn applications_and_users_are_distinguished() {
     let pair = SigningPair::ed();
     let keys = set(&[pair.public("k")]);
     let roles = json!(["Contacts.Read"]);
     let no = Value::Null;
-    // What `idtyp`, `scp`, `scope`, `roles`, `sub` say; whether it is an application, and what it may.
+    // The values of `idtyp`, `scp`, `scope`, `roles` and `sub`; whether it is an application, and its scopes.
     let cases = [
         ([json!("app"), no.clone(), no.clone(), roles.clone(), json!("x")], true, vec!["Contacts.Read"]),
         ([json!("app"), no.clone(), no.clone(), no.clone(), json!("x")], true, vec![]),
@@ -112,12 +112,12 @@ fn an_application_is_told_from_a_user() {
 }
 
 #[test]
-fn a_token_that_was_delegated_or_names_a_person_is_no_applications() {
+fn a_delegated_or_personal_token_is_not_an_applications() {
     let pair = SigningPair::ed();
     let keys = set(&[pair.public("k")]);
-    let mut of_application = without(&["scp", "preferred_username"]);
-    of_application["sub"] = of_application["oid"].clone();
-    assert!(read(&pair.issue("k", &of_application), &keys).unwrap().is_application);
+    let mut application_claims = without(&["scp", "preferred_username"]);
+    application_claims["sub"] = application_claims["oid"].clone();
+    assert!(read(&pair.issue("k", &application_claims), &keys).unwrap().is_application);
     for (name, value) in [
         ("scp", json!("")),
         ("scp", json!(" ")),
@@ -134,19 +134,19 @@ fn a_token_that_was_delegated_or_names_a_person_is_no_applications() {
         ("idtyp", json!("")),
         ("idtyp", json!("App")),
     ] {
-        let mut claims = of_application.clone();
+        let mut claims = application_claims.clone();
         claims[name] = value;
         let verified = read(&pair.issue("k", &claims), &keys).unwrap();
         assert_eq!((verified.is_application, verified.scopes), (false, vec![]), "{claims}");
     }
     for (name, value) in [("scp", json!(null)), ("roles", json!(null)), ("idtyp", json!(null))] {
-        let mut claims = of_application.clone();
+        let mut claims = application_claims.clone();
         claims[name] = value;
         assert!(read(&pair.issue("k", &claims), &keys).is_err(), "{claims}");
     }
-    // It says of itself that it is both.
+    // Contradictory claims.
     for scp in ["", "Contacts.Read"] {
-        let mut claims = of_application.clone();
+        let mut claims = application_claims.clone();
         claims["idtyp"] = json!("app");
         claims["scp"] = json!(scp);
         assert_eq!(read(&pair.issue("k", &claims), &keys), Err("it claims to be both of an application and delegated"));
@@ -154,10 +154,10 @@ fn a_token_that_was_delegated_or_names_a_person_is_no_applications() {
 }
 
 #[test]
-fn a_token_holds_within_its_times_and_a_minute_more() {
+fn a_token_is_valid_within_its_times_with_a_minute_of_tolerance() {
     let pair = SigningPair::ed();
     let keys = set(&[pair.public("k")]);
-    for (name, value, holds) in [
+    for (name, value, is_valid) in [
         ("exp", json!(NOW - 59), true),
         ("exp", json!(NOW - 60), false),
         ("exp", json!(1_699_999_941.5), true),
@@ -174,17 +174,17 @@ fn a_token_holds_within_its_times_and_a_minute_more() {
         ("iat", json!([NOW]), false),
     ] {
         let claims = with(&[(name, value)]);
-        assert_eq!(read(&pair.issue("k", &claims), &keys).is_ok(), holds, "{claims}");
+        assert_eq!(read(&pair.issue("k", &claims), &keys).is_ok(), is_valid, "{claims}");
     }
     assert!(read(&pair.issue("k", &without(&["nbf", "iat"])), &keys).is_ok());
     assert_eq!(read(&pair.issue("k", &without(&["exp"])), &keys), Err("it has no expiration time"));
 }
 
 #[test]
-fn a_token_is_of_this_issuer_for_this_audience_about_somebody() {
+fn a_token_needs_this_issuer_this_audience_and_a_subject() {
     let pair = SigningPair::ed();
     let keys = set(&[pair.public("k")]);
-    for (name, value, holds) in [
+    for (name, value, is_valid) in [
         ("iss", json!(format!("{ISSUER}/")), false),
         ("iss", json!(ISSUER.to_uppercase()), false),
         ("iss", json!([ISSUER]), false),
@@ -205,14 +205,14 @@ fn a_token_is_of_this_issuer_for_this_audience_about_somebody() {
         ("scp", json!([1]), false),
         ("roles", json!({"a": 1}), false),
         ("idtyp", json!(true), false),
-        // Whoever brings it would have to prove that it is theirs, which nobody here asks for.
+        // The bearer would have to prove possession of a key, which is not supported.
         ("cnf", json!({"jkt": "x"}), false),
-        // Shown only, so not worth a refusal.
+        // Used for display only, so a wrong type is ignored.
         ("name", json!(["x"]), true),
         ("preferred_username", json!(1), true),
     ] {
         let claims = with(&[(name, value)]);
-        assert_eq!(read(&pair.issue("k", &claims), &keys).is_ok(), holds, "{claims}");
+        assert_eq!(read(&pair.issue("k", &claims), &keys).is_ok(), is_valid, "{claims}");
     }
     for name in ["iss", "aud", "sub"] {
         assert!(read(&pair.issue("k", &without(&[name])), &keys).is_err(), "{name}");
@@ -230,8 +230,8 @@ fn a_name_is_shown_as_the_issuer_has_it() {
     assert_eq!(name(&claims).as_deref(), Some("mail"));
     claims["upn"] = json!("upn");
     assert_eq!(name(&claims).as_deref(), Some("upn"));
-    for unfit in [json!(" "), json!("a\u{7}"), json!("x".repeat(256)), json!({})] {
-        claims["preferred_username"] = unfit;
+    for invalid in [json!(" "), json!("a\u{7}"), json!("x".repeat(256)), json!({})] {
+        claims["preferred_username"] = invalid;
         assert_eq!(name(&claims).as_deref(), Some("upn"));
     }
     claims["preferred_username"] = json!(" ann ");
@@ -239,7 +239,7 @@ fn a_name_is_shown_as_the_issuer_has_it() {
 }
 
 #[test]
-fn a_name_is_trusted_in_the_operators_claim_alone_and_an_address_that_is_verified() {
+fn only_the_configured_claim_is_trusted_and_addresses_only_if_verified() {
     let pair = SigningPair::ed();
     let keys = set(&[pair.public("k")]);
     let name = |claim: &str, claims: &Value| {
@@ -251,8 +251,8 @@ fn a_name_is_trusted_in_the_operators_claim_alone_and_an_address_that_is_verifie
     assert_eq!(name("upn", &claims), trusted("upn", "boss@corp.example"));
     assert_eq!(name("preferred_username", &claims), trusted("preferred_username", "ann@example.org"));
     assert_eq!(name("UPN", &claims), None);
-    for unfit in [json!(1), json!(["x"]), json!(""), json!("a\nb"), json!("a\u{202e}b")] {
-        assert_eq!(name("upn", &with(&[("upn", unfit)])), None);
+    for invalid in [json!(1), json!(["x"]), json!(""), json!("a\nb"), json!("a\u{202e}b")] {
+        assert_eq!(name("upn", &with(&[("upn", invalid)])), None);
     }
     for (verified, is_trusted) in
         [(json!(true), true), (json!(false), false), (json!("true"), false), (json!(1), false), (Value::Null, false)]
@@ -269,7 +269,7 @@ fn a_name_is_trusted_in_the_operators_claim_alone_and_an_address_that_is_verifie
 }
 
 #[test]
-fn a_key_is_used_for_what_it_is_for() {
+fn keys_of_another_use_or_algorithm_are_not_used() {
     let (rsa, es, ed) = (SigningPair::rsa(), SigningPair::es(), SigningPair::ed());
     let changed = |mut key: Value, name: &str, value: Value| {
         key[name] = value;
@@ -313,18 +313,18 @@ fn a_key_is_used_for_what_it_is_for() {
 }
 
 #[test]
-fn without_a_key_id_the_one_key_of_the_algorithm_is_meant() {
+fn without_a_key_id_the_only_key_of_the_algorithm_is_used() {
     let (one, two, rsa) = (SigningPair::ed(), SigningPair::ed(), SigningPair::rsa());
     let token = one.token(r#"{"alg":"EdDSA"}"#, &user().to_string());
     assert!(read(&token, &set(&[rsa.public("r"), one.public("k")])).is_ok());
     assert!(read(&token, &set(&[one.public("k"), two.public("l")])).is_err());
     assert!(read(&token, &set(&[])).is_err());
-    // Two of one name: whichever signed it.
+    // Two keys with the same id: the one that signed the token is used.
     assert!(read(&one.issue("k", &user()), &set(&[two.public("k"), rsa.public("k"), one.public("k")])).is_ok());
 }
 
 #[test]
-fn what_is_no_key_set_is_told() {
+fn an_invalid_key_set_is_reported() {
     let many = json!({"keys": vec![json!({}); 101]}).to_string();
     for (bytes, why) in [
         ("", "its key set: EOF"),
@@ -362,6 +362,6 @@ fn an_issuer_is_by_https_or_on_this_machine() {
     assert!(new(ISSUER, &[]).unwrap_err().contains("--oidc-audience"));
     assert!(new(ISSUER, &[""]).unwrap_err().contains("--oidc-audience"));
     let settings = OidcSettings { issuer: ISSUER.into(), audiences: vec!["a".into()], ..OidcSettings::default() };
-    let missing = Provider::new(OidcSettings { ca_file: Some("/nowhere".into()), ..settings });
-    assert!(missing.unwrap_err().starts_with("--ca-file /nowhere: "));
+    let opened = Provider::new(OidcSettings { ca_file: Some("/nowhere".into()), ..settings });
+    assert!(opened.unwrap_err().starts_with("--ca-file /nowhere: "));
 }

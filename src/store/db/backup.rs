@@ -7,7 +7,7 @@ use crate::store::db::check::{self, Verify};
 use crate::store::db::engine::{Session, plain_options};
 use crate::store::db::faults::OpenError;
 use crate::store::db::files::{
-    BESIDE, create_private, folder_of, rename_to_new, resolve_links, sync_folder_of, with_suffix,
+    SIDE_FILE_SUFFIXES, create_private, folder_of, rename_to_new, resolve_links, sync_folder_of, with_suffix,
 };
 use crate::store::db::opened::OpenedDatabase;
 use crate::store::db::scratch::{COPY_PREFIX, Scratch};
@@ -28,13 +28,15 @@ pub async fn backup(source: &Path, target: &Path, verify: Verify) -> Result<(), 
     if target.symlink_metadata().is_ok() {
         return Err(of_target("it already exists".to_owned()));
     }
-    if let Some(left) =
-        BESIDE.map(|end| with_suffix(&target, end)).into_iter().find(|file| file.symlink_metadata().is_ok())
+    if let Some(leftover) = SIDE_FILE_SUFFIXES
+        .map(|suffix| with_suffix(&target, suffix))
+        .into_iter()
+        .find(|file| file.symlink_metadata().is_ok())
     {
-        let left = left.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let leftover = leftover.file_name().unwrap_or_default().to_string_lossy().into_owned();
         return Err(of_target(format!(
-            "{left} of an earlier database is there and would damage the copy when it is opened: use contactd restore \
-             to put a copy in place, or move {left} away"
+            "{leftover} of an earlier database is there and would damage the copy when it is opened: use contactd restore \
+             to put a copy in place, or move {leftover} away"
         )));
     }
     let path = resolve_links(source);

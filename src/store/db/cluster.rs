@@ -16,11 +16,11 @@ use crate::store::db::engine::{Backend, Session};
 use crate::store::db::statement::Statement;
 
 /// Time limit for connecting to a host.
-const CONNECT: Duration = Duration::from_secs(2);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Time that a server may be silent beyond its own statement timeout.
-const HANGS: Duration = Duration::from_secs(5);
+const SILENCE: Duration = Duration::from_secs(5);
 /// Time for which a failed search for the primary is not repeated.
-const REST: Duration = Duration::from_millis(250);
+const RETRY_PAUSE: Duration = Duration::from_millis(250);
 
 /// A `postgres://` URL. The host part may list several hosts: `postgres://user@one:5432,two:5432/name`. The password is never
 /// shown.
@@ -47,8 +47,8 @@ impl FromStr for PostgresUrl {
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(end);
         // With such a character, part of a password would be taken for a host name, which is shown.
-        let is_cut = rest.contains('#') || path.contains('@') || authority.matches('@').count() > 1;
-        if is_cut || !is_percent_encoded(authority) {
+        let is_ambiguous = rest.contains('#') || path.contains('@') || authority.matches('@').count() > 1;
+        if is_ambiguous || !is_percent_encoded(authority) {
             return Err(expected.to_owned());
         }
         let (user, hosts) = match authority.rsplit_once('@') {
@@ -111,8 +111,8 @@ pub(in crate::store) enum Use {
 impl Use {
     fn timeout(self) -> Option<Duration> {
         match self {
-            Self::Write => Some(Duration::from_secs(10) + HANGS),
-            Self::Read(time) => Some(time + HANGS),
+            Self::Write => Some(Duration::from_secs(10) + SILENCE),
+            Self::Read(time) => Some(time + SILENCE),
             Self::Operate => None,
         }
     }
@@ -181,7 +181,7 @@ impl Cluster {
     /// [`Error::Unavailable`] if there is none. Further calls within a quarter of a second get the same error.
     pub(in crate::store) async fn primary(&self, purpose: Use) -> Result<Session, Error> {
         if let Some((when, error)) = &*self.failed.lock().unwrap_or_else(PoisonError::into_inner)
-            && when.elapsed() < REST
+            && when.elapsed() < RETRY_PAUSE
         {
             return Err(error.clone());
         }
@@ -194,10 +194,10 @@ impl Cluster {
     async fn find_primary(&self, purpose: Use) -> Result<Session, Error> {
         let last = self.primary.load(Ordering::Acquire);
         let mut why = Error::unavailable("no host is given");
-        for (at, host) in self.from(last) {
+        for (index, host) in self.hosts_from(last) {
             match connect(host, purpose, Role::Primary).await {
                 Ok(mut session) => {
-                    if self.primary.swap(at, Ordering::AcqRel) != at {
+                    if self.primary.swap(index, Ordering::AcqRel) != index {
                         self.changes.fetch_add(1, Ordering::AcqRel);
                         tracing::warn!(host = host.get_host(), port = host.get_port(), "the primary has changed");
                     }
@@ -221,7 +221,7 @@ impl Cluster {
     /// [`Error::Unavailable`] if there is none.
     pub(in crate::store) async fn standby(&self, time: Duration) -> Result<Session, Error> {
         let mut why = Error::unavailable("no host is given");
-        for (_, host) in self.from(0) {
+        for (_, host) in self.hosts_from(0) {
             match connect(host, Use::Read(time), Role::Standby).await {
                 Ok(session) => return Ok(session),
                 Err(error) => why = error,
@@ -231,7 +231,7 @@ impl Cluster {
     }
 
     /// All hosts, starting with this one.
-    fn from(&self, first: usize) -> impl Iterator<Item = (usize, &PgConnectOptions)> {
+    fn hosts_from(&self, first: usize) -> impl Iterator<Item = (usize, &PgConnectOptions)> {
         self.hosts.iter().enumerate().cycle().skip(first).take(self.hosts.len())
     }
 }
@@ -249,10 +249,12 @@ async fn connect(host: &PgConnectOptions, purpose: Use, role: Role) -> Result<Se
 select pg_is_in_recovery(), current_setting('default_transaction_read_only') = 'on', pg_backend_pid()::bigint,
     (select backend_start::text from pg_stat_activity where pid = pg_backend_pid())";
         let row = session.row(Statement::new(text)).await?.ok_or_else(|| Error::unavailable("no answer"))?;
-        let (replays, refuses): (bool, bool) = (row.get(0)?, row.get(1)?);
+        let (is_in_recovery, is_read_only): (bool, bool) = (row.get(0)?, row.get(1)?);
         match role {
-            Role::Primary if replays || refuses => return Err(Error::unavailable("the server does not accept writes")),
-            Role::Standby if !replays => return Err(Error::unavailable("the server is not a standby")),
+            Role::Primary if is_in_recovery || is_read_only => {
+                return Err(Error::unavailable("the server does not accept writes"));
+            }
+            Role::Standby if !is_in_recovery => return Err(Error::unavailable("the server is not a standby")),
             Role::Primary | Role::Standby => {}
         }
         session.backend = Backend { pid: row.get(2)?, start: row.get(3)?, term: 0 };
@@ -263,7 +265,7 @@ select pg_is_in_recovery(), current_setting('default_transaction_read_only') = '
         Ok(session.read_only(time))
     };
     let late = |_| Error::unavailable("connecting to the server took too long");
-    let session = tokio::time::timeout(CONNECT, connecting).await.map_err(late).and_then(|session| session);
+    let session = tokio::time::timeout(CONNECT_TIMEOUT, connecting).await.map_err(late).and_then(|session| session);
     CONNECTS.increment(if session.is_ok() { Done::Ok } else { Done::Failed });
     // Errors on connecting (no such database, wrong password) mean that the store is unavailable.
     session.map_err(|error| match error {
@@ -292,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_that_is_not_encoded_is_refused_and_no_piece_of_it_shown() {
+    fn an_unencoded_password_is_refused_and_no_part_of_it_is_shown() {
         for sign in ["@", "#", "/", "?", "%", "@#", "/@", "%zz"] {
             for (before, after) in [("1", "zz77"), ("s3", "cret"), ("", "zz77")] {
                 let address = format!("postgres://ann:{before}{sign}{after}@one:5433/book");

@@ -34,13 +34,13 @@ impl FromStr for Database {
         };
         match scheme.to_ascii_lowercase().as_str() {
             "postgres" | "postgresql" => text.parse::<PostgresUrl>().map(Self::Postgres),
-            "sqlite" => of_url(rest.strip_prefix("//").unwrap_or(rest)),
+            "sqlite" => from_url(rest.strip_prefix("//").unwrap_or(rest)),
             "file" => match rest.strip_prefix("//") {
-                None => of_url(rest),
+                None => from_url(rest),
                 Some(rest) => {
                     let path = rest.strip_prefix("localhost").unwrap_or(rest);
-                    let elsewhere = "file:// needs an absolute path: file:///FOLDER/FILE, or use file:FILE";
-                    if path.starts_with('/') { of_url(path) } else { Err(elsewhere.to_owned()) }
+                    let expected = "file:// needs an absolute path: file:///FOLDER/FILE, or use file:FILE";
+                    if path.starts_with('/') { from_url(path) } else { Err(expected.to_owned()) }
                 }
             },
             _ => Err(format!("'{scheme}:' is not known; name {KNOWN} (for a file with this name use ./{scheme}:…)")),
@@ -58,7 +58,7 @@ fn scheme(text: &str) -> Option<(&str, &str)> {
 }
 
 /// The SQLite file of a URL: a percent-encoded path, optionally with parameters. `mode=rwc` is the default, and accepted.
-fn of_url(text: &str) -> Result<Database, String> {
+fn from_url(text: &str) -> Result<Database, String> {
     let (path, parameters) = text.split_once('?').unwrap_or((text, ""));
     let mut database = match percent_decode(path).as_deref() {
         None => return Err("the file's name is not percent-encoded UTF-8".to_owned()),
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_database_of_ours_is_refused_by_its_scheme_alone() {
+    fn an_unsupported_scheme_is_refused() {
         for (text, why) in [
             ("", "name a file, :memory:, sqlite://FILE"),
             ("mysql://u:hunter2@h/x", "'mysql:' is not known; name a file, :memory:, "),

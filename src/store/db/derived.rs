@@ -65,9 +65,12 @@ pub(in crate::store) async fn read_values(session: &mut Session) -> Result<(), E
         if tags::view(&key).is_none() {
             continue;
         }
-        let (_, of) = key.split_once(' ').unwrap_or_default();
+        let (_, property) = key.split_once(' ').unwrap_or_default();
         let update = Statement::new("update single_values set id = $1, id_key = $2 where id_key = $3");
-        let (id, id_key) = (format!("String {KEPT} Name kept {of}"), format!("string {KEPT} name kept {of}"));
+        let (id, id_key) = (
+            format!("String {NAMED_NAMESPACE} Name kept {property}"),
+            format!("string {NAMED_NAMESPACE} name kept {property}"),
+        );
         session.execute(update.bind(id).bind(id_key).bind(key)).await?;
     }
     Ok(())
@@ -141,7 +144,7 @@ where phones.mailbox = (value ->> 0)::bigint and phones.contact_id = (value ->> 
 }
 
 /// The namespace of the named ids.
-const KEPT: &str = "{00020329-0000-0000-c000-000000000046}";
+const NAMED_NAMESPACE: &str = "{00020329-0000-0000-c000-000000000046}";
 
 /// Recomputes the search words of all contacts.
 pub(in crate::store) async fn recompute_words(session: &mut Session) -> Result<(), Error> {
@@ -159,10 +162,10 @@ pub(in crate::store) async fn recompute_words(session: &mut Session) -> Result<(
 pub(in crate::store) async fn compute_words_of(session: &mut Session, mailbox: i64) -> Result<(), Error> {
     let mut last = (mailbox, Uuid::nil());
     while let Some(mut chunk) = next(session, &mut last).await? {
-        let read = chunk.len();
-        chunk.retain(|(of, _)| *of == mailbox);
+        let read_count = chunk.len();
+        chunk.retain(|(owner, _)| *owner == mailbox);
         write_words(session, &chunk).await?;
-        if chunk.len() < read {
+        if chunk.len() < read_count {
             break;
         }
     }

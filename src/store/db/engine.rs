@@ -92,10 +92,10 @@ pub(in crate::store) struct Backend {
 }
 
 /// Tolerance between the server's and this process's clock for the duration of a statement.
-const CLOCKS: Duration = Duration::from_millis(10);
+const CLOCK_TOLERANCE: Duration = Duration::from_millis(10);
 
 /// Virtual machine steps between two checks of the time limit in SQLite: a few tenths of a millisecond.
-const OPERATIONS: i32 = 10_000;
+const CHECK_INTERVAL: i32 = 10_000;
 
 /// Maximum idle time of a session: firewalls and proxies drop idle connections.
 const MAX_IDLE: Duration = Duration::from_mins(5);
@@ -136,7 +136,7 @@ impl Session {
     pub(in crate::store) async fn set_time_limit(&mut self, time: Duration) -> Result<(), Error> {
         if let EngineConnection::Sqlite(connection) = &mut self.connection {
             let deadline = ReadDeadline::new(time);
-            connection.lock_handle().await?.set_progress_handler(OPERATIONS, deadline.keep_running());
+            connection.lock_handle().await?.set_progress_handler(CHECK_INTERVAL, deadline.keep_running());
             self.deadline = Some(deadline);
         }
         Ok(())
@@ -196,8 +196,8 @@ impl Session {
         if let Some(deadline) = self.deadline.as_ref().filter(|_| self.busy) {
             deadline.stop_at(Instant::now());
         }
-        let end = if std::mem::take(&mut self.snapshot) { "rollback" } else { "select 1" };
-        self.script(end).await
+        let text = if std::mem::take(&mut self.snapshot) { "rollback" } else { "select 1" };
+        self.script(text).await
     }
 
     /// A connection to an existing SQLite file, outside of pools.
@@ -261,7 +261,7 @@ select pg_terminate_backend(pid, 2000) from pg_stat_activity where pid = $1 and 
             if faults::is_canceled(&error) {
                 // An operator can cancel a statement too; only one at its time limit counts as too expensive.
                 let is_late = |deadline: &ReadDeadline| {
-                    deadline.end <= self.used || deadline.time <= self.used.duration_since(begun) + CLOCKS
+                    deadline.end <= self.used || deadline.time <= self.used.duration_since(begun) + CLOCK_TOLERANCE
                 };
                 // The connection is still usable.
                 if self.deadline.as_ref().is_some_and(is_late) {
@@ -372,7 +372,7 @@ select pg_terminate_backend(pid, 2000) from pg_stat_activity where pid = $1 and 
         #[cfg(test)]
         crate::store::tests::between::statement().await;
         let (logged_text, begun) = (self.loggable_text(&statement), self.begin_statement()?);
-        let (statement, before) = match std::mem::replace(&mut self.side_question, SideQuestion::Nothing) {
+        let (statement, answers) = match std::mem::replace(&mut self.side_question, SideQuestion::Nothing) {
             SideQuestion::Asked(question, booleans) if statement.can_answer() => {
                 (statement.answering(question), booleans)
             }
@@ -388,12 +388,12 @@ select pg_terminate_backend(pid, 2000) from pg_stat_activity where pid = $1 and 
         let row = self.finish_statement(begun, row);
         self.log_if_slow(logged_text, begun, row.as_ref().map(|row| usize::from(row.is_some()))).await;
         let Some(row) = row?.map(Row::from) else { return Ok(None) };
-        if before == 0 {
+        if answers == 0 {
             return Ok(Some(row));
         }
         self.side_question =
-            SideQuestion::Answered((0..before).map(|column| row.get(column)).collect::<Result<_, _>>()?);
-        Ok(Some(row.without(before)))
+            SideQuestion::Answered((0..answers).map(|column| row.get(column)).collect::<Result<_, _>>()?);
+        Ok(Some(row.without(answers)))
     }
 
     /// All rows of this many columns; those of `ids` are UUIDs. SQLite packs the rows into one, because the driver sends rows

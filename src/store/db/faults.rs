@@ -59,9 +59,9 @@ pub(in crate::store) const SHARED: &str = "sessions share a server process";
 pub(in crate::store) fn is_of_pooler(error: &Error) -> bool {
     let (Error::Unavailable(cause) | Error::Internal(cause)) = error else { return false };
     let error = cause.downcast_ref().and_then(postgres_error);
-    let is_told = |error: &PgDatabaseError| error.message().contains("in statement pooling mode");
+    let is_statement_pooling = |error: &PgDatabaseError| error.message().contains("in statement pooling mode");
     cause.to_string() == SHARED
-        || error.is_some_and(|error| matches!(error.code(), "42P05" | "26000") || is_told(error))
+        || error.is_some_and(|error| matches!(error.code(), "42P05" | "26000") || is_statement_pooling(error))
 }
 
 /// Whether a statement violated a not-null constraint.

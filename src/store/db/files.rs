@@ -10,7 +10,7 @@ use rustix::fs::{CWD, RenameFlags};
 use rustix::io::Errno;
 
 /// Suffixes of SQLite's files beside a database: the write-ahead log, its index, and the rollback journal.
-pub(in crate::store) const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
+pub(in crate::store) const SIDE_FILE_SUFFIXES: [&str; 3] = ["-wal", "-shm", "-journal"];
 
 /// Creates an empty file that only its owner can read. SQLite gives the files beside it the same mode.
 ///
@@ -57,9 +57,9 @@ pub(in crate::store) fn resolve_links(path: &Path) -> PathBuf {
 }
 
 /// The file beside another with this suffix.
-pub(in crate::store) fn with_suffix(path: &Path, end: &str) -> PathBuf {
+pub(in crate::store) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name: OsString = path.as_os_str().to_owned();
-    name.push(end);
+    name.push(suffix);
     name.into()
 }
 

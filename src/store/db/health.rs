@@ -11,9 +11,9 @@ use crate::store::db::statement::Statement;
 use crate::store::{Store, StoreLocation};
 
 /// Time limit for the writer to answer a job that does nothing.
-const WRITER: Duration = Duration::from_secs(1);
+const WRITER_TIMEOUT: Duration = Duration::from_secs(1);
 /// Free space below which a SQLite file's disk counts as full, in bytes.
-const LEAST_FREE: u64 = 64 << 20;
+const MIN_FREE_BYTES: u64 = 64 << 20;
 
 /// The result of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +51,7 @@ impl Store {
             Ok((_, found)) => Ok(format!("{found} ok")),
         };
         let read = read.map_err(|error| reason(&error));
-        let place = match &self.shared.location {
+        let location = match &self.shared.location {
             StoreLocation::File(opened) => {
                 let found = match opened.check_paths() {
                     Ok(()) => disk(opened.path()),
@@ -65,7 +65,7 @@ impl Store {
             Finding { what: "schema", found: schema },
             Finding { what: "read", found: read.map(|_| "ok".to_owned()) },
             Finding { what: "writer", found: writer },
-            place,
+            location,
         ]
     }
 
@@ -80,7 +80,7 @@ impl Store {
 
     async fn ask_writer(&self) -> Result<String, String> {
         let writer = self.writer().map_err(|error| reason(&error))?;
-        match tokio::time::timeout(WRITER, writer.write(None, async |_| Ok(()))).await {
+        match tokio::time::timeout(WRITER_TIMEOUT, writer.write(None, async |_| Ok(()))).await {
             Ok(Ok(())) => Ok("ok".to_owned()),
             Ok(Err(error)) => Err(reason(&error)),
             Err(_) => Err("does not respond within a second".to_owned()),
@@ -96,6 +96,6 @@ async fn read_a_row(session: &mut Session) -> Result<(), Error> {
 fn disk(path: &Path) -> Result<String, String> {
     let found = rustix::fs::statvfs(path).map_err(|error| error.to_string())?;
     let free = found.f_bavail.saturating_mul(found.f_frsize);
-    let told = format!("{} MiB free", free >> 20);
-    if free < LEAST_FREE { Err(told) } else { Ok(told) }
+    let text = format!("{} MiB free", free >> 20);
+    if free < MIN_FREE_BYTES { Err(text) } else { Ok(text) }
 }

@@ -17,15 +17,15 @@ use crate::store::db::turns::Turn;
 /// A session for one read, and its turn.
 pub(in crate::store) struct LeasedSession {
     /// `None` only while this is dropped.
-    of: Option<Object<ConnectionFactory>>,
+    object: Option<Object<ConnectionFactory>>,
     turn: Turn,
 }
 
 impl LeasedSession {
     /// Its time limit starts now.
-    pub(in crate::store) fn new(mut of: Object<ConnectionFactory>, turn: Turn) -> Self {
-        of.restart();
-        Self { of: Some(of), turn }
+    pub(in crate::store) fn new(mut object: Object<ConnectionFactory>, turn: Turn) -> Self {
+        object.restart();
+        Self { object: Some(object), turn }
     }
 
     /// The session.
@@ -33,22 +33,22 @@ impl LeasedSession {
     /// # Errors
     /// None until this is dropped.
     pub(in crate::store) fn session(&mut self) -> Result<&mut Session, Error> {
-        self.of.as_deref_mut().ok_or_else(|| Error::internal("the connection was given back"))
+        self.object.as_deref_mut().ok_or_else(|| Error::internal("the connection was given back"))
     }
 }
 
 impl Drop for LeasedSession {
     fn drop(&mut self) {
-        let Some(mut of) = self.of.take() else { return };
+        let Some(mut object) = self.object.take() else { return };
         // Without a runtime the program is ending, and no other read needs the connection.
-        if of.needs_reset()
+        if object.needs_reset()
             && let Ok(runtime) = Handle::try_current()
         {
             let turn = std::mem::take(&mut self.turn);
             runtime.spawn(async move {
                 // A connection that fails is not used again.
-                let _ = of.reset().await;
-                drop((of, turn));
+                let _ = object.reset().await;
+                drop((object, turn));
             });
         }
     }

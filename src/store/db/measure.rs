@@ -14,7 +14,7 @@ use crate::store::db::statement::Statement;
 use crate::store::{Store, StoreLocation};
 
 /// Interval between counts of rows.
-const COUNT: Duration = Duration::from_mins(1);
+const COUNT_INTERVAL: Duration = Duration::from_mins(1);
 
 /// The oldest entry of the change log that delta reaches, as Unix time; the time of none is 0. It looks at one entry of each mailbox.
 const OLDEST: &str = "
@@ -39,7 +39,7 @@ impl Store {
 select cast(coalesce(sum(m.seq - s.delivered_seq), 0) as bigint)
 from subscriptions s join mailboxes m on m.id = s.mailbox";
         self.read_gauge(backlog, &BACKLOG).await;
-        if self.shared.probe.is_due(Instant::now(), COUNT) {
+        if self.shared.probe.is_due(Instant::now(), COUNT_INTERVAL) {
             self.read_gauge("select count(*) from users", &USERS).await;
             // The mailboxes' counters, so that no contact is read.
             self.read_gauge("select cast(coalesce(sum(contacts), 0) as bigint) from mailboxes", &CONTACTS).await;

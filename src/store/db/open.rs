@@ -110,7 +110,7 @@ impl Store {
             Database::File(path) => {
                 let shown = path.display();
                 let path = files::resolve_links(path);
-                let opened = ready(&path, &shown, &options).await?;
+                let opened = prepare_file(&path, &shown, &options).await?;
                 let options = (options, engine::SqliteSync::Full);
                 Self::open_file(&path, &shown, opened, options, ()).await
             }
@@ -158,9 +158,9 @@ impl Store {
             pooler::check_standby(standby).await.map_err(|why| OpenError::new(place, why))?;
         }
         let ready = if options.upgrade {
-            migrate::postgres(&cluster).await
+            migrate::upgrade_postgres(&cluster).await
         } else {
-            migrate::of_postgres(&cluster).await.and_then(Schema::check_current)
+            migrate::postgres_schema(&cluster).await.and_then(Schema::check_current)
         };
         ready.map_err(|error| OpenError::new(address, error))?;
         let writing = usize::from(options.connections / 2).max(1);
@@ -183,8 +183,8 @@ impl Store {
             StoreLocation::File(opened) => ProbeConnection::file(Arc::clone(opened)),
             StoreLocation::Cluster(cluster) => ProbeConnection::cluster(Arc::clone(cluster)),
         };
-        let described = writer.write(None, async |tx| describe(tx).await).await;
-        let history = described.as_ref().map_or_else(|_| History::default(), |(_, history)| history.clone());
+        let store_row = writer.write(None, async |tx| ensure_store_row(tx).await).await;
+        let history = store_row.as_ref().map_or_else(|_| History::default(), |(_, history)| history.clone());
         let store = Self {
             shared: Arc::new(SharedStore {
                 writer: RwLock::new(Some(Arc::new(writer))),
@@ -202,7 +202,7 @@ impl Store {
             actor: None,
             snapshot: None,
         };
-        let why = match described {
+        let why = match store_row {
             Ok((FOLDING, _)) => {
                 store.start_purges()?;
                 return Ok(store);
@@ -254,7 +254,7 @@ async fn move_log_into_file(path: &Path) {
 }
 
 /// Prepares a SQLite file for opening: it exists, the log beside it is its own, and its schema is current.
-async fn ready(path: &Path, shown: impl Display, options: &Options) -> Result<Arc<OpenedDatabase>, OpenError> {
+async fn prepare_file(path: &Path, shown: impl Display, options: &Options) -> Result<Arc<OpenedDatabase>, OpenError> {
     let refused = |why: &str| OpenError::new(&shown, why);
     let mut is_new = false;
     if let Some(lock) = &options.lock {
@@ -268,7 +268,9 @@ async fn ready(path: &Path, shown: impl Display, options: &Options) -> Result<Ar
                 "the file is empty and is not a database: contactd serve --create creates a new database in it",
             ));
         }
-        Err(error) if error.kind() == ErrorKind::NotFound && options.upgrade => is_new = make(path, &shown).await?,
+        Err(error) if error.kind() == ErrorKind::NotFound && options.upgrade => {
+            is_new = create_file(path, &shown).await?
+        }
         Err(error) if error.kind() == ErrorKind::NotFound => {
             return Err(refused("there is no such file: contactd serve creates it"));
         }
@@ -286,14 +288,14 @@ async fn ready(path: &Path, shown: impl Display, options: &Options) -> Result<Ar
         }
         migrate::begin_writing(path, options.lock.as_deref()).await
     } else {
-        migrate::of_sqlite(&engine::plain_options(path)).await.and_then(Schema::check_current)
+        migrate::sqlite_schema(&engine::plain_options(path)).await.and_then(Schema::check_current)
     };
     done.map_err(|why| refused(&why))?;
     Ok(opened)
 }
 
 /// Creates a new file, unless a write-ahead log is there: it may hold the only copy of contacts. Returns whether it is ours.
-async fn make(path: &Path, shown: impl Display) -> Result<bool, OpenError> {
+async fn create_file(path: &Path, shown: impl Display) -> Result<bool, OpenError> {
     let log = files::with_suffix(path, "-wal");
     if std::fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
         let log = log.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -305,7 +307,7 @@ async fn make(path: &Path, shown: impl Display) -> Result<bool, OpenError> {
 }
 
 /// Writes the row of table `store` if it is missing. Returns the version of the search keys, and the history.
-async fn describe(tx: &mut Tx) -> Result<(i64, History), Error> {
+async fn ensure_store_row(tx: &mut Tx) -> Result<(i64, History), Error> {
     let text = "
 insert into store (id, epoch, folding, created_date_time) values (1, $1, $2, $3) on conflict (id) do nothing";
     let (epoch, now) = (clock::new_epoch(), tx.now());

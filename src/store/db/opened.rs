@@ -47,8 +47,8 @@ impl OpenedDatabase {
             return Err("it is not a file".to_owned());
         }
         let identity = identity(&metadata);
-        let known = open.iter().find(|(other, _)| *other == identity).map(|(_, file)| Arc::clone(file));
-        let file = if let Some(file) = known {
+        let already_open = open.iter().find(|(other, _)| *other == identity).map(|(_, file)| Arc::clone(file));
+        let file = if let Some(file) = already_open {
             file
         } else {
             let file = File::open(path).map_err(|error| error.to_string())?;

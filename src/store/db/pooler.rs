@@ -11,7 +11,7 @@ use crate::store::db::faults::{self, reason};
 use crate::store::db::migrate::OpenFailure;
 
 /// Number of checks. Under load, another client may use the server process that a check relies on.
-const LOOKS: usize = 4;
+const ATTEMPTS: usize = 4;
 /// Time limit for a statement on a standby.
 const STANDBY: Duration = Duration::from_secs(1);
 
@@ -44,16 +44,16 @@ pub(in crate::store) async fn check_standby(cluster: &Cluster) -> Result<(), Ope
 
 async fn compare_sessions(session: impl AsyncFn() -> Result<Session, Error>) -> Result<(), Error> {
     let (mut one, mut other) = (session().await?, session().await?);
-    let kept = check_two_sessions(&mut one, &mut other).await;
+    let result = check_two_sessions(&mut one, &mut other).await;
     one.close().await;
     other.close().await;
-    kept
+    result
 }
 
 /// While the second session holds its process in a transaction, the first one has to find its own free.
 async fn check_two_sessions(one: &mut Session, other: &mut Session) -> Result<(), Error> {
     let (first, second) = (process(one).await?, process(other).await?);
-    for _ in 0..LOOKS {
+    for _ in 0..ATTEMPTS {
         other.script("begin").await?;
         let held = process(other).await?;
         let found = process(one).await?;

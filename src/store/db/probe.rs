@@ -19,7 +19,7 @@ const WAIT: Duration = Duration::from_secs(5);
 
 /// The connection, opened when first needed.
 pub(in crate::store) struct ProbeConnection {
-    at: ProbeTarget,
+    target: ProbeTarget,
     session: Mutex<Option<Session>>,
     /// The time of the last count of rows.
     counted: std::sync::Mutex<Option<Instant>>,
@@ -33,11 +33,11 @@ enum ProbeTarget {
 
 impl ProbeConnection {
     pub(in crate::store) fn file(opened: Arc<OpenedDatabase>) -> Self {
-        Self { at: ProbeTarget::File(opened), session: Mutex::default(), counted: std::sync::Mutex::default() }
+        Self { target: ProbeTarget::File(opened), session: Mutex::default(), counted: std::sync::Mutex::default() }
     }
 
     pub(in crate::store) fn cluster(cluster: Arc<Cluster>) -> Self {
-        Self { at: ProbeTarget::Cluster(cluster), session: Mutex::default(), counted: std::sync::Mutex::default() }
+        Self { target: ProbeTarget::Cluster(cluster), session: Mutex::default(), counted: std::sync::Mutex::default() }
     }
 
     /// Whether the last count of rows is older than this. The next call then returns false.
@@ -59,9 +59,9 @@ impl ProbeConnection {
         work: impl AsyncFn(&mut Session) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let late = |_| Error::unavailable("the database does not respond");
-        let mut held = tokio::time::timeout(WAIT, self.session.lock()).await.map_err(late)?;
-        let was_open = held.is_some();
-        let mut session = match held.take() {
+        let mut slot = tokio::time::timeout(WAIT, self.session.lock()).await.map_err(late)?;
+        let was_open = slot.is_some();
+        let mut session = match slot.take() {
             Some(session) if self.is_usable(&session) => session,
             _ => self.connect().await?,
         };
@@ -71,7 +71,7 @@ impl ProbeConnection {
             done = self.ask(&mut session, &work).await;
         }
         if done.is_ok() {
-            *held = Some(session);
+            *slot = Some(session);
         }
         done
     }
@@ -82,7 +82,7 @@ impl ProbeConnection {
         work: &impl AsyncFn(&mut Session) -> Result<T, Error>,
     ) -> Result<T, Error> {
         session.restart();
-        if let ProbeTarget::Cluster(_) = self.at {
+        if let ProbeTarget::Cluster(_) = self.target {
             let standby: bool = session.single_row(Statement::new("select pg_is_in_recovery()")).await?.get(0)?;
             if standby {
                 return Err(session.mark_broken(Error::unavailable("the server does not accept writes")));
@@ -92,7 +92,7 @@ impl ProbeConnection {
     }
 
     async fn connect(&self) -> Result<Session, Error> {
-        match &self.at {
+        match &self.target {
             ProbeTarget::File(opened) => {
                 opened.check_paths()?;
                 let mut session = Session::open(&engine::sqlite_options_as_is(opened.path())).await?;
@@ -105,7 +105,7 @@ impl ProbeConnection {
     }
 
     fn is_usable(&self, session: &Session) -> bool {
-        match &self.at {
+        match &self.target {
             ProbeTarget::File(_) => true,
             ProbeTarget::Cluster(cluster) => cluster.is_current(session) && !session.is_idle_too_long(),
         }
@@ -113,8 +113,8 @@ impl ProbeConnection {
 
     /// Closes the connection.
     pub(in crate::store) async fn close(&self) {
-        if let Ok(mut held) = tokio::time::timeout(WAIT, self.session.lock()).await
-            && let Some(session) = held.take()
+        if let Ok(mut slot) = tokio::time::timeout(WAIT, self.session.lock()).await
+            && let Some(session) = slot.take()
         {
             session.close().await;
         }

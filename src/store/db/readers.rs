@@ -114,9 +114,9 @@ impl Readers {
     /// [`Error::Unavailable`] if no turn comes in time, or the database is not available.
     pub(in crate::store) async fn acquire(&self, cost: ReadCost<'_>) -> Result<LeasedSession, Error> {
         let begun = Instant::now();
-        let lent = self.acquire_from(cost).await;
+        let leased = self.acquire_from(cost).await;
         READER_WAIT.observe_time(begun.elapsed());
-        lent
+        leased
     }
 
     async fn acquire_from(&self, cost: ReadCost<'_>) -> Result<LeasedSession, Error> {
@@ -296,11 +296,11 @@ impl Standby {
     /// Whether it is not asked after a failure. After the pause one caller tries it, while others still skip it.
     fn is_paused(&self) -> bool {
         let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        let resting = failed.is_some_and(|when| when.elapsed() < PAUSE);
-        if failed.is_some() && !resting {
+        let is_paused = failed.is_some_and(|when| when.elapsed() < PAUSE);
+        if failed.is_some() && !is_paused {
             *failed = Some(Instant::now());
         }
-        resting
+        is_paused
     }
 
     /// Records a failure.

@@ -18,7 +18,7 @@ use crate::domain::date;
 use crate::store::db::check::{self, Verify};
 use crate::store::db::faults::OpenError;
 use crate::store::db::files::{
-    BESIDE, create_private, folder_of, rename_to_new, resolve_links, sync_folder_of, with_suffix,
+    SIDE_FILE_SUFFIXES, create_private, folder_of, rename_to_new, resolve_links, sync_folder_of, with_suffix,
 };
 use crate::store::db::lock::Lock;
 use crate::store::db::scratch::{COPY_PREFIX, Scratch};
@@ -31,7 +31,7 @@ const RESTORING: &str = ".restoring";
 /// # Errors
 /// The copy is damaged or in use, or the target cannot be written.
 pub async fn restore(copy: &Path, database: &Path, lock: &Lock) -> Result<Vec<PathBuf>, OpenError> {
-    restore_by(copy, database, lock, &mut Real).await
+    restore_by(copy, database, lock, &mut RealSteps).await
 }
 
 /// The changes to files. Tests interrupt them.
@@ -44,9 +44,9 @@ pub(in crate::store) trait RestoreSteps {
     fn link(&mut self, old: &Path, kept: &Path) -> Result<(), IoError>;
 }
 
-pub(in crate::store) struct Real;
+pub(in crate::store) struct RealSteps;
 
-impl RestoreSteps for Real {
+impl RestoreSteps for RealSteps {
     fn next(&mut self) -> Result<(), IoError> {
         Ok(())
     }
@@ -93,7 +93,7 @@ pub(in crate::store) async fn restore_by(
 /// # Errors
 /// Those of the system.
 pub(in crate::store) fn finish(database: &Path, lock: &Lock) -> Result<(), IoError> {
-    finish_by(database, lock, &mut Real)
+    finish_by(database, lock, &mut RealSteps)
 }
 
 fn finish_by(database: &Path, _lock: &Lock, steps: &mut impl RestoreSteps) -> Result<(), IoError> {
@@ -101,9 +101,9 @@ fn finish_by(database: &Path, _lock: &Lock, steps: &mut impl RestoreSteps) -> Re
     if !is_unfinished(database) {
         return Ok(());
     }
-    for end in BESIDE {
+    for suffix in SIDE_FILE_SUFFIXES {
         steps.next()?;
-        match fs::remove_file(with_suffix(database, end)) {
+        match fs::remove_file(with_suffix(database, suffix)) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
             _ => {}
         }
@@ -136,11 +136,11 @@ fn open_copy(copy: &Path, target: &Path) -> Result<File, String> {
     if fs::metadata(target).is_ok_and(|exists| (exists.dev(), exists.ino()) == (metadata.dev(), metadata.ino())) {
         return Err("it is the database itself".to_owned());
     }
-    for end in ["-wal", "-journal"] {
-        if fs::metadata(with_suffix(&resolve_links(copy), end)).is_ok_and(|file| file.len() > 0) {
+    for suffix in ["-wal", "-journal"] {
+        if fs::metadata(with_suffix(&resolve_links(copy), suffix)).is_ok_and(|file| file.len() > 0) {
             let name = copy.file_name().unwrap_or_default().to_string_lossy();
             return Err(format!(
-                "{name}{end} lies beside it, so it is in use or was not closed: make a copy of it with contactd backup"
+                "{name}{suffix} lies beside it, so it is in use or was not closed: make a copy of it with contactd backup"
             ));
         }
     }
@@ -160,8 +160,8 @@ fn copy_owner_and_mode(old: &Path, new: &Path) -> Result<(), IoError> {
         old => old?,
     };
     let new = File::open(new)?;
-    let now = new.metadata()?;
-    if (now.uid(), now.gid()) != (old.uid(), old.gid()) {
+    let current = new.metadata()?;
+    if (current.uid(), current.gid()) != (old.uid(), old.gid()) {
         fchown(&new, Some(old.uid()), Some(old.gid()))?;
     }
     new.set_permissions(old.permissions())?;
@@ -175,14 +175,14 @@ fn keep(database: &Path, steps: &mut impl RestoreSteps) -> Result<Vec<PathBuf>, 
     let now = date::print(clock::now()).replace(['-', ':'], "");
     let kept =
         |n: u32| with_suffix(database, &if n == 1 { format!(".before-{now}") } else { format!(".before-{now}-{n}") });
-    let free = |n: &u32| !KEPT.iter().any(|end| exists(&with_suffix(&kept(*n), end)));
+    let free = |n: &u32| !KEPT.iter().any(|suffix| exists(&with_suffix(&kept(*n), suffix)));
     let kept = kept((1..=u32::MAX).find(free).unwrap_or_default());
     let mut names = Vec::new();
-    for end in KEPT {
-        let (old, kept) = (with_suffix(database, end), with_suffix(&kept, end));
+    for suffix in KEPT {
+        let (old, kept) = (with_suffix(database, suffix), with_suffix(&kept, suffix));
         if exists(&old) {
             steps.next()?;
-            keep_one(&old, &kept, steps)?;
+            keep_file(&old, &kept, steps)?;
             names.push(kept);
         }
     }
@@ -190,7 +190,7 @@ fn keep(database: &Path, steps: &mut impl RestoreSteps) -> Result<Vec<PathBuf>, 
     Ok(names)
 }
 
-fn keep_one(old: &Path, kept: &Path, steps: &mut impl RestoreSteps) -> Result<(), IoError> {
+fn keep_file(old: &Path, kept: &Path, steps: &mut impl RestoreSteps) -> Result<(), IoError> {
     match steps.link(old, kept) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => {
             // A mount point, or a file system without hard links: the file will be overwritten.

@@ -53,7 +53,7 @@ fn parsed<T: DeserializeOwned>(json: &str) -> Result<T, Error> {
 
 /// A row of a result.
 pub(in crate::store) struct Row {
-    of: RowSource,
+    source: RowSource,
     /// The number of columns before the first.
     before: usize,
 }
@@ -67,13 +67,13 @@ enum RowSource {
 
 impl From<SqliteRow> for Row {
     fn from(row: SqliteRow) -> Self {
-        Self { of: RowSource::Sqlite(row), before: 0 }
+        Self { source: RowSource::Sqlite(row), before: 0 }
     }
 }
 
 impl From<PgRow> for Row {
     fn from(row: PgRow) -> Self {
-        Self { of: RowSource::Postgres(row), before: 0 }
+        Self { source: RowSource::Postgres(row), before: 0 }
     }
 }
 
@@ -81,7 +81,7 @@ impl Row {
     /// The value of a column; the first is 0.
     pub(in crate::store) fn get<T: FromColumn>(&self, column: usize) -> Result<T, Error> {
         let column = self.before + column;
-        let value = match &self.of {
+        let value = match &self.source {
             RowSource::Sqlite(row) => row.try_get(column),
             RowSource::Postgres(row) => row.try_get(column),
             RowSource::Packed(text, columns) => {
@@ -107,7 +107,7 @@ impl Row {
                 from..from + value.get().len()
             };
             let columns = values.into_iter().map(range).collect();
-            Ok(Self { of: RowSource::Packed(Arc::clone(&text), columns), before: 0 })
+            Ok(Self { source: RowSource::Packed(Arc::clone(&text), columns), before: 0 })
         };
         text.lines().map(row).collect()
     }

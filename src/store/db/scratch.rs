@@ -69,11 +69,11 @@ fn sweep(parent: &Path, prefix: &str) {
 }
 
 fn is_dead(folder: &Path) -> Result<bool, IoError> {
-    let (of_folder, lock) = (fs::symlink_metadata(folder)?, folder.join(LOCK));
-    let ours = |metadata: &fs::Metadata| metadata.uid() == rustix::process::geteuid().as_raw();
-    if !of_folder.is_dir() || !ours(&of_folder) || of_folder.mode() & 0o077 != 0 {
+    let (folder_metadata, lock) = (fs::symlink_metadata(folder)?, folder.join(LOCK));
+    let is_ours = |metadata: &fs::Metadata| metadata.uid() == rustix::process::geteuid().as_raw();
+    if !folder_metadata.is_dir() || !is_ours(&folder_metadata) || folder_metadata.mode() & 0o077 != 0 {
         return Ok(false);
     }
-    let of_lock = fs::symlink_metadata(&lock)?;
-    Ok(of_lock.is_file() && ours(&of_lock) && File::open(lock)?.try_lock().is_ok())
+    let lock_metadata = fs::symlink_metadata(&lock)?;
+    Ok(lock_metadata.is_file() && is_ours(&lock_metadata) && File::open(lock)?.try_lock().is_ok())
 }

@@ -420,7 +420,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "values bound to")]
-    fn a_statement_short_of_a_value_does_not_run() {
+    fn a_statement_with_a_missing_value_is_not_executed() {
         let _ = Statement::new("select $1, $2").bind(1_i64).into_sqlite();
     }
 }

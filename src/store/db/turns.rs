@@ -30,14 +30,14 @@ enum ShareOwner {
 
 /// The turns of a pool of connections.
 pub(in crate::store) struct Turns {
-    of_caller: usize,
-    of_mailbox: usize,
+    max_per_caller: usize,
+    max_per_mailbox: usize,
     /// For expensive reads.
     expensive: Arc<Semaphore>,
     /// For expensive reads and for reads by key.
     any: Arc<Semaphore>,
     /// The shares of callers and mailboxes that have a turn or wait for one.
-    each: Mutex<HashMap<ShareOwner, Arc<Semaphore>>>,
+    shares: Mutex<HashMap<ShareOwner, Arc<Semaphore>>>,
 }
 
 /// A turn. Dropping it ends it.
@@ -61,21 +61,21 @@ impl Turns {
     /// Turns for a number of connections. If there are too few, none are reserved.
     pub(in crate::store) fn for_connections(connections: usize) -> Arc<Self> {
         let expensive = connections.saturating_sub(2).max(1);
-        Self::with(expensive, connections.saturating_sub(1).max(expensive + 1).min(connections.max(1)))
+        Self::new(expensive, connections.saturating_sub(1).max(expensive + 1).min(connections.max(1)))
     }
 
     /// Turns for connections that only expensive reads use.
     pub(in crate::store) fn for_expensive_reads(connections: usize) -> Arc<Self> {
-        Self::with(connections.max(1), connections.max(1))
+        Self::new(connections.max(1), connections.max(1))
     }
 
-    fn with(expensive: usize, any: usize) -> Arc<Self> {
+    fn new(expensive: usize, any: usize) -> Arc<Self> {
         Arc::new(Self {
-            of_caller: expensive.div_ceil(2),
-            of_mailbox: expensive.saturating_sub(1).max(1),
+            max_per_caller: expensive.div_ceil(2),
+            max_per_mailbox: expensive.saturating_sub(1).max(1),
             expensive: Arc::new(Semaphore::new(expensive)),
             any: Arc::new(Semaphore::new(any)),
-            each: Mutex::default(),
+            shares: Mutex::default(),
         })
     }
 
@@ -99,11 +99,11 @@ impl Turns {
     async fn take(self: &Arc<Self>, cost: ReadCost<'_>, turn: &mut Turn) -> Result<(), Error> {
         if let ReadCost::Expensive { mailbox, caller } = cost {
             if let Some(caller) = caller {
-                let share = turn.caller.insert(self.share(ShareOwner::Caller(caller.to_owned()), self.of_caller));
+                let share = turn.caller.insert(self.share(ShareOwner::Caller(caller.to_owned()), self.max_per_caller));
                 share.wait().await?;
             }
             if let Some(mailbox) = mailbox {
-                let share = turn.mailbox.insert(self.share(ShareOwner::Mailbox(mailbox), self.of_mailbox));
+                let share = turn.mailbox.insert(self.share(ShareOwner::Mailbox(mailbox), self.max_per_mailbox));
                 share.wait().await?;
             }
             turn.expensive = Some(Arc::clone(&self.expensive).acquire_owned().await.map_err(Error::unavailable)?);
@@ -116,8 +116,8 @@ impl Turns {
 
     /// Created before waiting, so that its drop cleans up if the wait is given up.
     fn share(self: &Arc<Self>, owner: ShareOwner, max: usize) -> SharedTurn {
-        let mut each = self.each.lock().unwrap_or_else(PoisonError::into_inner);
-        let semaphore = Arc::clone(each.entry(owner.clone()).or_insert_with(|| Arc::new(Semaphore::new(max))));
+        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        let semaphore = Arc::clone(shares.entry(owner.clone()).or_insert_with(|| Arc::new(Semaphore::new(max))));
         SharedTurn { turns: Arc::clone(self), owner, semaphore, permit: None }
     }
 }
@@ -132,11 +132,11 @@ impl SharedTurn {
 
 impl Drop for SharedTurn {
     fn drop(&mut self) {
-        let mut each = self.turns.each.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shares = self.turns.shares.lock().unwrap_or_else(PoisonError::into_inner);
         self.permit = None;
         // Others that wait or have a turn hold a reference too.
         if Arc::strong_count(&self.semaphore) == 2 {
-            each.remove(&self.owner);
+            shares.remove(&self.owner);
         }
     }
 }
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_caller_gets_half_of_the_turns_in_however_many_mailboxes_and_leaves_nothing_behind() {
+    async fn a_caller_gets_half_of_the_turns_regardless_of_its_mailboxes() {
         let turns = Turns::for_connections(6);
         let first = turns.next(expensive(1, "ann"), SOON).await.unwrap();
         let second = turns.next(expensive(2, "ann"), SOON).await.unwrap();
@@ -169,11 +169,11 @@ mod tests {
         drop(first);
         let third = turns.next(expensive(1, "ann"), SOON).await.unwrap();
         drop((second, third, others));
-        assert!(turns.each.lock().unwrap().is_empty());
+        assert!(turns.shares.lock().unwrap().is_empty());
     }
 
     #[tokio::test]
-    async fn a_mailbox_leaves_a_turn_to_the_others_however_many_ask_it() {
+    async fn a_mailbox_leaves_a_turn_to_the_others_regardless_of_its_reads() {
         let turns = Turns::for_connections(6);
         let callers = ["ann", "bob", "cid"];
         let held: Vec<_> =
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_costs_much_leaves_a_connection_to_what_does_not_and_both_leave_one_to_what_everybody_needs() {
+    async fn expensive_reads_leave_connections_to_reads_by_key_and_essential_reads() {
         let turns = Turns::for_connections(6);
         let many = (0..4).map(|mailbox| turns.next(ReadCost::Expensive { mailbox: Some(mailbox), caller: None }, SOON));
         let _many: Vec<_> = futures_util::future::try_join_all(many).await.unwrap();

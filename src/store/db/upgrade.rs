@@ -49,7 +49,7 @@ pub async fn pending(database: &Database) -> Result<Pending, OpenError> {
         }
         Database::File(path) => {
             let file = resolve_links(path);
-            let _opened = enter(&file).map_err(|why| OpenError::new(path.display(), why))?;
+            let _opened = register(&file).map_err(|why| OpenError::new(path.display(), why))?;
             let found = migrate::pending_in_sqlite(&plain_options(&file)).await;
             found.map_err(|why| OpenError::new(path.display(), why))
         }
@@ -63,12 +63,12 @@ pub async fn pending(database: &Database) -> Result<Pending, OpenError> {
 pub async fn rehearse(path: &Path) -> Result<Rehearsed, OpenError> {
     let refused = |why: String| OpenError::new(path.display(), why);
     let file = resolve_links(path);
-    let _opened = enter(&file).map_err(refused)?;
+    let _opened = register(&file).map_err(refused)?;
     let copy = Copy::make(&file, &file, Verify::Quick).await?;
     let size = || std::fs::metadata(&copy.file).map_or(0, |file| file.len());
     let before = size();
     let begun = Instant::now();
-    migrate::sqlite(&copy.file).await.map_err(refused)?;
+    migrate::upgrade_sqlite(&copy.file).await.map_err(refused)?;
     Ok(Rehearsed { took: begun.elapsed(), bytes: (before, size()) })
 }
 
@@ -90,28 +90,28 @@ pub async fn upgrade(database: &Database, lock: Option<&Lock>, backs_up: bool) -
         Database::Postgres(address) => {
             let (cluster, refused) = (Cluster::new(address), |why: String| OpenError::new(address, why));
             pooler::check(&cluster).await.map_err(refused)?;
-            migrate::postgres(&cluster).await.map_err(refused)?;
+            migrate::upgrade_postgres(&cluster).await.map_err(refused)?;
         }
         Database::File(path) => {
             let file = resolve_links(path);
             permission::writable(&file).map_err(|error| OpenError::from_line(permission::reason(path, &error)))?;
             let refused = |why: String| OpenError::new(path.display(), why);
-            let _opened = enter(&file).map_err(refused)?;
+            let _opened = register(&file).map_err(refused)?;
             backup = upgrade_file(&file, backs_up).await.map_err(refused)?;
         }
     }
     Ok(Upgraded { pending, backup, took: begun.elapsed() })
 }
 
-fn enter(file: &Path) -> Result<std::sync::Arc<OpenedDatabase>, OpenFailure> {
+fn register(file: &Path) -> Result<std::sync::Arc<OpenedDatabase>, OpenFailure> {
     if std::fs::metadata(file).is_ok_and(|file| file.len() == 0) {
         return Err("the file is empty and is not a database".to_owned());
     }
     OpenedDatabase::register(file)
 }
 
-/// Upgrades a SQLite file that this process has entered, if it has an older schema. A file with users is copied before, unless the options
-/// say otherwise. Returns the path of the copy.
+/// Upgrades a SQLite file that this process has registered, if it has an older schema. A file with users is copied before,
+/// unless the options say otherwise. Returns the path of the copy.
 pub(in crate::store) async fn upgrade_file(file: &Path, backs_up: bool) -> Result<Option<PathBuf>, OpenFailure> {
     // A file that is not a database of contactd is not copied.
     let pending = migrate::pending_in_sqlite(&plain_options(file)).await.ok();
@@ -120,7 +120,7 @@ pub(in crate::store) async fn upgrade_file(file: &Path, backs_up: bool) -> Resul
         Some(pending) => Some(back_up(file, pending.from).await?),
         None => None,
     };
-    migrate::sqlite(file).await?;
+    migrate::upgrade_sqlite(file).await?;
     Ok(backup)
 }
 

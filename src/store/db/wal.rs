@@ -16,12 +16,12 @@ use crate::store::db::lock;
 /// Magic number of SQLite files.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 /// Length of the header of a log, and of the header of a page in it.
-const HEAD: usize = 32;
-const FRAME: usize = 24;
+const LOG_HEADER_LENGTH: usize = 32;
+const FRAME_HEADER_LENGTH: usize = 24;
 /// Maximum number of pages of a log that are searched for the first page of the file.
 const MAX_FRAMES: u64 = 100_000;
 /// Number of checks before a log counts as foreign: a server that is starting changes all that is compared.
-const LOOKS: u32 = 3;
+const ATTEMPTS: u32 = 3;
 
 /// The header of a SQLite file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,8 +77,8 @@ impl WriteAheadLog {
             file => file?,
         };
         let length = file.seek(SeekFrom::End(0))?;
-        let mut head = [0; HEAD];
-        if length <= HEAD as u64 || file.read_exact_at(&mut head, 0).is_err() {
+        let mut head = [0; LOG_HEADER_LENGTH];
+        if length <= LOG_HEADER_LENGTH as u64 || file.read_exact_at(&mut head, 0).is_err() {
             return Ok(None);
         }
         let (Some(0x377f_0682 | 0x377f_0683), Some(page_size)) = (number(&head, 0), number(&head, 8)) else {
@@ -86,16 +86,16 @@ impl WriteAheadLog {
         };
         // SQLite compares these two numbers to tell the pages of this log from those that it overwrites.
         let salt = &head[16..24];
-        let size = FRAME as u64 + u64::from(page_size);
-        let mut frame = [0; FRAME];
+        let size = FRAME_HEADER_LENGTH as u64 + u64::from(page_size);
+        let mut frame = [0; FRAME_HEADER_LENGTH];
         for at in 0..MAX_FRAMES {
-            let offset = HEAD as u64 + at * size;
+            let offset = LOG_HEADER_LENGTH as u64 + at * size;
             if offset + size > length || file.read_exact_at(&mut frame, offset).is_err() || &frame[8..16] != salt {
                 return Ok((at > 0).then_some(Self { page_size, run: None }));
             }
             let mut page = [0; 100];
             if number(&frame, 0) == Some(1)
-                && file.read_exact_at(&mut page, offset + FRAME as u64).is_ok()
+                && file.read_exact_at(&mut page, offset + FRAME_HEADER_LENGTH as u64).is_ok()
                 && let Some(header) = Header::of(&page)
             {
                 return Ok(Some(Self { page_size, run: Some(header.run) }));
@@ -110,12 +110,12 @@ impl WriteAheadLog {
 /// # Errors
 /// One line that says what to do.
 pub(in crate::store) fn check_belongs(path: &Path, file: &File) -> Result<(), String> {
-    let mut looks = 0;
+    let mut attempts = 0;
     loop {
-        looks += 1;
+        attempts += 1;
         match why_foreign(path, file).map_err(|error| error.to_string())? {
             None => return Ok(()),
-            Some(_) if looks < LOOKS => std::thread::sleep(Duration::from_millis(50)),
+            Some(_) if attempts < ATTEMPTS => std::thread::sleep(Duration::from_millis(50)),
             Some(why) => {
                 let name = path.file_name().unwrap_or_default().to_string_lossy();
                 return Err(format!(

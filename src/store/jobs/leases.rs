@@ -189,7 +189,7 @@ where mailbox = $1 and id = $2 and coalesce(lease_until_date_time, 0) <= $5";
         " join users u on u.mailbox = s.mailbox",
         "s.mailbox = $1 and s.id = $2 and s.lease_owner = $3"
     );
-    let ends = concat!(
+    let select_end = concat!(
         "select case when ",
         permitted!(),
         " then ",
@@ -198,7 +198,7 @@ where mailbox = $1 and id = $2 and coalesce(lease_until_date_time, 0) <= $5";
     );
     let row = tx.reader().await?.row(Statement::new(text).bind(mailbox).bind(id).bind(holder)).await?;
     let Some(row) = row else { return Ok(None) };
-    let end = tx.reader().await?.row(Statement::new(ends).bind(mailbox).bind(id)).await?;
+    let end = tx.reader().await?.row(Statement::new(select_end).bind(mailbox).bind(id)).await?;
     let event: Option<String> = row.get(COLUMNS + 3)?;
     Ok(Some(LeasedSubscription {
         subscription: read(&row)?,
@@ -233,7 +233,7 @@ where mailbox = $1 and id = $2 and lease_owner = $3";
     let statement = statement.bind(attempts.failed).bind(attempts.next).bind(event.map(Lifecycle::name));
     tx.execute(statement.bind(event_attempts.failed).bind(event_attempts.next).bind(reminded_of)).await?;
     if let Some(delivery) = delivery {
-        remember(tx, mailbox, id, holder, &delivery).await?;
+        record_attempt(tx, mailbox, id, holder, &delivery).await?;
     }
     let text = "
 update subscriptions set lease_owner = null, lease_until_date_time = null
@@ -242,7 +242,7 @@ where mailbox = $1 and id = $2 and lease_owner = $3";
 }
 
 /// Records an attempt, and removes the oldest ones.
-async fn remember(tx: &mut Tx, mailbox: i64, id: Uuid, holder: Uuid, delivery: &Delivery) -> Result<(), Error> {
+async fn record_attempt(tx: &mut Tx, mailbox: i64, id: Uuid, holder: Uuid, delivery: &Delivery) -> Result<(), Error> {
     let text = "
 insert into deliveries
     (mailbox, subscription_id, pos, attempt_date_time, about, attempt, notifications, first_seq, last_seq, status, error)

@@ -28,9 +28,9 @@ const MAX_FOLDERS: i64 = 5;
 /// The same for entries of the change log.
 const MAX_CHANGES: i64 = 5_000;
 /// Tolerance for differences between the clocks of processes, in microseconds: a day.
-const CLOCKS: i64 = 24 * 60 * 60 * 1_000_000;
+const CLOCK_TOLERANCE: i64 = 24 * 60 * 60 * 1_000_000;
 /// Lifetime of a sync token of CardDAV, in microseconds: 400 days.
-const KEPT_FOR_CARDS: i64 = 400 * CLOCKS;
+const SYNC_TOKEN_LIFETIME: i64 = 400 * CLOCK_TOLERANCE;
 /// Number of mailboxes that are checked at once.
 const MAILBOXES: i64 = 500;
 
@@ -80,7 +80,7 @@ impl Store {
             Ok(())
         };
         self.write(Some(mailbox), rest).await?;
-        self.purge_mailbox(mailbox, trash::FOR_GOOD).await?;
+        self.purge_mailbox(mailbox, trash::PERMANENTLY).await?;
         self.forget_imports(mailbox).await?;
         while self.write(Some(mailbox), async move |tx| remove_changes(tx, mailbox, i64::MAX).await).await? {}
         while self.write(Some(mailbox), async move |tx| remove_kept(tx, mailbox, i64::MAX, true).await).await? {}
@@ -111,9 +111,9 @@ pub(in crate::store) async fn purge(
         let keep = keep.map_or(i64::MAX, clock::micros);
         clock::now().saturating_sub(keep)
     };
-    let until = before(keep_deleted).max(trash::FOR_GOOD);
+    let until = before(keep_deleted).max(trash::PERMANENTLY);
     // A delta token refers to entries that are older than itself, by the clock of any process.
-    let changes = before(keep_changes).saturating_sub(CLOCKS);
+    let changes = before(keep_changes).saturating_sub(CLOCK_TOLERANCE);
     // Recent entries prove commits whose answer was lost.
     let entries = before(keep_audit.map(|keep| keep.max(EVERY)));
     let mut last = 0;
@@ -164,7 +164,7 @@ async fn purge_some(store: &Store, until: i64, changes: i64, last: i64) -> Resul
 
 /// Until when entries that are kept for CardDAV have expired, given the same of all others.
 fn kept_until(changes: i64) -> i64 {
-    changes.min(clock::now() - KEPT_FOR_CARDS)
+    changes.min(clock::now() - SYNC_TOKEN_LIFETIME)
 }
 
 /// Further content of a mailbox whose user is removed. Folders are only marked, because they must be empty to be removed.
@@ -218,8 +218,8 @@ select id,
     not exists (select 1 from users where mailbox = m.id) and (
         exists (select 1 from folders where mailbox = m.id) or exists (select 1 from changes where mailbox = m.id))
 from mailboxes m where id > $3 order by id limit $4";
-    let over = tx.now() - idempotency::KEPT;
-    let statement = Statement::new(text).bind(until).bind(over).bind(last).bind(MAILBOXES).bind(changes);
+    let expired_before = tx.now() - idempotency::LIFETIME;
+    let statement = Statement::new(text).bind(until).bind(expired_before).bind(last).bind(MAILBOXES).bind(changes);
     let statement = statement.bind(kept_until(changes));
     let rows = tx.reader().await?.rows(statement).await?;
     rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).collect()

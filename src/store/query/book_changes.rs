@@ -81,16 +81,21 @@ impl Store {
 
 /// Checks that the watermark belongs to this mailbox's history: the log has the same entry, or the entry is so old that
 /// it may have been purged.
-async fn check_watermark(session: &mut Session, mailbox: i64, then: Watermark, kept_since: i64) -> Result<(), Error> {
+async fn check_watermark(
+    session: &mut Session,
+    mailbox: i64,
+    watermark: Watermark,
+    kept_since: i64,
+) -> Result<(), Error> {
     let text = "
 select m.seq, c.changed_date_time from mailboxes m left join changes c on c.mailbox = m.id and c.seq = $2 where m.id = $1";
-    let row = session.row(Statement::new(text).bind(mailbox).bind(then.seq)).await?;
+    let row = session.row(Statement::new(text).bind(mailbox).bind(watermark.seq)).await?;
     let row = row.ok_or_else(|| Error::internal("the mailbox is gone"))?;
-    let is_there = match row.get::<Option<i64>>(1)? {
-        Some(time) => time == then.entry.1,
-        None => then == Watermark::default() || then.entry.1 < kept_since,
+    let entry_matches = match row.get::<Option<i64>>(1)? {
+        Some(time) => time == watermark.entry.1,
+        None => watermark == Watermark::default() || watermark.entry.1 < kept_since,
     };
-    if is_there && row.get::<i64>(0)? >= then.seq {
+    if entry_matches && row.get::<i64>(0)? >= watermark.seq {
         return Ok(());
     }
     Err(Error::OutOfSync("The token belongs to another history of changes, or is ahead of this one.", String::new()))
@@ -106,36 +111,36 @@ async fn changes(
     kept_since: i64,
 ) -> Result<BookChanges, Error> {
     let after = since.unwrap_or_default().seq;
-    let of = |text: &'static str, folder_column: &'static str| {
+    let select_in_folder = |text: &'static str, folder_column: &'static str| {
         Sql::new(text).value(mailbox).text(folder_column).value(folder.to_owned())
     };
     // The log is complete from there on if no later entry is old enough to be purged.
-    let is_whole = since.is_some_and(|then| then.entry.1 >= kept_since);
+    let is_complete = since.is_some_and(|then| then.entry.1 >= kept_since);
     let mut items = Vec::new();
     if since.is_some() {
         let log =
             "select l.contact_id as id, l.seq as seq from changes l where l.contact_id is not null and l.mailbox = ";
-        let log = of(log, " and l.folder_id = ").text(" and l.seq > ").value(after);
+        let log = select_in_folder(log, " and l.folder_id = ").text(" and l.seq > ").value(after);
         // For removed cards, the log keeps the entries. An existing card has the time of its change in its own row.
-        items.push(if is_whole { log } else { log.text(" and l.removed") });
+        items.push(if is_complete { log } else { log.text(" and l.removed") });
         let names =
             "select k.contact_id, k.version from cards k where k.deleted_date_time is not null and k.mailbox = ";
-        items.push(of(names, " and k.folder_id = ").text(" and k.version > ").value(after));
+        items.push(select_in_folder(names, " and k.folder_id = ").text(" and k.version > ").value(after));
     }
-    if !is_whole {
+    if !is_complete {
         let contacts =
             "select c.id as id, c.version as seq from contacts c where c.deleted_date_time is null and c.mailbox = ";
-        items.push(of(contacts, " and c.parent_folder_id = ").text(" and c.version > ").value(after));
+        items.push(select_in_folder(contacts, " and c.parent_folder_id = ").text(" and c.version > ").value(after));
         let photos =
             "select c.id, p.version from photos p join contacts c on c.mailbox = p.mailbox and c.id = p.contact_id
 where c.deleted_date_time is null and c.mailbox = ";
-        items.push(of(photos, " and c.parent_folder_id = ").text(" and p.version > ").value(after));
-        let kept = "select k.contact_id, k.version from cards k where k.deleted_date_time is null and k.mailbox = ";
-        items.push(of(kept, " and k.folder_id = ").text(" and k.version > ").value(after));
+        items.push(select_in_folder(photos, " and c.parent_folder_id = ").text(" and p.version > ").value(after));
+        let cards = "select k.contact_id, k.version from cards k where k.deleted_date_time is null and k.mailbox = ";
+        items.push(select_in_folder(cards, " and k.folder_id = ").text(" and k.version > ").value(after));
     }
     let mut items = items.into_iter();
     let first = items.next().unwrap_or_default();
-    let items = items.fold(first, |all, more| all.text(" union all ").then(more));
+    let items = items.fold(first, |union, item| union.text(" union all ").then(item));
     let select = Sql::new("select id, max(seq) from (").then(items).text(") as items group by id order by 2 limit ");
     let rows = session.rows(select.value(limit.saturating_add(1)).into()).await?;
     let more = i64::try_from(rows.len()).is_ok_and(|found| found > limit);
@@ -146,10 +151,10 @@ where c.deleted_date_time is null and c.mailbox = ";
     let (mut changed, mut absent) = (Vec::new(), Vec::new());
     for block in items.chunks(BLOCK) {
         let ids: Vec<_> = block.iter().map(|(id, _)| *id).collect();
-        let there = ids_of(session, mailbox, folder, &ids).await?;
-        let (own, others): (Vec<Uuid>, Vec<Uuid>) = ids.into_iter().partition(|id| there.contains(id));
-        changed.extend(own);
-        absent.extend(others);
+        let present = ids_of(session, mailbox, folder, &ids).await?;
+        let (still_present, gone): (Vec<Uuid>, Vec<Uuid>) = ids.into_iter().partition(|id| present.contains(id));
+        changed.extend(still_present);
+        absent.extend(gone);
     }
     // In the first round a client knows no cards, so none can be gone.
     let removed = if since.is_some() { removed_names(session, mailbox, folder, &absent).await? } else { Vec::new() };
@@ -212,15 +217,15 @@ async fn removed_names(session: &mut Session, mailbox: i64, folder: &str, ids: &
     for row in &session.rows(select.then(Sql::among(ids)).into()).await? {
         names.insert(row.get(0)?, row.get(1)?);
     }
-    let mut all: Vec<_> = ids.iter().map(|id| names.remove(id).unwrap_or_else(|| card::own_name(*id))).collect();
+    let mut removed: Vec<_> = ids.iter().map(|id| names.remove(id).unwrap_or_else(|| card::own_name(*id))).collect();
     let mut seen = HashSet::new();
-    all.retain(|name| seen.insert(name.clone()));
+    removed.retain(|name| seen.insert(name.clone()));
     let select = Sql::new("select name from cards where deleted_date_time is null and mailbox = ").value(mailbox);
     let select = select.text(" and folder_id = ").value(folder.to_owned()).text(" and name in ");
     let mut taken = HashSet::new();
-    for row in &session.rows(select.then(Sql::among_texts(&all)).into()).await? {
+    for row in &session.rows(select.then(Sql::among_texts(&removed)).into()).await? {
         taken.insert(row.get::<String>(0)?);
     }
-    all.retain(|name| !taken.contains(name));
-    Ok(all)
+    removed.retain(|name| !taken.contains(name));
+    Ok(removed)
 }

@@ -122,7 +122,7 @@ from folders f where f.mailbox = $1 and f.deleted_date_time is null order by f.i
     ) -> Result<Vec<ListedCard>, Error> {
         let read = async |session: &mut Session| {
             let rows =
-                session.packed_rows(after_one(mailbox, folder, groups, after, limit), MEMBER_COLUMNS, &[0]).await?;
+                session.packed_rows(cards_after(mailbox, folder, groups, after, limit), MEMBER_COLUMNS, &[0]).await?;
             rows.iter().map(member).collect()
         };
         self.read_expensive(Some(mailbox), read).await
@@ -156,8 +156,8 @@ from folders f where f.mailbox = $1 and f.deleted_date_time is null order by f.i
             ids.extend(names.iter().filter_map(|name| card::id_of_name(name)));
             let mut found = members_of(session, mailbox, folder, &ids).await?;
             // The name of a contact's card may differ from its id.
-            let wanted: HashSet<_> = names.iter().collect();
-            found.retain(|_, member| wanted.contains(&member.name));
+            let requested_names: HashSet<_> = names.iter().collect();
+            found.retain(|_, member| requested_names.contains(&member.name));
             Ok(found.into_values().collect())
         };
         self.read_expensive(Some(mailbox), read).await
@@ -175,26 +175,26 @@ from folders f where f.mailbox = $1 and f.deleted_date_time is null order by f.i
             fits
         });
         let members: Vec<_> = fitting.collect();
-        let folder_of = async |session: &mut Session| {
+        let read = async |session: &mut Session| {
             session.begin_snapshot().await?;
             let ids: Vec<_> = members.iter().map(|member| member.id).collect();
             read_whole_cards(session, mailbox, &ids).await
         };
-        let mut found = self.read_expensive(Some(mailbox), folder_of).await?;
+        let mut found = self.read_expensive(Some(mailbox), read).await?;
         let whole = members.iter().filter_map(|member| found.remove(&member.id)).collect();
         Ok((whole, members.len()))
     }
 }
 
 /// The statement for the cards of a folder after the given one, as rows for [`member`].
-pub(in crate::store) fn after_one(
+pub(in crate::store) fn cards_after(
     mailbox: i64,
     folder: &str,
     groups: bool,
     after: Option<Uuid>,
     limit: i64,
 ) -> Statement<'static> {
-    let select = if groups { of_groups(mailbox, folder) } else { of_contacts(mailbox, folder) };
+    let select = if groups { select_groups(mailbox, folder) } else { select_contacts(mailbox, folder) };
     let id = if groups { " and k.contact_id > " } else { " and c.id > " };
     let order = if groups { " order by k.contact_id limit " } else { " order by c.id limit " };
     select.text(id).value(after.unwrap_or_default()).text(order).value(limit).into()
@@ -204,22 +204,22 @@ pub(in crate::store) fn after_one(
 pub(in crate::store) async fn book(session: &mut Session, mailbox: i64, id: &str) -> Result<Book, Error> {
     let folder = folders::get(session, mailbox, &[id.to_owned()]).await?;
     let moment = read_watermark(session, mailbox, &folder.id).await?;
-    let (mut above, mut path) = (folder.parent_folder_id.clone(), Vec::new());
-    while let Some(id) = above.take() {
+    let (mut parent_id, mut path) = (folder.parent_folder_id.clone(), Vec::new());
+    while let Some(id) = parent_id.take() {
         let parent = folders::get(session, mailbox, &[id]).await?;
         if !parent.is_default() && path.len() < 100 {
             path.insert(0, parent.display_name);
-            above = parent.parent_folder_id;
+            parent_id = parent.parent_folder_id;
         }
     }
     Ok(Book { folder, path, moment })
 }
 
 fn path(by_id: &HashMap<&str, &Folder>, folder: &Folder) -> Vec<String> {
-    let (mut path, mut above) = (Vec::new(), folder.parent_folder_id.as_deref());
-    while let Some(parent) = above.and_then(|id| by_id.get(id)).filter(|parent| !parent.is_default()) {
+    let (mut path, mut parent_id) = (Vec::new(), folder.parent_folder_id.as_deref());
+    while let Some(parent) = parent_id.and_then(|id| by_id.get(id)).filter(|parent| !parent.is_default()) {
         path.insert(0, parent.display_name.clone());
-        above = parent.parent_folder_id.as_deref().filter(|_| path.len() < 100);
+        parent_id = parent.parent_folder_id.as_deref().filter(|_| path.len() < 100);
     }
     path
 }
@@ -247,7 +247,7 @@ const NEWEST: &str = "
         then k.last_modified_date_time
         when coalesce(p.version, 0) >= c.version then p.last_modified_date_time else c.last_modified_date_time end";
 
-const OF_CONTACTS: &str = "
+const FROM_CONTACTS: &str = "
 from contacts c
     left join photos p on p.mailbox = c.mailbox and p.contact_id = c.id
     left join cards k on k.mailbox = c.mailbox and k.contact_id = c.id and k.deleted_date_time is null
@@ -257,18 +257,18 @@ where c.deleted_date_time is null and c.mailbox = ";
 pub(in crate::store) const MEMBER_COLUMNS: usize = 8;
 
 /// The start of a statement: the contacts of a folder as members.
-fn of_contacts(mailbox: i64, folder: &str) -> Sql {
+fn select_contacts(mailbox: i64, folder: &str) -> Sql {
     let select = Sql::new("select c.id, k.name, ").text(NEWEST).text(
         ", c.created_date_time, c.display_name, case when p.deleted_date_time is null then coalesce(p.size, 0) else 0 end,
     c.size
     + coalesce((select sum(octet_length(t.text)) from card_texts t where t.mailbox = k.mailbox and t.contact_id = k.contact_id), 0)",
     );
-    let select = select.text(OF_CONTACTS).value(mailbox).text(" and c.parent_folder_id = ").value(folder.to_owned());
+    let select = select.text(FROM_CONTACTS).value(mailbox).text(" and c.parent_folder_id = ").value(folder.to_owned());
     select.then(emptying::is_in_none(mailbox))
 }
 
 /// The same for groups.
-fn of_groups(mailbox: i64, folder: &str) -> Sql {
+fn select_groups(mailbox: i64, folder: &str) -> Sql {
     let select = "select k.contact_id, k.name, k.version, k.last_modified_date_time, k.last_modified_date_time, null,
     cast(0 as bigint),
     coalesce((select sum(octet_length(t.text)) from card_texts t where t.mailbox = k.mailbox and t.contact_id = k.contact_id), 0)
@@ -298,8 +298,8 @@ pub(in crate::store) async fn members_of(
     folder: &str,
     ids: &[Uuid],
 ) -> Result<HashMap<Uuid, ListedCard>, Error> {
-    let contacts = of_contacts(mailbox, folder).text(" and c.id in ").then(Sql::among(ids));
-    let groups = of_groups(mailbox, folder).text(" and k.contact_id in ").then(Sql::among(ids));
+    let contacts = select_contacts(mailbox, folder).text(" and c.id in ").then(Sql::among(ids));
+    let groups = select_groups(mailbox, folder).text(" and k.contact_id in ").then(Sql::among(ids));
     let mut found = HashMap::new();
     for select in [contacts, groups] {
         for row in &session.packed_rows(select.into(), MEMBER_COLUMNS, &[0]).await? {
@@ -319,10 +319,10 @@ async fn read_whole_cards(
     let contacts = contacts::by_ids(session, mailbox, ids).await?;
     let mut contacts: HashMap<_, _> = contacts.into_iter().map(|contact| (contact.id, contact)).collect();
     let mut photos = photos(session, mailbox, ids).await?;
-    let mut kept = cards::of(session, mailbox, ids).await?;
+    let mut stored_cards = cards::of(session, mailbox, ids).await?;
     let mut found = HashMap::new();
     for id in ids {
-        let (contact, card) = (contacts.remove(id), kept.remove(id));
+        let (contact, card) = (contacts.remove(id), stored_cards.remove(id));
         if contact.is_none() && !card.as_ref().is_some_and(|card| card.is_group) {
             continue;
         }

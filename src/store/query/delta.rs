@@ -100,7 +100,7 @@ impl Store {
         &self,
         mailbox: i64,
         path: &[String],
-        of: &DeltaScope,
+        scope: &DeltaScope,
         since: Option<&SyncState>,
         size: u16,
         kept_since: i64,
@@ -110,20 +110,20 @@ impl Store {
             session.begin_snapshot().await?;
             let folder = check_folder(session, mailbox, path).await?;
             // The default folder has several names, so the path may end in one that is not its id.
-            let of = &match (of, folder) {
+            let scope = &match (scope, folder) {
                 (DeltaScope::Contacts(Some(_)), Some(folder)) => DeltaScope::Contacts(Some(folder)),
-                (of, _) => of.clone(),
+                (scope, _) => scope.clone(),
             };
             let now = read_watermark(session, mailbox, None).await?;
             match since {
-                None => existing_page(session, mailbox, of, now, "", size).await,
+                None => existing_page(session, mailbox, scope, now, "", size).await,
                 Some(SyncState::Reads(then, after)) => {
                     check_watermark(session, mailbox, now, *then, kept_since).await?;
-                    existing_page(session, mailbox, of, *then, after, size).await
+                    existing_page(session, mailbox, scope, *then, after, size).await
                 }
                 Some(SyncState::Knows(then)) => {
                     check_watermark(session, mailbox, now, *then, kept_since).await?;
-                    changed_page(session, mailbox, of, *then, now, size).await
+                    changed_page(session, mailbox, scope, *then, now, size).await
                 }
             }
         };
@@ -180,12 +180,12 @@ async fn check_watermark(
 async fn existing_page(
     session: &mut Session,
     mailbox: i64,
-    of: &DeltaScope,
+    scope: &DeltaScope,
     begun: Watermark,
     after: &str,
     size: u16,
 ) -> Result<Delta, Error> {
-    let (changes, last): (Vec<_>, Option<String>) = match of {
+    let (changes, last): (Vec<_>, Option<String>) = match scope {
         DeltaScope::Contacts(folder) => {
             let id = Uuid::try_parse(after).ok();
             let after = id.map(|id| Cursor { shown: vec![Anchor { id, hash: 0 }], keys: Vec::new() });
@@ -194,12 +194,12 @@ async fn existing_page(
             let last = page.next.and_then(|next| Some(next.shown.first()?.id.to_string()));
             (page.contacts.into_iter().map(|contact| Change::Contact(Box::new(contact))).collect(), last)
         }
-        DeltaScope::Folders(and_default) => {
+        DeltaScope::Folders(with_default) => {
             let text = "
 select c.id, c.parent_folder_id, c.display_name, c.version, c.created_date_time, c.last_modified_date_time
 from folders c where c.mailbox = $1 and c.id > $2 and c.deleted_date_time is null and (c.id <> $3 or $4)
 order by c.id limit $5";
-            let statement = Statement::new(text).bind(mailbox).bind(after).bind(DEFAULT_FOLDER).bind(*and_default);
+            let statement = Statement::new(text).bind(mailbox).bind(after).bind(DEFAULT_FOLDER).bind(*with_default);
             let rows = session.rows(statement.bind(i64::from(size) + 1)).await?;
             let mut found = rows.iter().map(folders::read).collect::<Result<Vec<_>, _>>()?;
             let more = found.len() > usize::from(size);
@@ -217,7 +217,7 @@ order by c.id limit $5";
 async fn changed_page(
     session: &mut Session,
     mailbox: i64,
-    of: &DeltaScope,
+    scope: &DeltaScope,
     then: Watermark,
     now: Watermark,
     size: u16,
@@ -227,7 +227,7 @@ async fn changed_page(
 from changes l left join contacts c on c.mailbox = l.mailbox and c.id = l.contact_id where not l.of_card and l.mailbox = ",
     );
     let select = select.value(mailbox).text(" and l.seq > ").value(then.seq).text(" and l.seq <= ").value(now.seq);
-    let select = match of {
+    let select = match scope {
         DeltaScope::Contacts(None) => select.text(" and l.contact_id is not null"),
         DeltaScope::Contacts(Some(folder)) => {
             select.text(" and l.contact_id is not null and l.folder_id = ").value(folder.clone())
@@ -256,7 +256,7 @@ from changes l left join contacts c on c.mailbox = l.mailbox and c.id = l.contac
     let mut seen = HashSet::new();
     ids = ids.into_iter().rev().filter(|id| seen.insert(id.clone())).collect();
     ids.reverse();
-    let changes = match of {
+    let changes = match scope {
         DeltaScope::Contacts(folder) => contacts_now(session, mailbox, folder.as_deref(), &ids).await?,
         DeltaScope::Folders(_) => folders_now(session, mailbox, &ids).await?,
     };
@@ -283,14 +283,14 @@ where c.deleted_date_time is null and c.mailbox = ";
         let contact = read(row)?;
         found.insert(contact.id.to_string(), contact);
     }
-    let now = |id: &String| match found.remove(id) {
+    let current = |id: &String| match found.remove(id) {
         Some(contact) if folder.is_none_or(|folder| folder == contact.parent_folder_id) => {
             Change::Contact(Box::new(contact))
         }
         Some(_) => Change::Gone(id.clone(), RemovalReason::Moved),
         None => Change::Gone(id.clone(), RemovalReason::Deleted),
     };
-    Ok(ids.iter().map(now).collect())
+    Ok(ids.iter().map(current).collect())
 }
 
 async fn folders_now(session: &mut Session, mailbox: i64, ids: &[String]) -> Result<Vec<Change>, Error> {
@@ -303,9 +303,9 @@ from folders c where c.deleted_date_time is null and c.mailbox = ",
     let select = select.value(json!(ids).to_string()).per_engine("))", "::text::jsonb) as ids (value))");
     let rows = session.rows(select.into()).await?;
     let found = rows.iter().map(folders::read).collect::<Result<Vec<_>, _>>()?;
-    let now = |id: &String| match found.iter().find(|folder| folder.id == *id) {
+    let current = |id: &String| match found.iter().find(|folder| folder.id == *id) {
         Some(folder) => Change::Folder(folder.clone()),
         None => Change::Gone(id.clone(), RemovalReason::Deleted),
     };
-    Ok(ids.iter().map(now).collect())
+    Ok(ids.iter().map(current).collect())
 }

@@ -44,9 +44,9 @@ select c.id, c.parent_folder_id, c.display_name, c.version, c.created_date_time,
     let mut scope = scope(mailbox, parent, listing);
     if let Some(search) = &listing.search {
         // The words of folders are not indexed, because a mailbox has few folders.
-        let all = session.rows(Sql::new(rows.select).then(rows.from.clone()).then(scope.clone()).into()).await?;
-        let all = all.iter().map(folders::read).collect::<Result<Vec<_>, _>>()?;
-        let found = all.into_iter().filter(|folder| search.matches(&folder.words())).map(|folder| folder.id);
+        let folders = session.rows(Sql::new(rows.select).then(rows.from.clone()).then(scope.clone()).into()).await?;
+        let folders = folders.iter().map(folders::read).collect::<Result<Vec<_>, _>>()?;
+        let found = folders.into_iter().filter(|folder| search.matches(&folder.words())).map(|folder| folder.id);
         scope = scope.text(" and c.id in ").then(Sql::among_texts(&found.collect::<Vec<_>>()));
     }
     rows.page(session, scope, &listing.by).await

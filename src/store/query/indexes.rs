@@ -13,7 +13,7 @@ use crate::store::tables::columns;
 #[derive(Debug)]
 pub(in crate::store) struct Index {
     /// ` indexed by …`
-    pub(in crate::store) by: &'static str,
+    pub(in crate::store) hint: &'static str,
     /// The sort keys within a folder, before the id.
     pub(in crate::store) keys: &'static [IndexKey],
     /// Whether it also has contacts without the key, that is, all contacts of a folder.
@@ -29,25 +29,26 @@ pub(in crate::store) enum IndexKey {
 }
 
 /// In the order of creation.
-pub(in crate::store) static FOLDER: Index = Index { by: " indexed by contacts_by_folder", keys: &[], is_whole: true };
+pub(in crate::store) static BY_FOLDER: Index =
+    Index { hint: " indexed by contacts_by_folder", keys: &[], is_whole: true };
 
-pub(in crate::store) static CHANGE: Index =
-    Index { by: " indexed by contacts_by_change", keys: &[IndexKey::LastModified], is_whole: true };
+pub(in crate::store) static BY_CHANGE: Index =
+    Index { hint: " indexed by contacts_by_change", keys: &[IndexKey::LastModified], is_whole: true };
 
-pub(in crate::store) static CREATION: Index =
-    Index { by: " indexed by contacts_by_creation", keys: &[IndexKey::Created], is_whole: true };
+pub(in crate::store) static BY_CREATION: Index =
+    Index { hint: " indexed by contacts_by_creation", keys: &[IndexKey::Created], is_whole: true };
 
-static OF_TEXTS: [Index; 6] = [
-    Index { by: " indexed by contacts_by_name", keys: &[IndexKey::Text(Text::DisplayName)], is_whole: true },
+static BY_TEXT: [Index; 6] = [
+    Index { hint: " indexed by contacts_by_name", keys: &[IndexKey::Text(Text::DisplayName)], is_whole: true },
     Index {
-        by: " indexed by contacts_by_surname",
+        hint: " indexed by contacts_by_surname",
         keys: &[IndexKey::Text(Text::Surname), IndexKey::Text(Text::GivenName)],
         is_whole: true,
     },
-    Index { by: " indexed by contacts_by_company", keys: &[IndexKey::Text(Text::CompanyName)], is_whole: true },
-    Index { by: " indexed by contacts_by_file_as", keys: &[IndexKey::Text(Text::FileAs)], is_whole: true },
-    Index { by: " indexed by contacts_by_given_name", keys: &[IndexKey::Text(Text::GivenName)], is_whole: false },
-    Index { by: " indexed by contacts_by_nick_name", keys: &[IndexKey::Text(Text::NickName)], is_whole: false },
+    Index { hint: " indexed by contacts_by_company", keys: &[IndexKey::Text(Text::CompanyName)], is_whole: true },
+    Index { hint: " indexed by contacts_by_file_as", keys: &[IndexKey::Text(Text::FileAs)], is_whole: true },
+    Index { hint: " indexed by contacts_by_given_name", keys: &[IndexKey::Text(Text::GivenName)], is_whole: false },
+    Index { hint: " indexed by contacts_by_nick_name", keys: &[IndexKey::Text(Text::NickName)], is_whole: false },
 ];
 
 impl IndexKey {
@@ -61,9 +62,9 @@ impl IndexKey {
         Sql::new(row).text(column)
     }
 
-    fn is(self, key: &Key) -> bool {
+    fn matches(self, key: &Key) -> bool {
         match (self, key) {
-            (Self::Text(text), Key::Text(TextValue::Property(Property::Text(of)))) => text == *of,
+            (Self::Text(text), Key::Text(TextValue::Property(Property::Text(property)))) => text == *property,
             (Self::Created, Key::Number(NumberValue::TimeProperty(moment))) => *moment == TimeProperty::CreatedExactly,
             (Self::LastModified, Key::Number(NumberValue::TimeProperty(moment))) => {
                 *moment == TimeProperty::LastModifiedExactly
@@ -76,7 +77,7 @@ impl IndexKey {
 impl Index {
     /// The index whose first key is this text.
     pub(in crate::store) fn of_text(text: Text) -> Option<&'static Self> {
-        OF_TEXTS.iter().find(|index| index.keys.first() == Some(&IndexKey::Text(text)))
+        BY_TEXT.iter().find(|index| index.keys.first() == Some(&IndexKey::Text(text)))
     }
 
     /// The index that sorts by these keys, ascending or descending. `is_bounded`: contacts without the first key are
@@ -87,10 +88,10 @@ impl Index {
             return None;
         }
         let sorts = |index: &&Self| {
-            let is_each = index.keys.iter().zip(order).all(|(key, order)| key.is(&order.key));
-            order.len() <= index.keys.len() && is_each && (index.is_whole || is_bounded)
+            let keys_match = index.keys.iter().zip(order).all(|(key, order)| key.matches(&order.key));
+            order.len() <= index.keys.len() && keys_match && (index.is_whole || is_bounded)
         };
-        OF_TEXTS.iter().chain([&CHANGE, &CREATION]).find(sorts)
+        BY_TEXT.iter().chain([&BY_CHANGE, &BY_CREATION]).find(sorts)
     }
 
     /// Conditions on a row: one for the contacts in PostgreSQL's index, and one for the others. A single condition if

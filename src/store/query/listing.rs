@@ -164,7 +164,7 @@ fn scope(mailbox: i64, listing: &Listing, expansions: &PrefixExpansions) -> Sql 
         listing.search.as_ref().map(|search| search::condition(mailbox, search, expansions)),
         listing.filter.as_ref().map(|condition| {
             // Deleted contacts are in no index.
-            let of_deleted = listing.deleted.then(|| filter::residue(mailbox, condition));
+            let of_deleted = listing.deleted.then(|| filter::condition_without_indexes(mailbox, condition));
             of_deleted.unwrap_or_else(|| filter::condition_in(mailbox, listing.folder.as_deref(), condition))
         }),
     ];
@@ -172,7 +172,7 @@ fn scope(mailbox: i64, listing: &Listing, expansions: &PrefixExpansions) -> Sql 
 }
 
 fn keyset(mailbox: i64, listing: &Listing) -> Keyset<'_> {
-    Keyset { mailbox, order: &listing.order, ties: &[Tie::Id("c.id")], turns: true, max_text: MAX_TEXT }
+    Keyset { mailbox, order: &listing.order, ties: &[Tie::Id("c.id")], follow_last_key: true, max_text: MAX_TEXT }
 }
 
 /// The statement that reads a page's rows.

@@ -41,7 +41,7 @@ pub(in crate::store) struct Keyset<'o> {
     pub(in crate::store) ties: &'static [Tie],
     /// Whether rows with equal keys come in reverse order of creation if the last key descends, so that an index read
     /// backwards has this order.
-    pub(in crate::store) turns: bool,
+    pub(in crate::store) follow_last_key: bool,
     /// Maximum number of bytes of text in a cursor.
     pub(in crate::store) max_text: usize,
 }
@@ -94,7 +94,7 @@ impl Keyset<'_> {
     }
 
     fn ties_descend(self) -> bool {
-        self.turns && self.order.last().is_some_and(|order| order.descending)
+        self.follow_last_key && self.order.last().is_some_and(|order| order.descending)
     }
 
     /// The position of a row; `from` is the column of its first key.
@@ -200,14 +200,14 @@ impl Keyset<'_> {
     pub(in crate::store) fn after_position(self, after: &After) -> Sql {
         let descending = |i: usize| self.order.get(i).map_or(self.ties_descend(), |order| order.descending);
         let keys: Vec<_> = self.all_names().zip(&after.place).enumerate().collect();
-        let mut behind: Option<Sql> = None;
+        let mut later_keys: Option<Sql> = None;
         for (i, (name, value)) in keys.into_iter().rev() {
             let key = || Sql::new("(").text(name);
-            let rest = |word: &'static str| match &behind {
-                Some(behind) => Sql::new(word).then(behind.clone()),
+            let rest = |word: &'static str| match &later_keys {
+                Some(later_keys) => Sql::new(word).then(later_keys.clone()),
                 None => Sql::default(),
             };
-            behind = Some(match (value, descending(i)) {
+            later_keys = Some(match (value, descending(i)) {
                 (KeyValue::Null, false) => key().text(" is not null").then(rest(" or ")).text(")"),
                 (KeyValue::Null, true) => key().text(" is null").then(rest(" and ")).text(")"),
                 // A key that is known only by its beginning cannot order rows any further.
@@ -216,7 +216,7 @@ impl Keyset<'_> {
                     let prefix_end = Sql::of(text.clone() + "\u{10ffff}");
                     key().text(" <= ").then(prefix_end).text(" or ").text(name).text(" is null)")
                 }
-                (value, descending) if behind.is_none() => {
+                (value, descending) if later_keys.is_none() => {
                     key().text(if descending { " < " } else { " > " }).then(bound(value)).text(")")
                 }
                 (value, false) => {
@@ -229,10 +229,13 @@ impl Keyset<'_> {
                 }
             });
         }
-        let behind = behind.unwrap_or_default();
+        let later_keys = later_keys.unwrap_or_default();
         // Only lists with an id have anchors; the id is the last tie.
         let id = self.ties.len().checked_sub(1).and_then(|last| TIES.get(last)).copied().unwrap_or_default();
-        after.shown.iter().fold(behind, |behind, shown| behind.text(" and ").text(id).text(" <> ").value(*shown))
+        after
+            .shown
+            .iter()
+            .fold(later_keys, |later_keys, shown| later_keys.text(" and ").text(id).text(" <> ").value(*shown))
     }
 }
 
@@ -253,14 +256,14 @@ impl Keyset<'_> {
 
 /// The rows after these values. Only the last value is never null.
 fn ranges(columns: &[Sql], values: &[KeyValue], descend: bool) -> Vec<Sql> {
-    let ([column, columns_behind @ ..], [value, values_behind @ ..]) = (columns, values) else { return Vec::new() };
-    let deeper = ranges(columns_behind, values_behind, descend).into_iter();
+    let ([column, later_columns @ ..], [value, later_values @ ..]) = (columns, values) else { return Vec::new() };
+    let later_ranges = ranges(later_columns, later_values, descend).into_iter();
     let is_null = column.clone().text(" is null");
     if *value == KeyValue::Null {
         let greater = (!descend).then(|| column.clone().text(" is not null"));
-        return deeper.map(|range| is_null.clone().text(" and ").then(range)).chain(greater).collect();
+        return later_ranges.map(|range| is_null.clone().text(" and ").then(range)).chain(greater).collect();
     }
-    let is_whole = !values_behind.contains(&KeyValue::Null);
+    let is_whole = !later_values.contains(&KeyValue::Null);
     let count = if is_whole { columns.len() } else { 1 };
     let row = |of: &mut dyn Iterator<Item = Sql>| Sql::list(of.take(count)).parenthesized();
     let beyond = row(&mut columns.iter().cloned()).text(if descend { " < " } else { " > " });
@@ -269,10 +272,10 @@ fn ranges(columns: &[Sql], values: &[KeyValue], descend: bool) -> Vec<Sql> {
     let at_least = column.clone().text(" >= ").then(bound(value)).text(" and ");
     let between = at_least.then(column.clone()).text(" <= ").then(bound(value));
     let equal = Sql::engine_specific(column.clone().text(" = ").then(bound(value)), between).text(" and ");
-    let nulls = (descend && !columns_behind.is_empty()).then_some(is_null);
+    let nulls = (descend && !later_columns.is_empty()).then_some(is_null);
     // The comparison of whole rows already covers the first of these.
-    let deeper = deeper.skip(usize::from(is_whole)).map(|range| equal.clone().then(range));
-    [beyond].into_iter().chain(nulls).chain(deeper).collect()
+    let later_ranges = later_ranges.skip(usize::from(is_whole)).map(|range| equal.clone().then(range));
+    [beyond].into_iter().chain(nulls).chain(later_ranges).collect()
 }
 
 impl After {
@@ -296,9 +299,9 @@ fn bound(value: &KeyValue) -> Sql {
 
 fn cursor(places: &[RowPosition], before: &[Anchor], max_text: usize) -> Option<Cursor> {
     let last = places.last()?;
-    let mut left = max_text;
+    let mut remaining = max_text;
     let keys = last.iter().filter(|key| !matches!(key, KeyValue::Id(_)));
-    let keys: Vec<_> = keys.map(|key| cut(key, &mut left)).collect();
+    let keys: Vec<_> = keys.map(|key| cut(key, &mut remaining)).collect();
     let is_cut = is_cut(&keys);
     let anchor = |place: &RowPosition| Anchor {
         id: if let Some(KeyValue::Id(id)) = place.last() { *id } else { Uuid::nil() },
@@ -311,11 +314,11 @@ fn cursor(places: &[RowPosition], before: &[Anchor], max_text: usize) -> Option<
     Some(Cursor { shown, keys })
 }
 
-/// Cuts a value to the bytes that are left, and takes them from `left`.
-fn cut(value: &KeyValue, left: &mut usize) -> KeyValue {
+/// Cuts a value to the remaining bytes, and subtracts its bytes from `remaining`.
+fn cut(value: &KeyValue, remaining: &mut usize) -> KeyValue {
     let KeyValue::Text(text) = value else { return value.clone() };
-    let kept = text.get(..text.floor_char_boundary(*left)).unwrap_or_default();
-    *left -= kept.len();
+    let kept = text.get(..text.floor_char_boundary(*remaining)).unwrap_or_default();
+    *remaining -= kept.len();
     if kept.len() < text.len() { KeyValue::Cut(kept.to_owned()) } else { value.clone() }
 }
 
@@ -411,8 +414,13 @@ impl<T> PagedRows<T> {
         if by.count || by.after.as_ref().is_some_and(|cursor| is_cut(&cursor.keys)) {
             session.begin_snapshot().await?;
         }
-        let keyset =
-            Keyset { mailbox: self.mailbox, order: &by.order, ties: self.ties, turns: false, max_text: MAX_TEXT };
+        let keyset = Keyset {
+            mailbox: self.mailbox,
+            order: &by.order,
+            ties: self.ties,
+            follow_last_key: false,
+            max_text: MAX_TEXT,
+        };
         let after = match &by.after {
             Some(cursor) => Some(keyset.find(session, &self.from, cursor).await?),
             None => None,

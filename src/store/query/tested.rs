@@ -12,7 +12,7 @@ use crate::domain::error::Error;
 use crate::store::Store;
 use crate::store::db::engine::{Row, Session};
 use crate::store::db::statement::Sql;
-use crate::store::query::books::{ListedCard, MAX_READ, MEMBER_COLUMNS, after_one, member};
+use crate::store::query::books::{ListedCard, MAX_READ, MEMBER_COLUMNS, cards_after, member};
 use crate::store::tables::columns;
 use crate::store::tables::contacts::{collection, entries, parse};
 use crate::store::tables::schema::COLLECTIONS;
@@ -57,10 +57,10 @@ impl Store {
         let read = async |session: &mut Session| {
             session.begin_snapshot().await?;
             let rows =
-                session.packed_rows(after_one(mailbox, folder, groups, after, limit), MEMBER_COLUMNS, &[0]).await?;
+                session.packed_rows(cards_after(mailbox, folder, groups, after, limit), MEMBER_COLUMNS, &[0]).await?;
             let is_last = i64::try_from(rows.len()).is_ok_and(|found| found < limit);
-            let all = rows.iter().map(|row| Ok((member(row)?, row.get::<i64>(7)?)));
-            let mut members = all.collect::<Result<Vec<(ListedCard, i64)>, Error>>()?;
+            let entries = rows.iter().map(|row| Ok((member(row)?, row.get::<i64>(7)?)));
+            let mut members = entries.collect::<Result<Vec<(ListedCard, i64)>, Error>>()?;
             let mut bytes = 0;
             let fitting = members.iter().take_while(|(_, size)| {
                 let fits = bytes == 0 || bytes + size <= MAX_READ;
@@ -117,7 +117,7 @@ from contacts c
 where c.mailbox = ";
 
 /// The number of columns before those of the parts.
-const OWN: usize = 5;
+const OWN_COLUMNS: usize = 5;
 
 async fn contents(
     session: &mut Session,
@@ -147,14 +147,14 @@ fn content(row: &Row, parts: Option<&[ContactPart]>) -> Result<TestedContent, Er
     let Some(parts) = parts else { return Ok(TestedContent::Unrendered) };
     let uid = uid.filter(|_| has_own_uid).or(key).unwrap_or_else(|| id.to_string());
     let mut properties = Properties::default();
-    for (column, part) in (OWN..).zip(parts) {
+    for (column, part) in (OWN_COLUMNS..).zip(parts) {
         set(&mut properties, *part, row, column)?;
     }
     Ok(TestedContent::Properties(uid, Box::new(properties)))
 }
 
 /// The collections, by their index in [`COLLECTIONS`].
-const fn place(part: ContactPart) -> Option<usize> {
+const fn collection_index(part: ContactPart) -> Option<usize> {
     Some(match part {
         ContactPart::Emails => 0,
         ContactPart::Phones => 1,
@@ -169,9 +169,9 @@ const fn place(part: ContactPart) -> Option<usize> {
 
 /// A part as a column. That of a contact with a stored text is not read.
 fn column(part: ContactPart) -> Sql {
-    match (part, place(part)) {
-        (_, Some(place)) => {
-            Sql::new("case when first.pos is null then ").then(collection(COLLECTIONS[place])).text(" end")
+    match (part, collection_index(part)) {
+        (_, Some(index)) => {
+            Sql::new("case when first.pos is null then ").then(collection(COLLECTIONS[index])).text(" end")
         }
         (ContactPart::Text(text), _) => Sql::new("c.").text(columns::of_text(text).name),
         (ContactPart::Birthday, _) => Sql::new("c.birthday"),

@@ -40,11 +40,11 @@ impl Store {
         let list = async |session: &mut Session| {
             let mut identities = identities::all(session).await?.into_iter().peekable();
             let account = |row: &Row| {
-                let (user, mut own) = (users::read(row, 0)?, Vec::new());
+                let (user, mut identities_of_user) = (users::read(row, 0)?, Vec::new());
                 while let Some((_, known)) = identities.next_if(|(mailbox, _)| *mailbox <= user.mailbox) {
-                    own.push(known);
+                    identities_of_user.push(known);
                 }
-                Ok(Account { user, created: row.get(5)?, disabled: row.get(6)?, identities: own })
+                Ok(Account { user, created: row.get(5)?, disabled: row.get(6)?, identities: identities_of_user })
             };
             session.rows(Statement::new(text)).await?.iter().map(account).collect()
         };

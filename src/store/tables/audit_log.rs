@@ -60,20 +60,20 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::UnknownUser`] if neither the users nor the log know the owner; else those of the database.
-    pub async fn audit_entries(&self, which: &AuditQuery, limit: i64) -> Result<Vec<AuditEntry>, Error> {
+    pub async fn audit_entries(&self, query: &AuditQuery, limit: i64) -> Result<Vec<AuditEntry>, Error> {
         let list = async |session: &mut Session| {
-            let mut sql = Sql::new(SELECT).value(which.since);
-            if let Some(actor) = &which.actor {
+            let mut sql = Sql::new(SELECT).value(query.since);
+            if let Some(actor) = &query.actor {
                 sql = sql.then(actor_condition(session, actor).await?);
             }
-            if let Some(owner) = &which.owner {
+            if let Some(owner) = &query.owner {
                 sql = sql.text(" and a.mailbox in (0");
                 for mailbox in mailboxes(session, owner).await? {
                     sql = sql.text(", ").value(mailbox);
                 }
                 sql = sql.text(") and a.mailbox <> 0");
             }
-            if let Some(item) = &which.item {
+            if let Some(item) = &query.item {
                 sql = sql.text(" and a.item = ").value(item.clone());
             }
             let sql = sql.text(" order by a.audit_date_time desc, a.id desc limit ").value(limit);
@@ -120,11 +120,11 @@ from audit a left join users u on u.mailbox = a.mailbox left join users w on w.i
 /// An entry, and the number of its mailbox.
 fn read(row: &Row) -> Result<(i64, AuditEntry), Error> {
     let (time, actor, request): (i64, String, _) = (row.get(1)?, row.get(2)?, row.get::<Option<Uuid>>(5)?);
-    let is_users = !actor.starts_with("app:") && (actor != OPERATOR || request.is_some());
-    let is_gone = row.get::<Option<i64>>(10)?.is_none_or(|made| made > time);
+    let is_user = !actor.starts_with("app:") && (actor != OPERATOR || request.is_some());
+    let is_gone = row.get::<Option<i64>>(10)?.is_none_or(|created| created > time);
     let actor = match actor.as_str() {
-        _ if is_users && is_gone => format!("{REMOVED}{actor}"),
-        OPERATOR if is_users => format!("user:{actor}"),
+        _ if is_user && is_gone => format!("{REMOVED}{actor}"),
+        OPERATOR if is_user => format!("user:{actor}"),
         _ => actor,
     };
     let entry = AuditEntry {
@@ -143,15 +143,15 @@ fn read(row: &Row) -> Result<(i64, AuditEntry), Error> {
 
 /// The condition on the actor.
 async fn actor_condition(session: &mut Session, actor: &str) -> Result<Sql, Error> {
-    let is = |name: &str| Sql::new(" and a.actor = ").value(name.to_owned());
+    let actor_is = |name: &str| Sql::new(" and a.actor = ").value(name.to_owned());
     Ok(match (actor.strip_prefix(REMOVED), actor.strip_prefix("user:").unwrap_or(actor)) {
-        (Some(removed), _) => is(removed).text(" and (w.id is null or w.created_date_time > a.audit_date_time)"),
-        (None, OPERATOR) if actor == OPERATOR => is(actor).text(" and a.request_id is null"),
+        (Some(removed), _) => actor_is(removed).text(" and (w.id is null or w.created_date_time > a.audit_date_time)"),
+        (None, OPERATOR) if actor == OPERATOR => actor_is(actor).text(" and a.request_id is null"),
         (None, name) => match users::find(session, name).await? {
             Some(user) => {
-                is(&user.id).text(" and a.request_id is not null and w.created_date_time <= a.audit_date_time")
+                actor_is(&user.id).text(" and a.request_id is not null and w.created_date_time <= a.audit_date_time")
             }
-            None => is(name),
+            None => actor_is(name),
         },
     })
 }
@@ -171,8 +171,10 @@ async fn mailboxes(session: &mut Session, owner: &str) -> Result<Vec<i64>, Error
     let key = user::key(removed.unwrap_or(owner));
     let text = "select mailbox, item from audit where actor = $1 and action = $2 and item is not null";
     let rows = session.rows(Statement::new(text).bind(OPERATOR).bind(REMOVAL)).await?;
-    let all = rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect::<Result<Vec<(i64, String)>, Error>>()?;
-    let found: Vec<_> = all.into_iter().filter(|(_, id)| user::key(id) == key).map(|(mailbox, _)| mailbox).collect();
+    let removals =
+        rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect::<Result<Vec<(i64, String)>, Error>>()?;
+    let found: Vec<_> =
+        removals.into_iter().filter(|(_, id)| user::key(id) == key).map(|(mailbox, _)| mailbox).collect();
     if found.is_empty() { Err(Error::UnknownUser(owner.to_owned())) } else { Ok(found) }
 }
 

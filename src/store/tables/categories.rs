@@ -51,7 +51,7 @@ impl Store {
             mailbox,
             select: select!(),
             columns: 5,
-            from: all(mailbox),
+            from: from_categories(mailbox),
             read,
             ties: &[Tie::Number("c.created_date_time"), Tie::Id("c.id")],
         };
@@ -64,7 +64,7 @@ impl Store {
     /// # Errors
     /// Those of the database.
     pub async fn count_categories(&self, mailbox: i64, filter: Option<&Condition>) -> Result<i64, Error> {
-        let select = || Sql::new("select count(*)").then(all(mailbox)).then(scope(mailbox, filter));
+        let select = || Sql::new("select count(*)").then(from_categories(mailbox)).then(scope(mailbox, filter));
         let count = async |session: &mut Session| session.count(select()).await;
         self.read_expensive(Some(mailbox), count).await
     }
@@ -115,7 +115,7 @@ fn read(row: &Row) -> Result<Category, Error> {
     })
 }
 
-fn all(mailbox: i64) -> Sql {
+fn from_categories(mailbox: i64) -> Sql {
     Sql::new(" from master_categories c where c.mailbox = ").value(mailbox)
 }
 

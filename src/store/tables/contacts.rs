@@ -21,7 +21,7 @@ use crate::store::jobs::emptying;
 use crate::store::tables::changes::ChangeKind;
 use crate::store::tables::columns::{self, PLAIN};
 use crate::store::tables::extended::{self, ExtendedOwner};
-use crate::store::tables::rights::{self, Actor, To};
+use crate::store::tables::rights::{self, Access, Actor};
 use crate::store::tables::schema::{COLLECTIONS, FLAGS};
 use crate::store::tables::table::Table;
 use crate::store::tables::{cards, changes, counts, extensions, folders, quota};
@@ -90,8 +90,8 @@ pub(in crate::store) async fn get(
     if !folder_path.is_empty() {
         session.begin_snapshot().await?;
     }
-    let is_there = Sql::new(" and c.deleted_date_time is null").then(emptying::is_in_none(mailbox));
-    let contact = find(session, mailbox, id, is_there).await?;
+    let not_deleted = Sql::new(" and c.deleted_date_time is null").then(emptying::is_in_none(mailbox));
+    let contact = find(session, mailbox, id, not_deleted).await?;
     if !folder_path.is_empty() && folders::get(session, mailbox, folder_path).await?.id != contact.parent_folder_id {
         return Err(Error::NotFound);
     }
@@ -172,17 +172,17 @@ impl New {
 pub(in crate::store) async fn insert(tx: &mut Tx, new: Vec<New>, max_folders: i64) -> Result<Vec<Contact>, Error> {
     let mut contacts = Vec::with_capacity(new.len());
     let mut added = Vec::new();
-    let mut given = HashSet::new();
+    let mut required_folders = HashSet::new();
     for New { mailbox, id, folder, mut patch, actor, card: _ } in new {
         added.push(patch.added.take());
-        let is_given = folder.is_some();
+        let must_exist = folder.is_some();
         let mut folder = folder.or_else(|| patch.parent_folder_id.clone()).unwrap_or_else(|| DEFAULT_FOLDER.to_owned());
         if contact::is_default_otherwise(&folder) {
-            let known = folders::resolve_id(tx.reader().await?, mailbox, &folder).await?;
-            folder = known.unwrap_or(folder);
+            let resolved = folders::resolve_id(tx.reader().await?, mailbox, &folder).await?;
+            folder = resolved.unwrap_or(folder);
         }
-        if is_given {
-            given.insert((mailbox, folder.clone()));
+        if must_exist {
+            required_folders.insert((mailbox, folder.clone()));
         }
         let contact = Contact {
             id: id.unwrap_or_else(|| Tx::new_id(mailbox)),
@@ -210,7 +210,7 @@ pub(in crate::store) async fn insert(tx: &mut Tx, new: Vec<New>, max_folders: i6
         if folder == DEFAULT_FOLDER || !ensured.insert((*mailbox, folder)) {
             continue;
         }
-        if !given.contains(&(*mailbox, folder.to_owned())) {
+        if !required_folders.contains(&(*mailbox, folder.to_owned())) {
             folders::ensure(tx, *mailbox, folder, max_folders).await?;
         } else if !folders::exists(tx.reader().await?, *mailbox, folder).await? {
             return Err(Error::NotFound);
@@ -299,15 +299,15 @@ pub(in crate::store) async fn overwrite(
 async fn check_each(tx: &mut Tx, contacts: &[ContactWrite]) -> Result<(), Error> {
     let now = tx.now();
     for actor in contacts.iter().filter_map(|written| written.actor.as_deref()) {
-        rights::check(tx.reader().await?, actor, To::Write, now).await?;
+        rights::check(tx.reader().await?, actor, Access::Write, now).await?;
     }
-    let mut more: HashMap<i64, (i64, i64)> = HashMap::new();
+    let mut growth: HashMap<i64, (i64, i64)> = HashMap::new();
     for written in contacts {
-        let (contacts, bytes) = more.entry(written.mailbox).or_default();
+        let (contacts, bytes) = growth.entry(written.mailbox).or_default();
         *contacts += 1;
         *bytes += quota::bytes([written.contact.size()]);
     }
-    for (mailbox, (contacts, bytes)) in more {
+    for (mailbox, (contacts, bytes)) in growth {
         quota::check_room(tx, mailbox, contacts, bytes).await?;
     }
     Ok(())
@@ -330,8 +330,8 @@ pub(in crate::store) async fn write_additions(
     }
     extensions::insert(tx, mailbox, contact.id, contact.version, 0, &extensions).await?;
     let (version, last_modified_date_time) = (contact.version, tx.now());
-    let made = |NewExtension { name, members }| Extension { name, members, version, last_modified_date_time };
-    let extensions = Some(extensions.into_iter().map(made).collect());
+    let extension = |NewExtension { name, members }| Extension { name, members, version, last_modified_date_time };
+    let extensions = Some(extensions.into_iter().map(extension).collect());
     contact.expanded = Some(Box::new(Expanded { extensions, ..Expanded::default() }));
     Ok(())
 }
@@ -411,11 +411,11 @@ type Procedure = fn(&Tx, &[ContactWrite]) -> Result<ProcedureCall<'static>, Erro
 async fn write(tx: &mut Tx, procedure: Procedure, mut contacts: &[ContactWrite]) -> Result<Vec<i64>, Error> {
     let mut versions = Vec::with_capacity(contacts.len());
     while !contacts.is_empty() {
-        let (now, rest) = contacts.split_at(count_fitting(contacts));
+        let (batch, rest) = contacts.split_at(count_fitting(contacts));
         if !rest.is_empty() {
             tx.open_savepoint().await?;
         }
-        versions.extend(tx.call_procedure(procedure(tx, now)?).await?);
+        versions.extend(tx.call_procedure(procedure(tx, batch)?).await?);
         contacts = rest;
     }
     Ok(versions)

@@ -15,7 +15,7 @@ pub(in crate::store) async fn count(tx: &mut Tx, mailbox: i64, folder: &str, con
 }
 
 /// Subtracts the contacts that log entries after `$2` deleted from their folders.
-const COUNT_OUT: &str = "
+const SUBTRACT_DELETED: &str = "
 update folders set contacts = folders.contacts - l.n
 from (
     select folder_id, count(*) as n from changes
@@ -26,7 +26,7 @@ where folders.mailbox = $1 and folders.id = l.folder_id";
 /// Marks the contacts of log entries after `last` as deleted at `time`.
 pub(in crate::store) async fn mark_contacts(tx: &mut Tx, mailbox: i64, time: i64, last: i64) -> Result<(), Error> {
     tx.execute(Statement::new(MARK_CONTACTS).bind(mailbox).bind(time).bind(last)).await?;
-    tx.execute(Statement::new(COUNT_OUT).bind(mailbox).bind(last)).await
+    tx.execute(Statement::new(SUBTRACT_DELETED).bind(mailbox).bind(last)).await
 }
 
 /// The same for `$2` and `$3`.

@@ -30,7 +30,7 @@ impl Store {
     /// # Errors
     /// Those of the database.
     pub async fn dav_properties(&self, mailbox: i64, folder: &str) -> Result<Vec<DavProperty>, Error> {
-        self.read(async |session: &mut Session| of(session, mailbox, folder).await).await
+        self.read(async |session: &mut Session| read_properties(session, mailbox, folder).await).await
     }
 
     /// The same for some folders, by the folder's id. Folders without properties are left out.
@@ -59,7 +59,11 @@ fn property(row: &Row) -> Result<DavProperty, Error> {
     Ok(DavProperty { namespace: row.get(0)?, name: row.get(1)?, value: row.get(2)? })
 }
 
-pub(in crate::store) async fn of(session: &mut Session, mailbox: i64, folder: &str) -> Result<Vec<DavProperty>, Error> {
+pub(in crate::store) async fn read_properties(
+    session: &mut Session,
+    mailbox: i64,
+    folder: &str,
+) -> Result<Vec<DavProperty>, Error> {
     let text = "
 select namespace, name, value from dav_properties where mailbox = $1 and folder_id = $2 order by pos";
     let rows = session.rows(Statement::new(text).bind(mailbox).bind(folder)).await?;
@@ -117,7 +121,7 @@ impl Store {
         let (id, max) = (id.to_owned(), self.shared.options.max_folders);
         let work = async move |tx: &mut Tx| {
             let name = changes.display_name.unwrap_or_else(|| id.clone());
-            folders::create_as(tx, mailbox, &id, &name, max).await?;
+            folders::create_with_id(tx, mailbox, &id, &name, max).await?;
             change(tx, mailbox, &id, changes.properties).await
         };
         self.write(Some(mailbox), work).await
@@ -133,29 +137,29 @@ async fn change(
     if changes.is_empty() {
         return Ok(());
     }
-    let mut all = of(tx.reader().await?, mailbox, folder).await?;
-    let size = |all: &[DavProperty]| quota::bytes(all.iter().map(|property| property.value.len()));
-    let before = size(&all);
+    let mut properties = read_properties(tx.reader().await?, mailbox, folder).await?;
+    let size = |properties: &[DavProperty]| quota::bytes(properties.iter().map(|property| property.value.len()));
+    let before = size(&properties);
     for (namespace, name, value) in changes {
-        let at = all.iter().position(|known| known.namespace == namespace && known.name == name);
-        match (at, value) {
-            (Some(at), None) => drop(all.remove(at)),
-            (Some(at), Some(value)) => all[at].value = value,
-            (None, Some(value)) => all.push(DavProperty { namespace, name, value }),
+        let index = properties.iter().position(|property| property.namespace == namespace && property.name == name);
+        match (index, value) {
+            (Some(index), None) => drop(properties.remove(index)),
+            (Some(index), Some(value)) => properties[index].value = value,
+            (None, Some(value)) => properties.push(DavProperty { namespace, name, value }),
             (None, None) => {}
         }
     }
-    if all.len() > MAX_PROPERTIES || all.iter().any(|property| property.value.len() > MAX_VALUE) {
+    if properties.len() > MAX_PROPERTIES || properties.iter().any(|property| property.value.len() > MAX_VALUE) {
         let message = format!(
             "A folder has at most {MAX_PROPERTIES} properties set by clients, of at most {MAX_VALUE} bytes each."
         );
         return Err(Error::Quota(message));
     }
-    quota::grow(tx, mailbox, size(&all) - before).await?;
+    quota::grow(tx, mailbox, size(&properties) - before).await?;
     clear(tx, mailbox, folder).await?;
     let text = "
 insert into dav_properties (mailbox, folder_id, pos, namespace, name, value) values ($1, $2, $3, $4, $5, $6)";
-    for (pos, DavProperty { namespace, name, value }) in (0_i64..).zip(all) {
+    for (pos, DavProperty { namespace, name, value }) in (0_i64..).zip(properties) {
         let statement = Statement::new(text).bind(mailbox).bind(folder).bind(pos).bind(namespace);
         tx.execute(statement.bind(name).bind(value)).await?;
     }

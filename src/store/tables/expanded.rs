@@ -31,17 +31,17 @@ pub(in crate::store) async fn expand_contacts(
     contacts.truncate(fitting);
     let ids = ids.get(..fitting).unwrap_or_default();
     let (mut extensions, mut single, mut multi) = Default::default();
-    if let Some(wanted) = &expand.extensions {
-        extensions = extensions::of(session, mailbox, ids, wanted).await?;
+    if let Some(selection) = &expand.extensions {
+        extensions = extensions::of(session, mailbox, ids, selection).await?;
     }
-    if let Some(wanted) = &expand.single {
-        single = of::<SingleValue>(session, mailbox, ids, wanted).await?;
+    if let Some(selection) = &expand.single {
+        single = of::<SingleValue>(session, mailbox, ids, selection).await?;
     }
-    if let Some(wanted) = &expand.multi {
-        multi = of::<MultiValue>(session, mailbox, ids, wanted).await?;
+    if let Some(selection) = &expand.multi {
+        multi = of::<MultiValue>(session, mailbox, ids, selection).await?;
     }
     for contact in contacts {
-        let views = expand.views.iter().filter_map(|asked| asked.of(&contact.properties)).collect::<Vec<_>>();
+        let views = expand.views.iter().filter_map(|requested| requested.of(&contact.properties)).collect::<Vec<_>>();
         single.entry(contact.id).or_default().extend(views);
         contact.expanded = Some(Box::new(Expanded {
             extensions: expand.extensions.as_ref().map(|_| extensions.remove(&contact.id).unwrap_or_default()),
@@ -74,9 +74,9 @@ async fn count_fitting(
 ) -> Result<usize, Error> {
     let owner = ExtendedOwner::Contacts(ids);
     let sources = [
-        expand.extensions.as_ref().map(|wanted| ("m.name", extensions::from(mailbox, ids, wanted))),
-        expand.single.as_ref().map(|wanted| ("e.id", from::<SingleValue>(mailbox, owner, wanted))),
-        expand.multi.as_ref().map(|wanted| ("e.id", from::<MultiValue>(mailbox, owner, wanted))),
+        expand.extensions.as_ref().map(|selection| ("m.name", extensions::from(mailbox, ids, selection))),
+        expand.single.as_ref().map(|selection| ("e.id", from::<SingleValue>(mailbox, owner, selection))),
+        expand.multi.as_ref().map(|selection| ("e.id", from::<MultiValue>(mailbox, owner, selection))),
     ];
     let mut sizes: HashMap<Uuid, i64> = HashMap::new();
     for (name, from) in sources.into_iter().flatten() {
@@ -89,7 +89,7 @@ async fn count_fitting(
         }
     }
     for contact in contacts.iter().filter(|_| !expand.views.is_empty()) {
-        let views = expand.views.iter().filter_map(|asked| asked.view.read(&contact.properties));
+        let views = expand.views.iter().filter_map(|requested| requested.view.read(&contact.properties));
         *sizes.entry(contact.id).or_default() += views.map(|text| 128 + quota::bytes([text.len()])).sum::<i64>();
     }
     let mut size = 0;

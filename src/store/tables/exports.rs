@@ -39,12 +39,12 @@ impl Store {
         let page = async |session: &mut Session| {
             session.begin_snapshot().await?;
             let page = listing::page(session, mailbox, listing).await?;
-            Ok((with_more(session, mailbox, page.contacts).await?, page.next))
+            Ok((with_cards_and_photos(session, mailbox, page.contacts).await?, page.next))
         };
         self.read_mailbox(mailbox, None, page).await
     }
 
-    /// The next groups behind `after` in a folder or in all, by their ids. Their cards are read one by one ([`Store::card`]).
+    /// The next groups after `after` in a folder or in all, by their ids. Their cards are read one by one ([`Store::card`]).
     ///
     /// # Errors
     /// As [`Store::contacts`].
@@ -67,11 +67,11 @@ order by k.contact_id limit 100";
     /// # Errors
     /// As [`Store::contact`].
     pub async fn contact_to_export(&self, mailbox: i64, contact: Contact) -> Result<Exported, Error> {
-        let one = async |session: &mut Session| {
+        let export = async |session: &mut Session| {
             session.begin_snapshot().await?;
-            with_more(session, mailbox, vec![contact.clone()]).await
+            with_cards_and_photos(session, mailbox, vec![contact.clone()]).await
         };
-        self.read(one).await?.pop().ok_or(Error::NotFound)
+        self.read(export).await?.pop().ok_or(Error::NotFound)
     }
 
     /// The card stored with the contact with this id, or of the group with this id.
@@ -97,13 +97,17 @@ order by k.contact_id limit 100";
     }
 }
 
-async fn with_more(session: &mut Session, mailbox: i64, contacts: Vec<Contact>) -> Result<Vec<Exported>, Error> {
+async fn with_cards_and_photos(
+    session: &mut Session,
+    mailbox: i64,
+    contacts: Vec<Contact>,
+) -> Result<Vec<Exported>, Error> {
     let ids: Vec<_> = contacts.iter().map(|contact| contact.id).collect();
     let mut cards = cards::of(session, mailbox, &ids).await?;
     let photos = existing::photos(session, mailbox, &ids).await?;
-    let one = |contact: Contact| {
+    let export = |contact: Contact| {
         let photo = photos.get(&contact.id).map(|(version, size)| (*version, u64::try_from(*size).unwrap_or_default()));
         Exported { card: cards.remove(&contact.id), photo, contact }
     };
-    Ok(contacts.into_iter().map(one).collect())
+    Ok(contacts.into_iter().map(export).collect())
 }

@@ -191,7 +191,7 @@ pub(in crate::store) async fn create(
         return Err(Error::ExtensionExists);
     }
     check_room(count)?;
-    let version = number(tx, mailbox, id).await?;
+    let version = take_number(tx, mailbox, id).await?;
     insert(tx, mailbox, id, version, next, std::slice::from_ref(&new)).await?;
     check_size(tx, mailbox, id).await?;
     let NewExtension { name, members } = new;
@@ -218,7 +218,7 @@ pub(in crate::store) async fn update(
     let before = size(&extension.members);
     extension.members = patch.applied_to(extension.members)?;
     quota::grow(tx, mailbox, size(&extension.members) - before).await?;
-    extension.version = number(tx, mailbox, id).await?;
+    extension.version = take_number(tx, mailbox, id).await?;
     extension.last_modified_date_time = tx.now();
     rewrite(tx, mailbox, id, pos, extension.version, &extension.members).await?;
     Ok(extension)
@@ -301,7 +301,7 @@ pub(in crate::store) async fn delete(
 ) -> Result<i64, Error> {
     let (pos, extension) = find(tx, mailbox, folder_path, id, name).await?;
     expected.check(&extension.version_token())?;
-    let number = number(tx, mailbox, id).await?;
+    let number = take_number(tx, mailbox, id).await?;
     remove(tx, mailbox, id, pos, size(&extension.members)).await?;
     Ok(number)
 }
@@ -332,7 +332,7 @@ async fn find(
 }
 
 /// Takes the number of a write to a contact's extensions, and stores it.
-async fn number(tx: &mut Tx, mailbox: i64, id: Uuid) -> Result<i64, Error> {
+async fn take_number(tx: &mut Tx, mailbox: i64, id: Uuid) -> Result<i64, Error> {
     let number = changes::next_number(tx, mailbox).await?;
     let text = "
 insert into extension_writes (mailbox, contact_id, version, last_modified_date_time) values ($1, $2, $3, $4)

@@ -96,7 +96,7 @@ pub(in crate::store) async fn get(session: &mut Session, mailbox: i64, path: &[S
 ///
 /// # Errors
 /// [`Error::NotFound`]
-pub(in crate::store) async fn named(
+pub(in crate::store) async fn child_named(
     session: &mut Session,
     mailbox: i64,
     parent: &str,
@@ -165,7 +165,7 @@ pub(in crate::store) async fn create(
 ///
 /// # Errors
 /// As [`create`], and [`Error::FolderExists`] if the id is taken.
-pub(in crate::store) async fn create_as(
+pub(in crate::store) async fn create_with_id(
     tx: &mut Tx,
     mailbox: i64,
     id: &str,
@@ -258,9 +258,9 @@ pub(in crate::store) async fn delete(
     let now = tx.now();
     let before = changes::last_number(tx, mailbox).await?;
     let statement = Statement::new(MANY_CONTACTS).bind(mailbox).bind(folder.id.as_str()).bind(emptying::PIECE);
-    let is_much = tx.reader().await?.row(statement).await?.is_some();
+    let is_large = tx.reader().await?.row(statement).await?.is_some();
     let log = |text, last| Statement::new(text).bind(mailbox).bind(folder.id.as_str()).bind(now).bind(last);
-    if !is_much {
+    if !is_large {
         tx.execute(log(LOG_CONTACTS, before)).await?;
         counts::mark_contacts(tx, mailbox, time, before).await?;
     }
@@ -271,10 +271,10 @@ pub(in crate::store) async fn delete(
     changes::catch_up(tx, mailbox, last).await?;
     cards::mark_deleted_since(tx, mailbox, before).await?;
     cards::delete_groups_since(tx, mailbox, before).await?;
-    if is_much {
+    if is_large {
         emptying::begin(tx, mailbox, before, time).await?;
     }
-    Ok((last, !is_much))
+    Ok((last, !is_large))
 }
 
 /// The folder `$2` and those inside it, to any depth.

@@ -17,7 +17,7 @@ use crate::store::tables::{extensions, folders};
 use crate::store::write::tx::Tx;
 
 /// Lifetime of a key in microseconds: one day.
-pub(in crate::store) const KEPT: i64 = 24 * 60 * 60 * 1_000_000;
+pub(in crate::store) const LIFETIME: i64 = 24 * 60 * 60 * 1_000_000;
 /// Maximum number of keys of a mailbox.
 const MAX_KEYS: i64 = 10_000;
 
@@ -42,11 +42,11 @@ impl Store {
         mailbox: i64,
         path: &[String],
         new: ContactPatch,
-        once: IdempotencyKey,
+        key: IdempotencyKey,
     ) -> Result<Contact, Error> {
         let (path, max_folders) = (path.to_vec(), self.shared.options.max_folders);
         let work = async move |tx: &mut Tx| {
-            if let Some(earlier) = earlier(tx, mailbox, &once).await? {
+            if let Some(earlier) = find_earlier(tx, mailbox, &key).await? {
                 let id = Uuid::try_parse(&earlier).map_err(Error::internal)?;
                 let mut contact = contacts::get(tx.reader().await?, mailbox, &[], id).await?;
                 if new.added.as_ref().is_some_and(|added| !added.extensions.is_empty()) {
@@ -63,7 +63,7 @@ impl Store {
             let new = New { folder: path.last().cloned(), ..New::of(mailbox, new) };
             let contact = contacts::insert(tx, vec![new], max_folders).await?.pop();
             let contact = contact.ok_or_else(|| Error::internal("nothing was written"))?;
-            remember(tx, mailbox, &once, &contact.id.to_string()).await?;
+            insert_key(tx, mailbox, &key, &contact.id.to_string()).await?;
             tx.set_created(contact.id.to_string());
             Ok(contact)
         };
@@ -79,16 +79,16 @@ impl Store {
         mailbox: i64,
         path: &[String],
         new: FolderPatch,
-        once: IdempotencyKey,
+        key: IdempotencyKey,
     ) -> Result<Folder, Error> {
         let (path, max) = (path.to_vec(), self.shared.options.max_folders);
         let work = async move |tx: &mut Tx| {
-            if let Some(earlier) = earlier(tx, mailbox, &once).await? {
+            if let Some(earlier) = find_earlier(tx, mailbox, &key).await? {
                 return folders::get(tx.reader().await?, mailbox, &[earlier]).await;
             }
-            let path = folders::create(tx, mailbox, &path, new, max).await?;
-            remember(tx, mailbox, &once, &path.id).await?;
-            Ok(path)
+            let folder = folders::create(tx, mailbox, &path, new, max).await?;
+            insert_key(tx, mailbox, &key, &folder.id).await?;
+            Ok(folder)
         };
         self.write(Some(mailbox), work).await
     }
@@ -98,41 +98,41 @@ impl Store {
 ///
 /// # Errors
 /// [`Error::KeyReused`]
-async fn earlier(tx: &mut Tx, mailbox: i64, once: &IdempotencyKey) -> Result<Option<String>, Error> {
+async fn find_earlier(tx: &mut Tx, mailbox: i64, key: &IdempotencyKey) -> Result<Option<String>, Error> {
     tx.open_savepoint().await?;
     let text = "
 select request, item_id from idempotency_keys where mailbox = $1 and key = $2 and created_date_time > $3";
-    let statement = Statement::new(text).bind(mailbox).bind(&once.key).bind(tx.now() - KEPT);
+    let statement = Statement::new(text).bind(mailbox).bind(&key.key).bind(tx.now() - LIFETIME);
     let Some(row) = tx.reader().await?.row(statement).await? else { return Ok(None) };
-    if row.get::<String>(0)? == once.request { row.get(1).map(Some) } else { Err(Error::KeyReused) }
+    if row.get::<String>(0)? == key.request { row.get(1).map(Some) } else { Err(Error::KeyReused) }
 }
 
 /// # Errors
 /// [`Error::Quota`] if the mailbox has too many keys.
-async fn remember(tx: &mut Tx, mailbox: i64, once: &IdempotencyKey, item: &str) -> Result<(), Error> {
+async fn insert_key(tx: &mut Tx, mailbox: i64, key: &IdempotencyKey, item: &str) -> Result<(), Error> {
     forget(tx, mailbox).await?;
     let count = Statement::new("select count(*) from idempotency_keys where mailbox = $1").bind(mailbox);
-    let known: i64 = tx.reader().await?.row(count).await?.map_or(Ok(0), |row| row.get(0))?;
-    if known >= MAX_KEYS {
+    let key_count: i64 = tx.reader().await?.row(count).await?.map_or(Ok(0), |row| row.get(0))?;
+    if key_count >= MAX_KEYS {
         return Err(Error::Quota(format!("A mailbox has at most {MAX_KEYS} values of Idempotency-Key in 24 hours.")));
     }
     let text = "
 insert into idempotency_keys (mailbox, key, request, item_id, created_date_time) values ($1, $2, $3, $4, $5)";
-    let statement = Statement::new(text).bind(mailbox).bind(&once.key).bind(&once.request).bind(item);
+    let statement = Statement::new(text).bind(mailbox).bind(&key.key).bind(&key.request).bind(item);
     tx.execute(statement.bind(tx.now())).await
 }
 
-/// Removes the keys whose day is over, and counts them.
+/// Removes the expired keys, and counts them.
 pub(in crate::store) async fn purge(tx: &mut Tx, mailbox: i64) -> Result<(), Error> {
     let text = "select count(*) from idempotency_keys where mailbox = $1 and created_date_time <= $2";
-    let over = Statement::new(text).bind(mailbox).bind(tx.now() - KEPT);
-    let count = tx.reader().await?.count(over).await?;
+    let expired = Statement::new(text).bind(mailbox).bind(tx.now() - LIFETIME);
+    let count = tx.reader().await?.count(expired).await?;
     PURGED.add(Purged::Keys, u64::try_from(count).unwrap_or_default());
     forget(tx, mailbox).await
 }
 
-/// Removes the keys whose day is over.
+/// Removes the expired keys.
 async fn forget(tx: &mut Tx, mailbox: i64) -> Result<(), Error> {
     let text = "delete from idempotency_keys where mailbox = $1 and created_date_time <= $2";
-    tx.execute(Statement::new(text).bind(mailbox).bind(tx.now() - KEPT)).await
+    tx.execute(Statement::new(text).bind(mailbox).bind(tx.now() - LIFETIME)).await
 }

@@ -27,16 +27,17 @@ struct StoredIdentity {
     user: User,
     known: KnownIdentity,
     trusted: Option<Trusted>,
-    given_issuer: i64,
+    /// Time of the token that it was last read from, in UTC microseconds.
+    issued: i64,
 }
 
 impl StoredIdentity {
-    /// Whether an identity has nothing new.
-    fn has(&self, identity: &Identity) -> bool {
-        let shown = identity.display_name.as_ref().is_none_or(|name| *name == self.user.display_name);
-        let told = self.known.claimed_name == identity.claimed_name && self.trusted == identity.trusted;
+    /// Whether a token's identity has nothing new.
+    fn is_current(&self, identity: &Identity) -> bool {
+        let has_same_display_name = identity.display_name.as_ref().is_none_or(|name| *name == self.user.display_name);
+        let has_same_claims = self.known.claimed_name == identity.claimed_name && self.trusted == identity.trusted;
         // An older token must not change a name back.
-        identity.issued < self.given_issuer || told && (shown || !self.user.is_of_provider())
+        identity.issued < self.issued || has_same_claims && (has_same_display_name || !self.user.is_of_provider())
     }
 }
 
@@ -60,7 +61,7 @@ impl Store {
         let found = self
             .read_essential(async |session: &mut Session| find(session, &identity.issuer, &identity.subject).await)
             .await?;
-        if let Some(found) = found.filter(|found| found.has(identity)) {
+        if let Some(found) = found.filter(|found| found.is_current(identity)) {
             return Ok(found.user);
         }
         let identity = identity.clone();
@@ -76,8 +77,8 @@ impl Store {
         let text = "
 select distinct name_key from identities
 where name_key is not null and (issuer is distinct from $1 or claim is distinct from $2)";
-        let of = Statement::new(text).bind(issuer.clone()).bind(claim.clone());
-        let keys = self.read(async |session: &mut Session| session.rows(of.clone()).await).await?;
+        let statement = Statement::new(text).bind(issuer.clone()).bind(claim.clone());
+        let keys = self.read(async |session: &mut Session| session.rows(statement.clone()).await).await?;
         let keys = keys.iter().map(|row| row.get(0)).collect::<Result<Vec<String>, _>>()?;
         if keys.is_empty() {
             return Ok(());
@@ -165,7 +166,7 @@ fn read(row: &Row) -> Result<StoredIdentity, Error> {
             bound: row.get(8)?,
         },
         trusted: claim.zip(name).map(|(claim, name)| Trusted { claim, name }),
-        given_issuer: row.get(11)?,
+        issued: row.get(11)?,
     })
 }
 
@@ -173,7 +174,7 @@ async fn ensure(tx: &mut Tx, identity: &Identity) -> Result<User, Error> {
     let Identity { issuer, subject, .. } = identity;
     quota::lock_counts(tx).await?;
     let stored = match find(tx.reader().await?, issuer, subject).await? {
-        Some(stored) if stored.has(identity) => return Ok(stored.user),
+        Some(stored) if stored.is_current(identity) => return Ok(stored.user),
         Some(stored) => Some(stored),
         None => {
             create(tx, issuer, subject, identity.display_name.as_deref().or(identity.claimed_name.as_deref())).await?;
@@ -230,8 +231,8 @@ async fn assign_name(tx: &mut Tx, key: &str) -> Result<(), Error> {
     let text = concat!(select!(), " where i.name_key = $1 limit 2");
     let claimants = tx.reader().await?.rows(Statement::new(text).bind(key)).await?;
     let claimants = claimants.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-    let due = match claimants.as_slice() {
-        [one] if !one.known.bound && one.user.is_of_provider() => Some(one),
+    let claimant = match claimants.as_slice() {
+        [only] if !only.known.bound && only.user.is_of_provider() => Some(only),
         _ => None,
     };
     if claimants.len() > 1 {
@@ -241,11 +242,11 @@ async fn assign_name(tx: &mut Tx, key: &str) -> Result<(), Error> {
         if !holder.is_of_provider() || is_bound(tx.reader().await?, holder.mailbox).await? {
             return Ok(());
         }
-        if due.is_none_or(|due| due.user.mailbox != holder.mailbox) {
+        if claimant.is_none_or(|claimant| claimant.user.mailbox != holder.mailbox) {
             rename_user(tx, &holder, &user::nameless(&holder.id)).await?;
         }
     }
-    match due.and_then(|due| due.trusted.as_ref().map(|trusted| (&due.user, &trusted.name))) {
+    match claimant.and_then(|claimant| claimant.trusted.as_ref().map(|trusted| (&claimant.user, &trusted.name))) {
         Some((user, name)) => rename_user(tx, user, &user::displayable(name)).await,
         None => Ok(()),
     }
@@ -297,8 +298,8 @@ async fn bind(tx: &mut Tx, name: &str, given_issuer: Option<String>, subject: &s
     let stored = find(tx.reader().await?, &issuer, subject).await?;
     let key = user::key(name);
     let holder = holder(tx.reader().await?, &key).await?;
-    let own = stored.as_ref().map(|stored| stored.user.mailbox);
-    if let Some(holder) = holder.as_ref().filter(|holder| Some(holder.mailbox) != own) {
+    let own_mailbox = stored.as_ref().map(|stored| stored.user.mailbox);
+    if let Some(holder) = holder.as_ref().filter(|holder| Some(holder.mailbox) != own_mailbox) {
         if is_bound(tx.reader().await?, holder.mailbox).await? {
             return Err(refused(format!("'{name}' is bound to another subject: contactd user unbind frees it")));
         }
@@ -354,8 +355,8 @@ async fn unbind(tx: &mut Tx, user: &User) -> Result<(), Error> {
     tx.execute(Statement::new(text).bind(user.mailbox)).await?;
     rename_user(tx, user, &user::nameless(&user.id)).await?;
     let text = "select name_key from identities where mailbox = $1 and name_key is not null";
-    let own = tx.reader().await?.rows(Statement::new(text).bind(user.mailbox)).await?;
-    for key in own.iter().map(|row| row.get::<String>(0)) {
+    let claimed_keys = tx.reader().await?.rows(Statement::new(text).bind(user.mailbox)).await?;
+    for key in claimed_keys.iter().map(|row| row.get::<String>(0)) {
         assign_name(tx, &key?).await?;
     }
     assign_name(tx, &user::key(&user.user_principal_name)).await

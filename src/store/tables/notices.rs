@@ -35,9 +35,9 @@ pub(in crate::store) async fn read(
     let last = session.row(statement).await?.map_or(Ok(after), |row| row.get(0))?;
     let up_to = last.min(after.saturating_add(MAX_ENTRIES));
     let notices = match subject {
-        Subject::Contacts => of_contacts(session, mailbox, None, after, up_to).await?,
-        Subject::ContactsOf(folder) => of_contacts(session, mailbox, Some(folder), after, up_to).await?,
-        Subject::Folders => of_folders(session, mailbox, after, up_to).await?,
+        Subject::Contacts => contact_notices(session, mailbox, None, after, up_to).await?,
+        Subject::ContactsOf(folder) => contact_notices(session, mailbox, Some(folder), after, up_to).await?,
+        Subject::Folders => folder_notices(session, mailbox, after, up_to).await?,
     };
     let is_full = i64::try_from(notices.len()).is_ok_and(|count| count >= MAX_NOTICES);
     let up_to = notices.last().filter(|_| is_full).map_or(up_to, |notice| notice.seq);
@@ -50,7 +50,7 @@ pub(in crate::store) async fn read(
 /// first entry is. A move leaves two entries in a row: removed from one folder, and changed in another. That is deleted
 /// in the one folder, created in the other, and updated for the mailbox. A restored contact leaves two entries in one
 /// folder, and is created.
-async fn of_contacts(
+async fn contact_notices(
     session: &mut Session,
     mailbox: i64,
     folder: Option<&str>,
@@ -76,8 +76,8 @@ order by c.seq limit $5";
     let statement = Statement::new(text).bind(mailbox).bind(after).bind(up_to).bind(folder).bind(MAX_NOTICES);
     let rows = session.rows(statement).await?;
     let notices = rows.iter().map(|row| {
-        let (removed, is_new, has_come): (bool, bool, bool) = (row.get(3)?, row.get(4)?, row.get(5)?);
-        let change = match (removed, is_new || has_come && folder.is_some()) {
+        let (removed, is_new, follows_removal): (bool, bool, bool) = (row.get(3)?, row.get(4)?, row.get(5)?);
+        let change = match (removed, is_new || follows_removal && folder.is_some()) {
             (true, _) => ChangeType::Deleted,
             (false, true) => ChangeType::Created,
             (false, false) => ChangeType::Updated,
@@ -90,7 +90,7 @@ order by c.seq limit $5";
 
 /// Notices of folders. A deleted folder may be created again, so its row only describes the last creation; the log has
 /// the earlier ones.
-async fn of_folders(session: &mut Session, mailbox: i64, after: i64, up_to: i64) -> Result<Vec<Notice>, Error> {
+async fn folder_notices(session: &mut Session, mailbox: i64, after: i64, up_to: i64) -> Result<Vec<Notice>, Error> {
     let text = "
 select c.seq, c.folder_id, c.changed_date_time, c.removed,
     case when k.created_date_time <= c.changed_date_time then k.created_date_time = c.changed_date_time else coalesce((

@@ -117,7 +117,7 @@ async fn find(session: &mut Session, mailbox: i64, path: &[String], id: Uuid) ->
     }
     let text = select_photo!("", "");
     let row = session.row(Statement::new(text).bind(mailbox).bind(id)).await?.ok_or(Error::NotFound)?;
-    of_contact_in(session, mailbox, path, &row).await?;
+    check_folder(session, mailbox, path, &row).await?;
     read(&row)
 }
 
@@ -136,11 +136,11 @@ async fn find_with_bytes(
         "left join photo_chunks b on b.mailbox = p.mailbox and b.contact_id = p.contact_id and b.pos = 0"
     );
     let row = session.row(Statement::new(text).bind(mailbox).bind(id)).await?.ok_or(Error::NotFound)?;
-    of_contact_in(session, mailbox, path, &row).await?;
+    check_folder(session, mailbox, path, &row).await?;
     Ok((read(&row)?.ok_or(Error::NotFound)?, row.get(7)?))
 }
 
-async fn of_contact_in(session: &mut Session, mailbox: i64, path: &[String], row: &Row) -> Result<(), Error> {
+async fn check_folder(session: &mut Session, mailbox: i64, path: &[String], row: &Row) -> Result<(), Error> {
     let folder: String = row.get(0)?;
     if path.is_empty() || folders::get(session, mailbox, path).await?.id == folder {
         Ok(())
@@ -180,9 +180,9 @@ pub(in crate::store) async fn put(
     bytes: &[u8],
     expected: &Preconditions,
 ) -> Result<Photo, Error> {
-    let before = if let Some(known) = find(tx.reader().await?, mailbox, path, id).await? {
-        expected.check(&known.version_token())?;
-        counted(known.size)?
+    let before = if let Some(stored) = find(tx.reader().await?, mailbox, path, id).await? {
+        expected.check(&stored.version_token())?;
+        byte_count(stored.size)?
     } else {
         expected.check_absent()?;
         0
@@ -215,9 +215,9 @@ pub(in crate::store) async fn delete(
     id: Uuid,
     expected: &Preconditions,
 ) -> Result<Option<i64>, Error> {
-    let Some(known) = find(tx.reader().await?, mailbox, path, id).await? else { return Ok(None) };
-    expected.check(&known.version_token())?;
-    quota::count(tx, mailbox, 0, -counted(known.size)?).await?;
+    let Some(stored) = find(tx.reader().await?, mailbox, path, id).await? else { return Ok(None) };
+    expected.check(&stored.version_token())?;
+    quota::count(tx, mailbox, 0, -byte_count(stored.size)?).await?;
     let (version, now) = (changes::record_photo(tx, mailbox, id).await?, tx.now());
     let text = "
 update photos set version = $3, last_modified_date_time = $4, deleted_date_time = $4
@@ -227,7 +227,7 @@ where mailbox = $1 and contact_id = $2";
     Ok(Some(version))
 }
 
-fn counted(size: u64) -> Result<i64, Error> {
+fn byte_count(size: u64) -> Result<i64, Error> {
     i64::try_from(size).map_err(Error::internal)
 }
 

@@ -59,10 +59,10 @@ pub(in crate::store) async fn of_contacts(
     mailbox: i64,
     ids: &[Uuid],
 ) -> Result<(i64, i64), Error> {
-    let of = |what: &'static str, contact: &'static str| {
+    let select = |what: &'static str, contact: &'static str| {
         Sql::new("select ").text(what).text(" where mailbox = ").value(mailbox).text(" and ").text(contact).text(" in ")
     };
-    let mut parts = of("1 as n, size as bytes from contacts", "id").then(Sql::among(ids));
+    let mut parts = select("1 as n, size as bytes from contacts", "id").then(Sql::among(ids));
     for what in [
         "0, size from photos",
         "0, octet_length(name) + octet_length(value) from extension_members",
@@ -71,12 +71,12 @@ pub(in crate::store) async fn of_contacts(
         "0, octet_length(value) from multi_values",
         "0, octet_length(text) from card_texts",
     ] {
-        let of = if what.contains("photos") {
-            of(what, "deleted_date_time is null and contact_id")
+        let select = if what.contains("photos") {
+            select(what, "deleted_date_time is null and contact_id")
         } else {
-            of(what, "contact_id")
+            select(what, "contact_id")
         };
-        parts = parts.text(" union all ").then(of).then(Sql::among(ids));
+        parts = parts.text(" union all ").then(select).then(Sql::among(ids));
     }
     let sums = "select coalesce(sum(n), 0), ";
     let sums = Sql::default().per_engine(sums, "select coalesce(sum(n), 0)::bigint, ");

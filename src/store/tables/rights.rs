@@ -39,7 +39,7 @@ pub struct Actor {
 
 /// The access that [`check`] checks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::store) enum To {
+pub(in crate::store) enum Access {
     Read,
     Write,
 }
@@ -111,13 +111,13 @@ impl Store {
             let now = clock::now();
             // The rights are checked before an expensive read.
             if matches!(cost, ReadCost::Expensive { .. }) || !session.ask_with_next_row(question(actor, now), ANSWERS) {
-                check(session, actor, To::Read, now).await?;
+                check(session, actor, Access::Read, now).await?;
                 return work(session).await;
             }
             let done = work(session).await;
             match session.take_side_answers() {
-                Some(answers) => judge(&answers, actor, To::Read)?,
-                None => check(session, actor, To::Read, now).await?,
+                Some(answers) => evaluate(&answers, actor, Access::Read)?,
+                None => check(session, actor, Access::Read, now).await?,
             }
             done
         };
@@ -151,16 +151,21 @@ impl Store {
 /// # Errors
 /// [`Error::Unauthorized`] if the token or user is no longer valid, [`Error::UnknownUser`] if the mailbox is gone or not
 /// shared with the user, [`Error::Denied`] if it may only be read.
-pub(in crate::store) async fn check(session: &mut Session, actor: &Actor, to: To, now: i64) -> Result<(), Error> {
+pub(in crate::store) async fn check(
+    session: &mut Session,
+    actor: &Actor,
+    access: Access,
+    now: i64,
+) -> Result<(), Error> {
     let row = session.single_row(question(actor, now)).await?;
     let answers = (0..ANSWERS).map(|column| row.get(column)).collect::<Result<Vec<_>, _>>()?;
-    judge(&answers, actor, to)
+    evaluate(&answers, actor, access)
 }
 
 /// The number of booleans that answer a [`question`].
 const ANSWERS: usize = 4;
 
-/// The query whose answer [`judge`] evaluates.
+/// The query whose answer [`evaluate`] evaluates.
 fn question(actor: &Actor, now: i64) -> Statement<'static> {
     let text = "
 select
@@ -174,10 +179,10 @@ select
 }
 
 /// Evaluates whether the token, the user and the mailbox are good, and whether a share permits writing.
-fn judge(answers: &[Option<bool>], actor: &Actor, to: To) -> Result<(), Error> {
+fn evaluate(answers: &[Option<bool>], actor: &Actor, access: Access) -> Result<(), Error> {
     let [token, user, mailbox, share] = *answers else { return Err(Error::internal("a question was not answered")) };
-    let is_good = [(token, Auth::Revoked), (user, Auth::Disabled)];
-    if let Some((_, why)) = is_good.iter().find(|(answer, _)| !answer.unwrap_or_default()) {
+    let checks = [(token, Auth::Revoked), (user, Auth::Disabled)];
+    if let Some((_, why)) = checks.iter().find(|(answer, _)| !answer.unwrap_or_default()) {
         // The credential was valid when it was read.
         AUTH.increment(if actor.token.is_some() { Credential::Stored } else { Credential::Named }, *why);
         return Err(Error::Unauthorized);
@@ -189,9 +194,9 @@ fn judge(answers: &[Option<bool>], actor: &Actor, to: To) -> Result<(), Error> {
     if actor.user.is_none() || actor.mailbox.is_none() || actor.user == actor.mailbox {
         return Ok(());
     }
-    match (share, to) {
+    match (share, access) {
         (None, _) => unknown(),
-        (Some(false), To::Write) => Err(Error::Denied("The mailbox is shared with you for reading only.")),
+        (Some(false), Access::Write) => Err(Error::Denied("The mailbox is shared with you for reading only.")),
         (Some(_), _) => Ok(()),
     }
 }

@@ -17,7 +17,7 @@ use crate::store::tables::{categories, folders, photos, shares, users};
 use crate::store::write::tx::Tx;
 
 /// Number of contacts in one statement.
-const MANY: usize = 500;
+const CHUNK: usize = 500;
 
 /// A contact, and its photo.
 pub type SeedContact = (ContactPatch, Option<(Picture, Vec<u8>)>);
@@ -81,9 +81,9 @@ impl Store {
                 seeded.push(seed_user(tx, user, max_folders).await?);
             }
             for SeedShare { of, with, can_write } in shared {
-                let of = users::existing(tx, &of).await?;
-                let with = users::existing(tx, &with).await?;
-                shares::put(tx, of.mailbox, with, can_write).await?;
+                let owner = users::existing(tx, &of).await?;
+                let grantee = users::existing(tx, &with).await?;
+                shares::put(tx, owner.mailbox, grantee, can_write).await?;
             }
             Ok(seeded)
         };
@@ -136,7 +136,7 @@ async fn insert(
     let mut ids = Vec::with_capacity(contacts.len());
     let mut rest = contacts.into_iter();
     loop {
-        let (patches, pictures): (Vec<_>, Vec<_>) = rest.by_ref().take(MANY).unzip();
+        let (patches, pictures): (Vec<_>, Vec<_>) = rest.by_ref().take(CHUNK).unzip();
         if patches.is_empty() {
             return Ok(ids);
         }

@@ -36,14 +36,14 @@ impl Store {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn shared_with(&self, grantee: i64, called: &str) -> Result<Option<Share>, Error> {
+    pub async fn shared_with(&self, grantee: i64, name: &str) -> Result<Option<Share>, Error> {
         let text =
             concat!(select!("mailbox"), " where (u.user_principal_name_key = $1 or u.id = $2) and s.grantee = $3");
         let find = async |session: &mut Session| {
-            let statement = Statement::new(text).bind(user::key(called)).bind(called).bind(grantee);
+            let statement = Statement::new(text).bind(user::key(name)).bind(name).bind(grantee);
             session.row(statement).await?.as_ref().map(read).transpose()
         };
-        if !user::is_name(called) {
+        if !user::is_name(name) {
             return Ok(None);
         }
         self.read_essential(find).await
@@ -77,21 +77,21 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Quota`] if it is shared with 1,000 users.
-    pub async fn share(&self, mailbox: i64, with: User, can_write: bool) -> Result<Share, Error> {
-        self.write(Some(mailbox), async move |tx| put(tx, mailbox, with, can_write).await).await
+    pub async fn share(&self, mailbox: i64, grantee: User, can_write: bool) -> Result<Share, Error> {
+        self.write(Some(mailbox), async move |tx| put(tx, mailbox, grantee, can_write).await).await
     }
 
     /// Changes how a mailbox is shared. A share that was removed in between stays removed.
     ///
     /// # Errors
     /// [`Error::NotFound`] if there is no share.
-    pub async fn change_share(&self, mailbox: i64, with: User, can_write: bool) -> Result<Share, Error> {
+    pub async fn change_share(&self, mailbox: i64, grantee: User, can_write: bool) -> Result<Share, Error> {
         let work = async move |tx: &mut Tx| {
-            check_exists(tx, mailbox, &with).await?;
-            tx.set_created(with.id.clone());
+            check_exists(tx, mailbox, &grantee).await?;
+            tx.set_created(grantee.id.clone());
             let text = "update shares set can_write = $3 where mailbox = $1 and grantee = $2";
-            tx.execute(Statement::new(text).bind(mailbox).bind(with.mailbox).bind(can_write)).await?;
-            Ok(Share { user: with, can_write })
+            tx.execute(Statement::new(text).bind(mailbox).bind(grantee.mailbox).bind(can_write)).await?;
+            Ok(Share { user: grantee, can_write })
         };
         self.write(Some(mailbox), work).await
     }
@@ -100,38 +100,38 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::NotFound`] if there is no share.
-    pub async fn unshare(&self, mailbox: i64, with: User) -> Result<(), Error> {
+    pub async fn unshare(&self, mailbox: i64, grantee: User) -> Result<(), Error> {
         let work = async move |tx: &mut Tx| {
-            check_exists(tx, mailbox, &with).await?;
-            tx.set_created(with.id.clone());
+            check_exists(tx, mailbox, &grantee).await?;
+            tx.set_created(grantee.id.clone());
             let text = "delete from shares where mailbox = $1 and grantee = $2";
-            tx.execute(Statement::new(text).bind(mailbox).bind(with.mailbox)).await
+            tx.execute(Statement::new(text).bind(mailbox).bind(grantee.mailbox)).await
         };
         self.write(Some(mailbox), work).await
     }
 }
 
 /// See [`Store::share`].
-pub(in crate::store) async fn put(tx: &mut Tx, mailbox: i64, with: User, can_write: bool) -> Result<Share, Error> {
+pub(in crate::store) async fn put(tx: &mut Tx, mailbox: i64, grantee: User, can_write: bool) -> Result<Share, Error> {
     let text = "select count(*) from shares where mailbox = $1 and grantee <> $2";
-    let row = tx.reader().await?.row(Statement::new(text).bind(mailbox).bind(with.mailbox)).await?;
+    let row = tx.reader().await?.row(Statement::new(text).bind(mailbox).bind(grantee.mailbox)).await?;
     if row.map_or(Ok(0), |row| row.get::<i64>(0))? >= MAX_SHARES {
         return Err(Error::Quota(format!("A mailbox is shared with at most {MAX_SHARES} users.")));
     }
     let text = "
 insert into shares (mailbox, grantee, can_write, created_date_time) values ($1, $2, $3, $4)
 on conflict (mailbox, grantee) do update set can_write = excluded.can_write";
-    let statement = Statement::new(text).bind(mailbox).bind(with.mailbox).bind(can_write);
+    let statement = Statement::new(text).bind(mailbox).bind(grantee.mailbox).bind(can_write);
     tx.execute(statement.bind(tx.now())).await?;
-    tx.set_created(with.id.clone());
-    Ok(Share { user: with, can_write })
+    tx.set_created(grantee.id.clone());
+    Ok(Share { user: grantee, can_write })
 }
 
 /// # Errors
 /// [`Error::NotFound`]
-async fn check_exists(tx: &mut Tx, mailbox: i64, with: &User) -> Result<(), Error> {
+async fn check_exists(tx: &mut Tx, mailbox: i64, grantee: &User) -> Result<(), Error> {
     let text = "select 1 from shares where mailbox = $1 and grantee = $2";
-    let found = tx.reader().await?.row(Statement::new(text).bind(mailbox).bind(with.mailbox)).await?;
+    let found = tx.reader().await?.row(Statement::new(text).bind(mailbox).bind(grantee.mailbox)).await?;
     found.map(drop).ok_or(Error::NotFound)
 }
 

@@ -15,14 +15,14 @@ pub(in crate::store) enum ColumnType {
 impl ColumnType {
     /// A value of the type from the text of a JSON value, such as `value ->> 0`. Ids and bytes are hexadecimal in it.
     pub(in crate::store) fn of_json(self, text: Sql) -> Sql {
-        let ([before, of_postgres], [after, behind]) = match self {
+        let ([sqlite_before, postgres_before], [sqlite_after, postgres_after]) = match self {
             Self::Text => return text,
             Self::Int => (["", "("], ["", ")::bigint"]),
             Self::Bool => (["", "("], ["", ")::boolean"]),
             Self::Id => (["unhex(", "("], [")", ")::uuid"]),
             Self::Bytes => (["unhex(", "decode("], [")", ", 'hex')"]),
         };
-        Sql::default().per_engine(before, of_postgres).then(text).per_engine(after, behind)
+        Sql::default().per_engine(sqlite_before, postgres_before).then(text).per_engine(sqlite_after, postgres_after)
     }
 }
 

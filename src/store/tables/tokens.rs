@@ -102,8 +102,8 @@ impl Store {
             }
             users::ensure(tx, &name).await?;
             create(tx, &token).await?;
-            let lets_in = can_sign_in(tx.reader().await?, now).await?;
-            if lets_in { Ok(true) } else { Err(Error::Denied("the user is disabled (contactd user enable)")) }
+            let is_usable = can_sign_in(tx.reader().await?, now).await?;
+            if is_usable { Ok(true) } else { Err(Error::Denied("the user is disabled (contactd user enable)")) }
         };
         self.write(None, work).await
     }

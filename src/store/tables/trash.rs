@@ -19,7 +19,7 @@ use crate::store::tables::{cards, changes, counts, expanded, folders, quota};
 use crate::store::write::tx::Tx;
 
 /// The deletion time of rows that are deleted permanently and not yet removed.
-pub(in crate::store) const FOR_GOOD: i64 = 0;
+pub(in crate::store) const PERMANENTLY: i64 = 0;
 
 const IN_TRASH: &str = " and c.deleted_date_time > 0";
 
@@ -94,7 +94,7 @@ impl Store {
         let work = async move |tx: &mut Tx| delete_folder(tx, mailbox, &path, &expected).await;
         let number = self.write(Some(mailbox), work).await?;
         self.empty_folders(mailbox).await;
-        if let Err(error) = self.without_actor().purge_mailbox(mailbox, FOR_GOOD).await {
+        if let Err(error) = self.without_actor().purge_mailbox(mailbox, PERMANENTLY).await {
             // Nobody sees it any more; the next purge removes its rows.
             tracing::warn!(%error, "permanently deleted rows could not be removed yet");
         }
@@ -148,7 +148,7 @@ pub(in crate::store) async fn delete_folder(
     path: &[String],
     expected: &Preconditions,
 ) -> Result<i64, Error> {
-    let (number, _) = folders::delete(tx, mailbox, path, expected, FOR_GOOD).await?;
+    let (number, _) = folders::delete(tx, mailbox, path, expected, PERMANENTLY).await?;
     let folder = path.last().map_or(DEFAULT_FOLDER, String::as_str);
     tx.execute(Statement::new(FORGET_DELETED_FOLDERS).bind(mailbox).bind(folder)).await?;
     Ok(number)
@@ -157,12 +157,12 @@ pub(in crate::store) async fn delete_folder(
 /// Moves some contacts in the trash out of folders that were deleted permanently, so that those can be removed. Returns
 /// whether there may be more.
 pub(in crate::store) async fn move_out_of_folders(tx: &mut Tx, mailbox: i64) -> Result<bool, Error> {
-    let some = "
+    let text = "
 select id from contacts
 where mailbox = $1 and deleted_date_time > 0
     and parent_folder_id in (select id from folders where mailbox = $1 and deleted_date_time = 0)
 order by id limit $2";
-    let rows = tx.reader().await?.rows(Statement::new(some).bind(mailbox).bind(emptying::PIECE)).await?;
+    let rows = tx.reader().await?.rows(Statement::new(text).bind(mailbox).bind(emptying::PIECE)).await?;
     let Some(last) = rows.last() else { return Ok(false) };
     let last: Uuid = last.get(0)?;
     let text = "

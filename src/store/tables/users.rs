@@ -66,9 +66,9 @@ pub(in crate::store) fn read(row: &Row, first: usize) -> Result<User, Error> {
 }
 
 /// The user of this name or id, if there is one.
-pub(in crate::store) async fn find(session: &mut Session, called: &str) -> Result<Option<User>, Error> {
+pub(in crate::store) async fn find(session: &mut Session, name: &str) -> Result<Option<User>, Error> {
     let text = concat!(select!(), " from users c where c.user_principal_name_key = $1 or c.id = $2");
-    let row = session.row(Statement::new(text).bind(user::key(called)).bind(called)).await?;
+    let row = session.row(Statement::new(text).bind(user::key(name)).bind(name)).await?;
     row.as_ref().map(|row| read(row, 0)).transpose()
 }
 

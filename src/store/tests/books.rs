@@ -24,7 +24,7 @@ mod both {
     }
 
     #[actix_web::test]
-    async fn all_books_and_their_properties_are_read_by_a_statement_each() {
+    async fn all_books_and_their_properties_are_read_by_one_statement_each() {
         let o = opened().await;
         let path = ["contacts".to_owned()];
         let mut ids = vec!["contacts".to_owned()];

@@ -7,20 +7,20 @@ use crate::store::tests::*;
 async fn waiting_writes_share_a_commit_and_are_answered_after_it() {
     let o = opened().await;
     let (store, mailbox) = (o.store.clone(), o.mailbox);
-    let look = o.job(async move |tx| {
+    let check = o.job(async move |tx| {
         // The transaction sees the other jobs' contacts; outside, they are not committed yet.
         let row = tx.reader().await?.row(Statement::new("select count(*) from contacts")).await?.unwrap();
         assert_eq!(row.get::<i64>(0)?, 2);
         assert!(store.contacts(mailbox, &first(10), None).await?.contacts.is_empty());
         Ok(())
     });
-    let results = o.in_one_commit(vec![o.insert("a"), look, o.insert("b")]).await;
+    let results = o.in_one_commit(vec![o.insert("a"), check, o.insert("b")]).await;
     assert!(results.iter().all(Result::is_ok), "{results:?}");
     assert_eq!(o.titles().await, ["a", "b"]);
 }
 
 #[actix_web::test]
-async fn creates_that_are_written_together_are_answered_each_for_itself() {
+async fn creates_that_are_written_together_are_answered_separately() {
     let o = opened_with(Options { max_folders: 2, ..Options::default() }).await;
     let mailbox = o.mailbox;
     let create = |title: &str, folder: Option<&str>| {
@@ -28,9 +28,9 @@ async fn creates_that_are_written_together_are_answered_each_for_itself() {
         let store = o.store.clone();
         async move { store.insert(mailbox, patch).await }
     };
-    let gathered =
+    let create_together =
         || join_all(vec![create("a", None), create("b", Some("x")), create("c", None), create("d", Some("x"))]);
-    for answered in gathered().await {
+    for answered in create_together().await {
         let contact = answered.unwrap();
         assert_eq!(o.store.contact(mailbox, &[], contact.id).await.unwrap(), contact);
     }
@@ -49,7 +49,7 @@ async fn creates_that_are_written_together_are_answered_each_for_itself() {
 }
 
 #[actix_web::test]
-async fn a_failing_job_leaves_its_neighbours_alone() {
+async fn a_failing_job_does_not_affect_the_others_of_its_batch() {
     let o = opened().await;
     let mailbox = o.mailbox;
     let refused = o.job(async move |tx| {
@@ -62,7 +62,7 @@ async fn a_failing_job_leaves_its_neighbours_alone() {
         tx.execute(Statement::new("insert into mailboxes (id, seq) values (7, 0)")).await
     });
     // Within one procedure too: the number and the log entry are undone with the contact.
-    let half = o.job(async move |tx| {
+    let failing_call = o.job(async move |tx| {
         tx.open_savepoint().await?;
         let nowhere = Contact {
             id: Tx::internal_id(),
@@ -78,7 +78,8 @@ async fn a_failing_job_leaves_its_neighbours_alone() {
             procedures::insert(tx, &[rows::ContactWrite { mailbox, contact: nowhere, words: None, actor: None }])?;
         tx.call_procedure(call).await.map(drop)
     });
-    let results = o.in_one_commit(vec![o.insert("a"), refused, o.insert("b"), broken, half, o.insert("c")]).await;
+    let results =
+        o.in_one_commit(vec![o.insert("a"), refused, o.insert("b"), broken, failing_call, o.insert("c")]).await;
     assert!(matches!(
         results.as_slice(),
         [Ok(()), Err(Error::Stale), Ok(()), Err(Error::Internal(_)), Err(Error::Internal(_)), Ok(())]
@@ -90,7 +91,7 @@ async fn a_failing_job_leaves_its_neighbours_alone() {
 }
 
 #[actix_web::test]
-async fn a_job_that_panics_takes_nobody_along_but_its_batch() {
+async fn a_panicking_job_fails_only_its_batch() {
     let o = opened().await;
     let panics = o.job(async move |_| panic!("on purpose"));
     let results = o.in_one_commit(vec![o.insert("a"), panics, o.insert("b")]).await;
@@ -103,7 +104,7 @@ async fn a_job_that_panics_takes_nobody_along_but_its_batch() {
 }
 
 #[actix_web::test]
-async fn a_caller_that_goes_away_leaves_whole_contacts_or_none() {
+async fn a_caller_that_disconnects_leaves_complete_contacts_or_none() {
     let o = opened().await;
     for i in 0..40 {
         let micros = i * 25;
@@ -120,11 +121,11 @@ async fn a_caller_that_goes_away_leaves_whole_contacts_or_none() {
     );
 
     // A create whose caller left before its turn is not written.
-    let gone = Box::pin(async {
+    let left = Box::pin(async {
         let _ = tokio::time::timeout(Duration::from_millis(5), o.insert("gone")).await;
         Ok(())
     });
-    o.in_one_commit(vec![gone, o.insert("stays")]).await;
+    o.in_one_commit(vec![left, o.insert("stays")]).await;
     assert_eq!(o.titles().await.split_off(titles.len()), ["stays"]);
 }
 
@@ -156,7 +157,7 @@ async fn readers_cannot_write() {
 }
 
 #[actix_web::test]
-async fn folded_columns_hold_what_look_ups_will_ask_for() {
+async fn folded_columns_hold_what_look_ups_compare_with() {
     let o = opened().await;
     let mut patch = titled("x");
     patch.texts[Text::Surname as usize] = Some(Some("ÉTÉ".to_owned()));
@@ -174,16 +175,16 @@ where c.surname_key = 'été' and c.display_name_key = 'été' and e.address_key
 }
 
 #[actix_web::test]
-async fn too_many_writes_are_refused_and_nobody_hangs() {
+async fn too_many_writes_are_refused_without_blocking() {
     let o = opened().await;
     let (running, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let (tell, wait) = (Arc::clone(&running), Arc::clone(&go));
+    let (signal_running, wait_for_go) = (Arc::clone(&running), Arc::clone(&go));
     let hold = o.job(async move |_| {
-        tell.notify_one();
-        wait.notified().await;
+        signal_running.notify_one();
+        wait_for_go.notified().await;
         Ok(())
     });
-    let flood = async {
+    let overload = async {
         running.notified().await;
         let jobs = join_all((0..8_000).map(|_| o.job(async move |_| Ok(()))));
         let create = async {
@@ -194,7 +195,7 @@ async fn too_many_writes_are_refused_and_nobody_hangs() {
         };
         futures_util::join!(jobs, create).0
     };
-    let (held, jobs) = futures_util::join!(hold, flood);
+    let (held, jobs) = futures_util::join!(hold, overload);
     held.unwrap();
     assert!(jobs.iter().all(Result::is_ok));
     o.insert("after").await.unwrap();

@@ -33,8 +33,8 @@ mod both {
                 let contact = contacts::get(tx.reader().await?, mailbox, &[], id).await?;
                 let (folder, contact_version) = (contact.parent_folder_id, contact.version);
                 let uid = new.uid.as_deref().map_or_else(|| id.to_string(), uid_key);
-                let wanted = (new.name.clone().unwrap_or_else(|| own_name(id)), uid);
-                let (name, uid_key) = cards::free_name_and_uid(tx, mailbox, &folder, id, wanted).await?;
+                let requested = (new.name.clone().unwrap_or_else(|| own_name(id)), uid);
+                let (name, uid_key) = cards::free_name_and_uid(tx, mailbox, &folder, id, requested).await?;
                 let version = changes::record_card(tx, mailbox, &folder, id, ChangeKind::Written).await?;
                 let card = NewCard { name: Some(name), ..new };
                 let uid_key = Some(uid_key);
@@ -50,7 +50,7 @@ mod both {
         let path = [folder.to_owned()];
         let contact = o.store.insert_in(o.mailbox, &path, titled("x")).await.unwrap();
         let (id, version) = (contact.id, contact.version);
-        keep(
+        store_card(
             o,
             StoredCard {
                 id,
@@ -66,7 +66,7 @@ mod both {
         contact
     }
 
-    async fn keep(o: &Opened, kept: StoredCard) {
+    async fn store_card(o: &Opened, kept: StoredCard) {
         let mailbox = o.mailbox;
         o.job(async move |tx| cards::put(tx, mailbox, vec![kept]).await.map(drop)).await.unwrap();
     }
@@ -76,14 +76,14 @@ mod both {
         o.store.read(read).await.unwrap().remove(&id)
     }
 
-    async fn named_so(o: &Opened, folder: &str, name: &str) -> Option<Uuid> {
+    async fn id_by_name(o: &Opened, folder: &str, name: &str) -> Option<Uuid> {
         o.store
             .read(async |session: &mut Session| cards::by_name(session, o.mailbox, folder, name).await)
             .await
             .unwrap()
     }
 
-    async fn with_uid(o: &Opened, folder: &str, uid: &str) -> Option<Uuid> {
+    async fn id_by_uid(o: &Opened, folder: &str, uid: &str) -> Option<Uuid> {
         o.store.read(async |session: &mut Session| cards::by_uid(session, o.mailbox, folder, uid).await).await.unwrap()
     }
 
@@ -91,17 +91,17 @@ mod both {
         o.store.create_folder(o.mailbox, &["contacts".to_owned()], named(name)).await.unwrap().id
     }
 
-    async fn moves(o: &Opened, id: Uuid, folder: &str) {
+    async fn move_contact(o: &Opened, id: Uuid, folder: &str) {
         let patch = ContactPatch { parent_folder_id: Some(folder.to_owned()), ..ContactPatch::default() };
         o.store.update(o.mailbox, &[], id, patch, Preconditions::default()).await.unwrap();
     }
 
-    async fn deletes(o: &Opened, id: Uuid) {
+    async fn delete_contact(o: &Opened, id: Uuid) {
         o.store.delete(o.mailbox, &[], id, Preconditions::default()).await.unwrap();
     }
 
-    /// The lost names of a folder's cards, with the number of each change.
-    async fn gone(o: &Opened, folder: &str) -> Vec<(String, i64)> {
+    /// The names of a folder's removed cards, with the number of each change.
+    async fn removed_names(o: &Opened, folder: &str) -> Vec<(String, i64)> {
         let text = "
 select name, version from cards where mailbox = $1 and folder_id = $2 and deleted_date_time is not null order by version";
         let read = async |session: &mut Session| session.rows(Statement::new(text).bind(o.mailbox).bind(folder)).await;
@@ -112,17 +112,17 @@ select name, version from cards where mailbox = $1 and folder_id = $2 and delete
     const TEXT: &str = "BEGIN:VCARD\r\nVERSION:3.0\r\nUID:A\r\nX-ODD: é \u{1f600}\\,\"\r\nEND:VCARD\r\n";
 
     #[actix_web::test]
-    async fn a_card_is_kept_to_the_octet_and_found_by_name_and_uid() {
+    async fn a_card_is_stored_byte_for_byte_and_found_by_name_and_uid() {
         let o = opened().await;
         let long = format!("{TEXT}{}", "é".repeat(300_000));
         let kept = contact(&o, "contacts", card("É a.vcf", "urn:uuid:A", &long)).await;
         let read = card_of(&o, kept.id).await.unwrap();
         assert_eq!((read.text.as_deref(), read.shown_uid()), (Some(long.as_str()), "urn:uuid:A"));
         assert_eq!(o.count("select count(*) from card_texts").await, 3);
-        assert_eq!(named_so(&o, "contacts", "É a.vcf").await, Some(kept.id));
-        assert_eq!(named_so(&o, "contacts", "é a.vcf").await, None, "names are compared as they are");
-        assert_eq!(named_so(&o, "contacts", &own_name(kept.id)).await, None, "it has another name");
-        assert_eq!(with_uid(&o, "contacts", "a").await, Some(kept.id));
+        assert_eq!(id_by_name(&o, "contacts", "É a.vcf").await, Some(kept.id));
+        assert_eq!(id_by_name(&o, "contacts", "é a.vcf").await, None, "names are compared as they are");
+        assert_eq!(id_by_name(&o, "contacts", &own_name(kept.id)).await, None, "it has another name");
+        assert_eq!(id_by_uid(&o, "contacts", "a").await, Some(kept.id));
         let bytes = o.count("select bytes from mailboxes").await;
         let (id, version) = (kept.id, kept.version);
         let short = StoredCard {
@@ -134,25 +134,25 @@ select name, version from cards where mailbox = $1 and folder_id = $2 and delete
             uid_key: None,
             version,
         };
-        keep(&o, short).await;
+        store_card(&o, short).await;
         assert_eq!(card_of(&o, kept.id).await.unwrap().text.as_deref(), Some(TEXT));
         assert_eq!(o.count("select bytes from mailboxes").await, bytes - 600_000);
         let plain = o.store.insert(o.mailbox, titled("y")).await.unwrap();
         assert_eq!(card_of(&o, plain.id).await, None);
-        assert_eq!(named_so(&o, "contacts", &own_name(plain.id)).await, Some(plain.id), "it is named by its id");
-        assert_eq!(with_uid(&o, "contacts", &plain.id.to_string().to_uppercase()).await, Some(plain.id));
-        assert_eq!(named_so(&o, "other", &own_name(plain.id)).await, None);
+        assert_eq!(id_by_name(&o, "contacts", &own_name(plain.id)).await, Some(plain.id), "it is named by its id");
+        assert_eq!(id_by_uid(&o, "contacts", &plain.id.to_string().to_uppercase()).await, Some(plain.id));
+        assert_eq!(id_by_name(&o, "other", &own_name(plain.id)).await, None);
     }
 
     #[actix_web::test]
-    async fn a_card_beside_a_contact_gets_another_name_and_key_where_its_own_are_taken() {
+    async fn a_card_gets_another_name_and_key_if_its_own_are_taken() {
         let o = opened().await;
         let first = contact(&o, "contacts", card("a.vcf", "u", TEXT)).await;
         let second = o.store.insert(o.mailbox, titled("x")).await.unwrap();
         let kept = o.keep_card(second.id, card("a.vcf", "U", TEXT)).await.unwrap();
         assert_eq!((kept.name.clone(), kept.shown_uid()), (own_name(second.id), second.id.to_string().as_str()));
         assert_eq!(o.store.card(o.mailbox, second.id).await.unwrap(), Some(kept.clone()));
-        assert_eq!(with_uid(&o, "contacts", "u").await, Some(first.id));
+        assert_eq!(id_by_uid(&o, "contacts", "u").await, Some(first.id));
         assert_eq!(o.keep_card(second.id, card("a.vcf", "U", TEXT)).await.unwrap().name, kept.name);
         let unknown = o.keep_card(Tx::internal_id(), card("b", "v", TEXT)).await;
         assert!(matches!(unknown, Err(Error::NotFound)));
@@ -276,7 +276,7 @@ select name, version from cards where mailbox = $1 and folder_id = $2 and delete
         assert_eq!(o.store.book(o.mailbox, &book).await.unwrap().folder.display_name, "Book");
         let stale = o.store.delete_book(o.mailbox, &book, Box::new(is_current)).await;
         assert!(matches!(stale, Err(Error::Stale)), "the card was added after the client read the book");
-        assert_eq!(named_so(&o, &book, "a.vcf").await, Some(added.id));
+        assert_eq!(id_by_name(&o, &book, "a.vcf").await, Some(added.id));
         let inner = o.store.create_folder(o.mailbox, std::slice::from_ref(&book), named("Inner")).await.unwrap().id;
         assert!(!o.store.delete_book(o.mailbox, &book, Box::new(|_| Ok(()))).await.unwrap());
         for id in [&inner, &book] {
@@ -322,7 +322,7 @@ select name, version from cards where mailbox = $1 and folder_id = $2 and delete
         let first = contact(&o, "contacts", card("a.vcf", "u", TEXT)).await;
         let same = contact(&o, &other, card("a.vcf", "U", TEXT)).await;
         let third = contact(&o, &other, card("b.vcf", "v", TEXT)).await;
-        moves(&o, first.id, &other).await;
+        move_contact(&o, first.id, &other).await;
         let moved = card_of(&o, first.id).await.unwrap();
         assert_eq!(
             (moved.folder_id.as_str(), moved.name.clone()),
@@ -332,47 +332,47 @@ select name, version from cards where mailbox = $1 and folder_id = $2 and delete
         assert_eq!(moved.shown_uid(), first.id.to_string(), "so is its UID");
         assert_eq!((moved.uid.as_deref(), moved.text.as_deref()), (Some("u"), Some(TEXT)));
         // It has its own number, so that a page of changes may end before it.
-        assert_eq!(gone(&o, "contacts").await, [("a.vcf".to_owned(), moved.version + 1)]);
-        moves(&o, third.id, "contacts").await;
-        assert_eq!(named_so(&o, "contacts", "b.vcf").await, Some(third.id), "a free name stays");
-        assert_eq!(named_so(&o, &other, "a.vcf").await, Some(same.id));
+        assert_eq!(removed_names(&o, "contacts").await, [("a.vcf".to_owned(), moved.version + 1)]);
+        move_contact(&o, third.id, "contacts").await;
+        assert_eq!(id_by_name(&o, "contacts", "b.vcf").await, Some(third.id), "a free name stays");
+        assert_eq!(id_by_name(&o, &other, "a.vcf").await, Some(same.id));
     }
 
     #[actix_web::test]
-    async fn a_contact_without_a_card_gets_another_name_where_its_own_is_taken() {
+    async fn a_contact_without_a_card_gets_another_name_if_its_own_is_taken() {
         let o = opened().await;
         let other = folder(&o, "Other").await;
         let plain = o.store.insert(o.mailbox, titled("x")).await.unwrap();
         let taker = contact(&o, &other, card(&own_name(plain.id), &plain.id.to_string(), TEXT)).await;
-        moves(&o, plain.id, &other).await;
-        assert_eq!(named_so(&o, &other, &own_name(plain.id)).await, Some(taker.id));
+        move_contact(&o, plain.id, &other).await;
+        assert_eq!(id_by_name(&o, &other, &own_name(plain.id)).await, Some(taker.id));
         let card = card_of(&o, plain.id).await.unwrap();
         assert_eq!(card.text, None);
         assert_ne!(card.shown_uid(), plain.id.to_string());
-        assert_eq!(named_so(&o, &other, &card.name).await, Some(plain.id));
-        assert_eq!(with_uid(&o, &other, card.shown_uid()).await, Some(plain.id));
+        assert_eq!(id_by_name(&o, &other, &card.name).await, Some(plain.id));
+        assert_eq!(id_by_uid(&o, &other, card.shown_uid()).await, Some(plain.id));
     }
 
     #[actix_web::test]
     async fn deleted_and_restored_it_comes_back_with_its_lines_and_another_name_if_that_is_taken() {
         let o = opened().await;
         let first = contact(&o, "contacts", card("a.vcf", "u", TEXT)).await;
-        deletes(&o, first.id).await;
-        assert_eq!((card_of(&o, first.id).await, named_so(&o, "contacts", "a.vcf").await), (None, None));
-        assert_eq!(gone(&o, "contacts").await.len(), 1);
+        delete_contact(&o, first.id).await;
+        assert_eq!((card_of(&o, first.id).await, id_by_name(&o, "contacts", "a.vcf").await), (None, None));
+        assert_eq!(removed_names(&o, "contacts").await.len(), 1);
         o.store.restore(o.mailbox, first.id, Preconditions::default()).await.unwrap();
         let card_again = card_of(&o, first.id).await.unwrap();
         assert_eq!((card_again.name.as_str(), card_again.text.as_deref()), ("a.vcf", Some(TEXT)));
-        deletes(&o, first.id).await;
+        delete_contact(&o, first.id).await;
         let second = contact(&o, "contacts", card("a.vcf", "u", TEXT)).await;
         o.store.restore(o.mailbox, first.id, Preconditions::default()).await.unwrap();
-        assert_eq!(named_so(&o, "contacts", "a.vcf").await, Some(second.id));
+        assert_eq!(id_by_name(&o, "contacts", "a.vcf").await, Some(second.id));
         let card = card_of(&o, first.id).await.unwrap();
         assert_eq!((card.name.clone(), card.shown_uid()), (own_name(first.id), first.id.to_string().as_str()));
     }
 
     #[actix_web::test]
-    async fn cards_go_with_their_folder_and_after_the_purge_only_names_are_left() {
+    async fn cards_are_deleted_with_their_folder_and_only_names_remain_after_the_purge() {
         let o = opened().await;
         let other = folder(&o, "Other").await;
         let inside = contact(&o, &other, card("a.vcf", "u", TEXT)).await;
@@ -398,28 +398,24 @@ select name, version from cards where mailbox = $1 and folder_id = $2 and delete
         o.store.delete_folder(o.mailbox, std::slice::from_ref(&other), Preconditions::default()).await.unwrap();
         assert_eq!((card_of(&o, inside.id).await, card_of(&o, group).await), (None, None));
         assert_eq!(card_of(&o, outside.id).await.unwrap().name, "b.vcf");
-        assert_eq!(gone(&o, &other).await.len(), 2);
+        assert_eq!(removed_names(&o, &other).await.len(), 2);
         assert_eq!(o.count("select count(*) from card_texts").await, 3);
         purge(&Arc::downgrade(&o.store.shared), Some(Duration::ZERO), None, None).await;
         assert_eq!(o.count("select count(*) from card_texts").await, 1);
-        assert_eq!(gone(&o, &other).await.len(), 2, "those who follow the folder may still have to be told");
+        assert_eq!(removed_names(&o, &other).await.len(), 2, "clients that follow the folder may still need them");
         o.store.delete_permanently(o.mailbox, &[], outside.id, Preconditions::default()).await.unwrap();
         assert_eq!(o.count("select count(*) from card_texts").await, 0);
-        assert_eq!(gone(&o, "contacts").await.len(), 1);
-        assert_eq!(o.count("select bytes + contacts from mailboxes").await, 0, "nothing is held any more");
+        assert_eq!(removed_names(&o, "contacts").await.len(), 1);
+        assert_eq!(o.count("select bytes + contacts from mailboxes").await, 0, "no quota is used");
         let old = "update changes set changed_date_time = 0";
         o.job(async move |tx| tx.execute(Statement::new(old)).await).await.unwrap();
         purge(&Arc::downgrade(&o.store.shared), None, Some(Duration::from_hours(24)), None).await;
-        assert_eq!(
-            o.count("select count(*) from changes").await,
-            1,
-            "the last change of a folder that is there is kept"
-        );
-        assert_eq!(o.count("select count(*) from cards").await, 1, "and the name that went with it");
+        assert_eq!(o.count("select count(*) from changes").await, 1, "the last change of an existing folder is kept");
+        assert_eq!(o.count("select count(*) from cards").await, 1, "and the name of that change");
     }
 
     #[actix_web::test]
-    async fn a_large_folder_takes_its_cards_with_it_in_pieces() {
+    async fn a_large_folder_is_deleted_with_its_cards_in_pieces() {
         let o = opened().await;
         let other = folder(&o, "Other").await;
         let new: Vec<_> =
@@ -441,6 +437,6 @@ select name, version from cards where mailbox = $1 and folder_id = $2 and delete
         o.job(work).await.unwrap();
         o.store.delete_folder(o.mailbox, std::slice::from_ref(&other), Preconditions::default()).await.unwrap();
         assert_eq!(o.count("select count(*) from cards where deleted_date_time is null").await, 0);
-        assert_eq!(gone(&o, &other).await.len(), 600);
+        assert_eq!(removed_names(&o, &other).await.len(), 600);
     }
 }

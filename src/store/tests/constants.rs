@@ -1,6 +1,6 @@
 //! Filters of constants, which differ only in the types of their values.
 
-/// Constants compared with constants: nothing in their texts but the comparison tells them apart.
+/// Constants compared with constants: their texts differ only in the comparison.
 pub(super) fn constants() -> Vec<String> {
     let of_a_type = [
         vec!["'a'", "'B'", "''", "null"],

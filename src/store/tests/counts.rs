@@ -46,7 +46,7 @@ select count(*) from folders f where contacts <> (
         store.delete_permanently(mailbox, &[], ids[2], any()).await.unwrap();
         let stale = Preconditions { if_none_match: Some(crate::domain::etag::EntityTags::Any), ..any() };
         assert!(store.delete_permanently(mailbox, &[], ids[3], stale).await.is_err());
-        assert_counted(&o, "restored, and deleted for good", 6).await;
+        assert_counted(&o, "restored, and deleted permanently", 6).await;
         store.delete(mailbox, &[], others[0], any()).await.unwrap();
         store.delete_folder(mailbox, &["Other".to_owned()], any()).await.unwrap();
         assert_counted(&o, "its folder was deleted", 2).await;
@@ -59,7 +59,7 @@ select count(*) from folders f where contacts <> (
         store.delete_folder(mailbox, &["Full".to_owned()], any()).await.unwrap();
         assert_counted(&o, "a large folder was deleted", 5).await;
         store.delete_folder_permanently(mailbox, &["Other".to_owned()], any()).await.unwrap();
-        assert_counted(&o, "a folder was deleted for good", 3).await;
+        assert_counted(&o, "a folder was deleted permanently", 3).await;
         purge(&Arc::downgrade(&store.shared), Some(Duration::ZERO), None, None).await;
         assert_counted(&o, "purged", 3).await;
         store.empty_mailbox(mailbox).await.unwrap();

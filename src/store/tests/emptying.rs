@@ -11,10 +11,10 @@ mod both {
     use crate::store::tests::*;
     use crate::store::{Change, DeltaScope};
 
-    /// More than two pieces.
+    /// The number of contacts: more than two pieces.
     const MANY: usize = 1_100;
-    /// The same, as a number of the database.
-    const ALL: i64 = 1_100;
+    /// The same, in the type of database counts.
+    const MANY_ROWS: i64 = 1_100;
 
     struct Full {
         o: Opened,
@@ -32,8 +32,8 @@ mod both {
             Self { o, folder, contacts }
         }
 
-        /// Deletes the folder without marking its contacts.
-        async fn begin(&self, time: Option<i64>) {
+        /// Deletes the folder without marking its contacts as deleted.
+        async fn delete_without_marking(&self, time: Option<i64>) {
             let (mailbox, path) = (self.o.mailbox, self.folder.clone());
             let work = async move |tx: &mut Tx| {
                 let time = time.unwrap_or(tx.now());
@@ -62,7 +62,7 @@ mod both {
             }
         }
 
-        async fn assert_gone(&self) {
+        async fn assert_hidden(&self) {
             let (store, mailbox, id) = (&self.o.store, self.o.mailbox, self.contacts[MANY - 1].id);
             let all = Listing { count: true, ..first(10) };
             assert_eq!(store.contacts(mailbox, &all, None).await.unwrap().count, Some(0));
@@ -76,40 +76,40 @@ mod both {
             let change = store.update(mailbox, &[], id, titled("changed"), Preconditions::default()).await;
             assert!(matches!(change, Err(Error::NotFound)));
             assert!(matches!(store.delete(mailbox, &[], id, Preconditions::default()).await, Err(Error::NotFound)));
-            let there = store.delta(mailbox, &[], &DeltaScope::Contacts(None), None, 400, 0).await.unwrap();
-            assert!(there.changes.is_empty() && !there.more);
+            let existing = store.delta(mailbox, &[], &DeltaScope::Contacts(None), None, 400, 0).await.unwrap();
+            assert!(existing.changes.is_empty() && !existing.more);
         }
     }
 
     #[actix_web::test]
-    async fn nothing_of_a_deleted_folder_is_seen_before_all_of_it_is_marked() {
+    async fn the_content_of_a_deleted_folder_is_hidden_before_all_of_it_is_marked() {
         let full = Full::new().await;
         let moment = SyncState::Knows(full.o.store.watermark(full.o.mailbox, &[]).await.unwrap());
-        full.begin(None).await;
-        full.assert_gone().await;
-        let (mailbox, mut told) = (full.o.mailbox, HashSet::new());
+        full.delete_without_marking(None).await;
+        full.assert_hidden().await;
+        let (mailbox, mut reported) = (full.o.mailbox, HashSet::new());
         let mut since = moment;
         let mut pieces = 0;
         loop {
             let more = async move |tx: &mut Tx| emptying::mark_some(tx, mailbox).await;
             let more = full.o.store.write(Some(mailbox), more).await.unwrap();
-            full.assert_gone().await;
+            full.assert_hidden().await;
             let (changes, progress) = full.changes(&since).await;
             since = progress;
             for change in changes {
                 let Change::Gone(id, _) = change else { panic!("{change:?}") };
-                assert!(told.insert(id), "it is told once");
+                assert!(reported.insert(id), "it is reported once");
             }
-            assert_eq!(told.len(), usize::try_from(full.marked().await).unwrap());
+            assert_eq!(reported.len(), usize::try_from(full.marked().await).unwrap());
             if !more {
                 break;
             }
             pieces += 1;
         }
-        assert_eq!((told.len(), pieces), (MANY, 4));
+        assert_eq!((reported.len(), pieces), (MANY, 4));
         // The trash has them all, and each comes back.
         let deleted = Listing { deleted: true, count: true, ..first(10) };
-        assert_eq!(full.o.store.contacts(mailbox, &deleted, None).await.unwrap().count, Some(ALL));
+        assert_eq!(full.o.store.contacts(mailbox, &deleted, None).await.unwrap().count, Some(MANY_ROWS));
         let restored = full.o.store.restore(mailbox, full.contacts[3].id, Preconditions::default()).await.unwrap();
         assert_eq!(restored.parent_folder_id, "contacts");
         assert_eq!(
@@ -137,26 +137,26 @@ mod both {
 select count(*) from changes c join changes d on d.mailbox = c.mailbox and d.seq = c.seq + 1
 where c.removed and c.contact_id is not null and not d.removed";
         assert!(full.o.count(entries).await >= 1, "a create is between two that are removed");
-        assert_eq!(full.marked().await, ALL);
+        assert_eq!(full.marked().await, MANY_ROWS);
     }
 
     #[actix_web::test]
     async fn an_interrupted_deletion_is_finished_by_the_next_purge_or_when_the_folder_is_created_again() {
         let full = Full::new().await;
-        full.begin(None).await;
+        full.delete_without_marking(None).await;
         let weak = Arc::downgrade(&full.o.store.shared);
         crate::store::jobs::purge::purge(&weak, Some(Duration::from_hours(24)), None, None).await;
-        assert_eq!(full.marked().await, ALL);
+        assert_eq!(full.marked().await, MANY_ROWS);
 
         let full = Full::new().await;
-        full.begin(None).await;
+        full.delete_without_marking(None).await;
         let patch = ContactPatch { parent_folder_id: Some(full.folder[0].clone()), ..titled("new") };
         full.o.store.insert(full.o.mailbox, patch).await.unwrap();
-        assert_eq!((full.o.titles().await, full.marked().await), (vec!["new".to_owned()], ALL));
+        assert_eq!((full.o.titles().await, full.marked().await), (vec!["new".to_owned()], MANY_ROWS));
 
         // A permanent deletion removes everything, also inside another deleted folder.
         let full = Full::new().await;
-        full.begin(Some(trash::FOR_GOOD)).await;
+        full.delete_without_marking(Some(trash::PERMANENTLY)).await;
         crate::store::jobs::purge::purge(&weak_of(&full), None, None, None).await;
         assert_eq!(full.o.count("select count(*) from contacts").await, 0);
         assert_eq!(full.o.count("select count(*) from folders").await, 1);
@@ -167,18 +167,18 @@ where c.removed and c.contact_id is not null and not d.removed";
     }
 
     #[actix_web::test]
-    async fn a_large_folder_is_deleted_for_good_with_all_in_it() {
+    async fn a_large_folder_is_deleted_permanently_with_its_content() {
         let full = Full::new().await;
         full.o.store.delete_folder_permanently(full.o.mailbox, &full.folder, Preconditions::default()).await.unwrap();
         assert_eq!(full.o.count("select count(*) from contacts").await, 0);
         assert_eq!(full.o.count("select count(*) from folders").await, 1);
         let deleted = "select count(*) from changes where removed and contact_id is not null";
-        assert_eq!(full.o.count(deleted).await, ALL);
+        assert_eq!(full.o.count(deleted).await, MANY_ROWS);
         assert_eq!(full.o.row("select contacts, bytes from mailboxes").await.get::<i64>(1).unwrap(), 0);
     }
 
     #[actix_web::test]
-    async fn what_was_in_the_trash_before_leaves_a_folder_that_is_deleted_for_good_in_pieces() {
+    async fn trashed_contacts_are_moved_out_of_a_permanently_deleted_folder_in_pieces() {
         let full = Full::new().await;
         let mailbox = full.o.mailbox;
         let trashed = "update contacts set deleted_date_time = 5";
@@ -188,8 +188,8 @@ where c.removed and c.contact_id is not null and not d.removed";
             trash::delete_folder(tx, mailbox, &path, &Preconditions::default()).await.map(drop)
         };
         full.o.job(work).await.unwrap();
-        let left = "select count(*) from contacts where parent_folder_id = 'contacts'";
-        assert_eq!(full.o.count(left).await, 0);
+        let moved = "select count(*) from contacts where parent_folder_id = 'contacts'";
+        assert_eq!(full.o.count(moved).await, 0);
         let mut before = 0;
         while full
             .o
@@ -198,8 +198,8 @@ where c.removed and c.contact_id is not null and not d.removed";
             .await
             .unwrap()
         {
-            let now = full.o.count(left).await;
-            assert_eq!(now - before, emptying::PIECE.min(ALL - before));
+            let now = full.o.count(moved).await;
+            assert_eq!(now - before, emptying::PIECE.min(MANY_ROWS - before));
             before = now;
             // A contact that is still in the folder can be restored meanwhile.
             if before == emptying::PIECE {
@@ -209,9 +209,9 @@ where c.removed and c.contact_id is not null and not d.removed";
                 before += 1;
             }
         }
-        assert_eq!(before, ALL);
-        full.o.store.purge_mailbox(mailbox, trash::FOR_GOOD).await.unwrap();
+        assert_eq!(before, MANY_ROWS);
+        full.o.store.purge_mailbox(mailbox, trash::PERMANENTLY).await.unwrap();
         assert_eq!(full.o.count("select count(*) from folders").await, 1);
-        assert_eq!(full.o.count("select count(*) from contacts where deleted_date_time = 5").await, ALL - 1);
+        assert_eq!(full.o.count("select count(*) from contacts where deleted_date_time = 5").await, MANY_ROWS - 1);
     }
 }

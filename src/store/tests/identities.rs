@@ -24,7 +24,7 @@ mod both {
     }
 
     #[actix_web::test]
-    async fn an_identity_has_a_user_of_its_own_whatever_it_is_called() {
+    async fn each_identity_has_its_own_user_regardless_of_its_name() {
         let o = opened().await;
         let local = o.store.user(&name("Ann")).await.unwrap();
         let mut users = vec![local.clone()];
@@ -112,7 +112,7 @@ mod both {
     }
 
     #[actix_web::test]
-    async fn a_bound_name_is_its_users_whatever_tokens_say() {
+    async fn a_bound_name_stays_its_users_regardless_of_tokens() {
         let o = opened().await;
         let (store, a) = (&o.store, || Some("https://a".to_owned()));
         let squatter = user(store, "https://a", "1", Some("boss@corp.example")).await;
@@ -144,7 +144,7 @@ mod both {
     }
 
     #[actix_web::test]
-    async fn the_operator_binds_a_user_of_contactds_own_to_an_identity() {
+    async fn the_operator_binds_a_local_user_to_an_identity() {
         let o = opened().await;
         let (store, a) = (&o.store, || Some("https://a".to_owned()));
         let zed = store.user(&name("zed")).await.unwrap();
@@ -166,7 +166,7 @@ mod both {
     }
 
     #[actix_web::test]
-    async fn many_at_once_make_one_user() {
+    async fn concurrent_requests_create_one_user() {
         let o = opened().await;
         let before = o.count("select count(*) from users").await;
         let one = identity("https://a", "1", Some("ann@example.org"));

@@ -19,16 +19,16 @@ mod both {
         ImportSource { name: "a.vcf".to_owned(), size: Some(7), head: "00".to_owned(), format: "vcard".to_owned() }
     }
 
-    /// A contact of a file; `said` is its content.
-    fn incoming(uid: &str, title: &str, said: u8) -> Incoming {
+    /// A contact of a file; its hash and a line of its card are made from `content`.
+    fn incoming(uid: &str, title: &str, content: u8) -> Incoming {
         let properties = titled(title).into_properties();
-        let card = format!("BEGIN:VCARD\r\nVERSION:3.0\r\nUID:{uid}\r\nX-SAID:{said}\r\nEND:VCARD\r\n");
+        let card = format!("BEGIN:VCARD\r\nVERSION:3.0\r\nUID:{uid}\r\nX-SAID:{content}\r\nEND:VCARD\r\n");
         Incoming {
             key: uid.to_owned(),
             uid: Some(uid.to_owned()),
             id: None,
             email: None,
-            hash: [said; 16],
+            hash: [content; 16],
             properties,
             added: None,
             photo: None,
@@ -47,19 +47,19 @@ mod both {
     }
 
     async fn import(o: &Opened, run: Uuid, batch: Vec<Incoming>) -> Vec<Effect> {
-        let looked = o.store.would_import(o.mailbox, &batch).await.unwrap();
+        let preview = o.store.would_import(o.mailbox, &batch).await.unwrap();
         let done = o.store.import(o.mailbox, run, batch, ImportProgress::default()).await.unwrap();
-        assert_eq!(looked.len(), done.len());
+        assert_eq!(preview.len(), done.len());
         done.iter().map(|imported| imported.effect).collect()
     }
 
     async fn undo(o: &Opened, run: Uuid) -> Vec<Undone> {
         let (mut after, mut all) = (Uuid::nil(), Vec::new());
         loop {
-            let some = o.store.undo_import(o.mailbox, run, after).await.unwrap();
-            let Some((last, _)) = some.last() else { return all };
+            let undone_batch = o.store.undo_import(o.mailbox, run, after).await.unwrap();
+            let Some((last, _)) = undone_batch.last() else { return all };
             after = *last;
-            all.extend(some.into_iter().map(|(_, undone)| undone));
+            all.extend(undone_batch.into_iter().map(|(_, undone)| undone));
         }
     }
 
@@ -68,7 +68,7 @@ mod both {
     }
 
     #[actix_web::test]
-    async fn the_same_again_writes_nothing_and_what_is_other_is_replaced() {
+    async fn an_unchanged_import_writes_nothing_and_changed_contacts_are_replaced() {
         let o = opened().await;
         let run = begin(&o).await;
         let batch = || vec![incoming("a", "A", 1), with_photo(SMALL, incoming("b", "B", 2)), incoming("c", "C", 3)];
@@ -86,7 +86,7 @@ mod both {
     }
 
     #[actix_web::test]
-    async fn one_that_a_batch_has_twice_is_made_once_and_then_changed() {
+    async fn a_contact_that_is_twice_in_a_batch_is_created_once_and_then_updated() {
         let o = opened().await;
         let run = begin(&o).await;
         let batch = vec![incoming("a", "A", 1), incoming("b", "B", 2), incoming("a", "A2", 3), incoming("a", "A2", 3)];
@@ -246,7 +246,7 @@ mod both {
     }
 
     #[actix_web::test]
-    async fn without_room_nothing_of_a_batch_is_stored() {
+    async fn a_batch_over_the_quota_is_refused_as_a_whole() {
         let o = opened_with(Options { max_contacts: 2, ..Options::default() }).await;
         let run = begin(&o).await;
         let batch = (0..3).map(|i| incoming(&i.to_string(), "x", i)).collect();
@@ -291,7 +291,7 @@ mod both {
     #[actix_web::test]
     async fn an_undone_import_gives_extensions_and_extended_properties_their_earlier_values() {
         let o = opened().await;
-        let of = |pairs: &[(&str, &str)], values: &[&str]| -> (Vec<(String, Vec<String>)>, Vec<String>) {
+        let expected = |pairs: &[(&str, &str)], values: &[&str]| -> (Vec<(String, Vec<String>)>, Vec<String>) {
             let pairs = pairs.iter().map(|(name, value)| ((*name).to_owned(), vec![(*value).to_owned()])).collect();
             (pairs, values.iter().map(|value| (*value).to_owned()).collect())
         };
@@ -315,7 +315,7 @@ mod both {
             import(&o, run, vec![with_additions(&["x", "z"], "5", incoming("a", "A", 7))]).await,
             [Effect::Updated]
         );
-        assert_eq!(additions(&o, a).await, of(&[("x", "5"), ("y", "2"), ("z", "5")], &["5", "5"]));
+        assert_eq!(additions(&o, a).await, expected(&[("x", "5"), ("y", "2"), ("z", "5")], &["5", "5"]));
         // A program adds an extension of its own to one, and changes an imported one of another.
         let own = NewExtension { name: "own".to_owned(), members: vec![("a".to_owned(), "9".to_owned())] };
         o.store.create_extension(o.mailbox, &[], b, own).await.unwrap();
@@ -324,9 +324,9 @@ mod both {
         o.store.update_extension(o.mailbox, &[], (c, "x".to_owned()), patch, any).await.unwrap();
 
         assert_eq!(undo(&o, run).await, [Undone::Restored, Undone::Restored, Undone::Changed]);
-        assert_eq!(additions(&o, a).await, of(&[("x", "1")], &["1", "1"]));
-        assert_eq!(additions(&o, b).await, of(&[("own", "9")], &[]));
-        assert_eq!(additions(&o, c).await, of(&[("x", "8")], &["4", "4"]));
+        assert_eq!(additions(&o, a).await, expected(&[("x", "1")], &["1", "1"]));
+        assert_eq!(additions(&o, b).await, expected(&[("own", "9")], &[]));
+        assert_eq!(additions(&o, c).await, expected(&[("x", "8")], &["4", "4"]));
         assert_eq!(check(&o.database, Verify::Full).await.unwrap(), [""; 0]);
     }
 
@@ -349,11 +349,11 @@ mod both {
             with_additions(&["x0"], "3", with_photo(SMALL, incoming("a", "A3", 5))),
             with_additions(&["x"], "4", incoming("c", "C", 6)),
         ];
-        let looked = o.store.would_import(o.mailbox, &batch).await.unwrap();
+        let preview = o.store.would_import(o.mailbox, &batch).await.unwrap();
         let progress = ImportProgress { records: 5, bytes: 6, refused: 1, is_finished: false };
         let done = o.store.import(o.mailbox, run, batch.clone(), progress).await.unwrap();
         let effects = [Effect::Updated, Effect::Refused, Effect::Updated, Effect::Created];
-        for done in [looked, done] {
+        for done in [preview, done] {
             assert_eq!(done.iter().map(|one| one.effect).collect::<Vec<_>>(), effects);
             assert_eq!(done[1].refusal.as_deref(), Some("A contact has at most 100 extensions."));
         }

@@ -9,7 +9,7 @@ pub(super) async fn behind_a_proxy() -> (Opened, Proxy) {
     connected(LossTurn::shared().await).await
 }
 
-/// The same for a test that counts what became of lost commits: no other loses any meanwhile.
+/// The same for a test that counts the outcomes of lost commits: no other test loses connections at the same time.
 async fn counting() -> (Opened, Proxy) {
     connected(LossTurn::alone().await).await
 }
@@ -37,7 +37,7 @@ fn since(metric: &str, before: [(&'static str, u64); 3]) -> [(&'static str, u64)
 
 impl Opened {
     /// A job of several statements, so that its commit is a separate message. `last` runs at its end.
-    pub(super) fn longer(
+    pub(super) fn multi_statement_job(
         &self,
         title: &str,
         last: impl FnOnce() + Send + 'static,
@@ -71,9 +71,9 @@ async fn a_commit_whose_answer_is_lost_is_looked_up_and_answered() {
     }
 
     // A commit in a separate message.
-    o.longer("prepares", || ()).await.unwrap();
-    let armed = proxy.clone();
-    o.longer("longer", move || armed.cut(CutPoint::Answer, 0)).await.unwrap();
+    o.multi_statement_job("prepares", || ()).await.unwrap();
+    let cutting_proxy = proxy.clone();
+    o.multi_statement_job("longer", move || cutting_proxy.cut(CutPoint::Answer, 0)).await.unwrap();
     assert_eq!(o.titles().await, ["first", "lost", "prepares", "a", "b", "c", "prepares", "longer"]);
     assert_eq!(proxy.cuts(), 3);
     assert_eq!(since(lookups, before), [("found", 3), ("absent", 0), ("unknown", 0)]);
@@ -81,7 +81,7 @@ async fn a_commit_whose_answer_is_lost_is_looked_up_and_answered() {
 }
 
 #[actix_web::test]
-async fn a_commit_whose_answer_is_lost_is_known_by_what_was_kept_in_it() {
+async fn a_lost_commit_is_proved_by_the_other_jobs_of_its_batch() {
     let (o, proxy) = behind_a_proxy().await;
     let undone = |proxy: Option<Proxy>| {
         let (mailbox, patch) = (o.mailbox, titled("undone"));
@@ -95,7 +95,7 @@ async fn a_commit_whose_answer_is_lost_is_known_by_what_was_kept_in_it() {
         })
     };
     for (title, proxy) in [("prepares", None), ("kept", Some(proxy.clone()))] {
-        let results = o.in_one_commit(vec![o.longer(title, || ()), undone(proxy)]).await;
+        let results = o.in_one_commit(vec![o.multi_statement_job(title, || ()), undone(proxy)]).await;
         assert!(matches!(results.as_slice(), [Ok(()), Err(Error::Stale)]), "{results:?}");
     }
     assert_eq!(o.titles().await, ["first", "prepares", "kept"]);
@@ -113,9 +113,9 @@ async fn a_commit_that_never_arrived_is_refused_or_done_once() {
     assert_eq!(o.store.contact(o.mailbox, &[], created.id).await.unwrap(), created);
 
     // A transaction is not retried: its caller gets the error that nothing was written.
-    o.longer("prepares", || ()).await.unwrap();
-    let armed = proxy.clone();
-    let refused = o.longer("refused", move || armed.cut(CutPoint::Request, 0)).await;
+    o.multi_statement_job("prepares", || ()).await.unwrap();
+    let cutting_proxy = proxy.clone();
+    let refused = o.multi_statement_job("refused", move || cutting_proxy.cut(CutPoint::Request, 0)).await;
     assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
     assert_eq!(o.titles().await, ["first", "again", "prepares"]);
     assert_eq!(proxy.cuts(), 2);
@@ -130,8 +130,8 @@ async fn a_commit_whose_outcome_is_not_found_before_the_store_closes_is_unknown(
     let lookups = "contactd_postgres_commit_lookups_total";
     let before = outcomes(lookups);
     // From the cut on, no server can be reached.
-    let away = proxy.clone();
-    proxy.meanwhile(move || away.refuse());
+    let unreachable = proxy.clone();
+    proxy.after_cut(move || unreachable.refuse());
     proxy.cut(CutPoint::Answer, 0);
     let cut = async {
         while proxy.cuts() == 0 {
@@ -152,11 +152,11 @@ async fn a_commit_whose_outcome_is_not_found_before_the_store_closes_is_unknown(
 async fn a_connection_lost_inside_a_transaction_leaves_nothing_of_it() {
     let (o, proxy) = behind_a_proxy().await;
     for message in 0..4 {
-        let armed = proxy.clone();
+        let cutting_proxy = proxy.clone();
         let (mailbox, patch) = (o.mailbox, titled("no"));
         let lost = o.job(async move |tx| {
             tx.reader().await?;
-            armed.cut(CutPoint::Answer, message);
+            cutting_proxy.cut(CutPoint::Answer, message);
             tx.open_savepoint().await?;
             contacts::insert(tx, new(mailbox, patch.clone()), 10).await?;
             contacts::insert(tx, new(mailbox, patch), 10).await?;

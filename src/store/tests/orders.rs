@@ -105,9 +105,9 @@ pub(super) mod both {
                 listing.after = Some(through_a_token(next));
                 // One of the last shown rows moves to an earlier position, and one is deleted.
                 let (last, before) = (shown[shown.len() - 1], shown[shown.len() - 2]);
-                let away = if descending { "\u{10ffff}" } else { "" };
+                let moved = if descending { "\u{10ffff}" } else { "" };
                 let within: &[String] = &[];
-                o.store.update(o.mailbox, within, last, noted(away), Preconditions::default()).await.unwrap();
+                o.store.update(o.mailbox, within, last, noted(moved), Preconditions::default()).await.unwrap();
                 o.store.delete(o.mailbox, within, before, Preconditions::default()).await.unwrap();
             }
             assert_eq!(found, ids.iter().map(|(_, id)| *id).collect::<Vec<_>>());
@@ -116,7 +116,7 @@ pub(super) mod both {
 
     /// Anchors with long keys are recognized, even if they are from earlier pages.
     #[actix_web::test]
-    async fn a_walk_page_by_page_goes_on_behind_what_stays() {
+    async fn paging_resumes_after_the_newest_unchanged_anchor() {
         for text in ["personalNotes", "personalNotes desc"] {
             let o = opened().await;
             let long = |i: usize| "x".repeat(1_000) + &i.to_string();
@@ -127,7 +127,7 @@ pub(super) mod both {
             if text.ends_with("desc") {
                 ids.reverse();
             }
-            let away = if text.ends_with("desc") { "y" } else { "a" };
+            let moved = if text.ends_with("desc") { "y" } else { "a" };
             let mut listing = Listing { order: ordered(text, Model::Beta), ..first(1) };
             let mut found = Vec::new();
             loop {
@@ -138,7 +138,7 @@ pub(super) mod both {
                 // Three of four move to earlier positions.
                 if found.len() % 4 != 1 {
                     let last = *found.last().unwrap();
-                    o.store.update(o.mailbox, &[], last, noted(away), Preconditions::default()).await.unwrap();
+                    o.store.update(o.mailbox, &[], last, noted(moved), Preconditions::default()).await.unwrap();
                 }
             }
             assert_eq!(found, ids, "{text}");
@@ -146,7 +146,7 @@ pub(super) mod both {
     }
 
     #[actix_web::test]
-    async fn when_all_that_was_shown_has_changed_nothing_is_left_out() {
+    async fn if_all_shown_rows_change_no_row_is_skipped() {
         let o = opened().await;
         let long = |i: usize| "x".repeat(1_000) + &i.to_string();
         for i in 0..9 {

@@ -159,7 +159,7 @@ pub(super) mod both {
     }
 
     #[actix_web::test]
-    async fn what_is_looked_up_is_found_by_an_index() {
+    async fn look_ups_use_an_index() {
         let o = many().await;
         for folder in scopes() {
             for (text, order, index) in [
@@ -227,7 +227,7 @@ async fn kept_plans(o: &Opened, listing: &Listing) -> i64 {
 /// After five plans for their values, statements keep one that is good for all values, but not "changed since", for which it
 /// would read the mailbox.
 #[actix_web::test]
-async fn postgresql_keeps_the_plans_that_are_good_for_all_values() {
+async fn postgresql_reuses_plans_that_fit_all_values() {
     let o = opened_in_schema(Postgres::shared().schema(), Options::default()).await;
     both::add_many(&o).await;
     let filtered = |text| Listing { filter: Some(parsed(text, Model::Beta)), ..first(10) };

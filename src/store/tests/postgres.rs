@@ -52,7 +52,7 @@ select current_setting('synchronous_commit'), current_setting('transaction_isola
 }
 
 #[actix_web::test]
-async fn connections_that_died_meanwhile_cost_no_call() {
+async fn lost_idle_connections_do_not_fail_requests() {
     let _turn = LossTurn::shared().await;
     let (o, name) = named(Options::default()).await;
     let created = o.store.insert(o.mailbox, titled("a")).await.unwrap();
@@ -64,7 +64,7 @@ async fn connections_that_died_meanwhile_cost_no_call() {
         assert!(o.query(&end).parse::<i64>().unwrap() >= 2);
         assert_eq!(o.store.contact(o.mailbox, &[], created.id).await.unwrap(), created);
         // A single statement, and a longer transaction.
-        if i % 2 == 0 { o.insert("b").await.unwrap() } else { o.longer("c", || ()).await.unwrap() }
+        if i % 2 == 0 { o.insert("b").await.unwrap() } else { o.multi_statement_job("c", || ()).await.unwrap() }
     }
     assert_eq!(o.titles().await, ["a", "b", "c", "b"]);
 }
@@ -87,7 +87,7 @@ async fn a_mailbox_that_is_held_elsewhere_refuses_writes_in_time_and_delays_no_o
         o.store.insert(bob, titled("free")).await.unwrap();
         // Reads do not wait for writers.
         assert!(o.titles().await.is_empty());
-        let refused = futures_util::join!(o.insert("a"), o.longer("b", || ()));
+        let refused = futures_util::join!(o.insert("a"), o.multi_statement_job("b", || ()));
         go.notify_one();
         refused
     };
@@ -209,7 +209,7 @@ async fn few_connections_serve_many_callers() {
 }
 
 #[actix_web::test]
-async fn a_server_that_lets_nobody_in_is_unavailable_and_nothing_worse() {
+async fn a_server_without_free_connections_is_unavailable() {
     let server = Postgres::start(&[("max_connections", "8"), ("superuser_reserved_connections", "0")]);
     let schema = server.schema();
     let options = Options { connections: 20, ..Options::default() };
@@ -270,7 +270,7 @@ async fn a_number_is_not_given_to_another_mailbox_even_when_the_database_is_set_
 }
 
 #[actix_web::test]
-async fn a_standby_that_answers_nonsense_costs_no_list() {
+async fn a_standby_with_wrong_answers_does_not_fail_lists() {
     let primary = Postgres::start(&[]);
     let standby = primary.standby("odd", &[]);
     // Another schema of the same server, without our tables.
@@ -284,7 +284,7 @@ async fn a_standby_that_answers_nonsense_costs_no_list() {
 }
 
 #[actix_web::test]
-async fn what_costs_too_much_is_stopped_on_a_standby_and_the_standby_is_asked_on() {
+async fn an_expensive_read_is_stopped_on_a_standby_that_stays_in_use() {
     let primary = Postgres::start(&[]);
     let standby = primary.standby("reader", &[]);
     let schema = primary.schema();
@@ -318,7 +318,7 @@ async fn what_costs_too_much_is_stopped_on_a_standby_and_the_standby_is_asked_on
 }
 
 #[actix_web::test]
-async fn sessions_to_a_primary_of_before_are_not_used_once_there_is_another() {
+async fn sessions_to_a_former_primary_are_not_used() {
     let _turn = LossTurn::shared().await;
     let mut old = Postgres::start(&[]);
     let new = old.standby("heir", &[]);
@@ -341,11 +341,11 @@ async fn sessions_to_a_primary_of_before_are_not_used_once_there_is_another() {
         o.insert(&i.to_string()).await.unwrap();
         assert_eq!(o.titles().await.len(), 3 + i);
     }
-    let there = o.schema.as_ref().unwrap().on(&old, &new);
-    assert_eq!(there.query("select count(*) from contacts"), "10");
+    let on_new_primary = o.schema.as_ref().unwrap().on(&old, &new);
+    assert_eq!(on_new_primary.query("select count(*) from contacts"), "10");
     // A message that was on its way to the old primary may have arrived there, but no later one.
     let later = "select count(*) from contacts where title not in ('before', 'after')";
-    assert_eq!((there.query(later).as_str(), o.query(later).as_str()), ("6", "0"));
+    assert_eq!((on_new_primary.query(later).as_str(), o.query(later).as_str()), ("6", "0"));
     old.kill();
 }
 
@@ -359,7 +359,7 @@ async fn a_database_in_another_encoding_is_refused() {
 }
 
 #[actix_web::test]
-async fn a_state_that_is_read_later_is_that_of_its_moment_whoever_writes_meanwhile() {
+async fn a_state_that_is_read_later_excludes_later_writes() {
     let o = on_postgres().await;
     o.insert("a").await.unwrap();
     let reading = o.store.save_state_later().await.unwrap();

@@ -11,7 +11,7 @@ use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 /// What is lost with the connection.
 #[derive(Clone, Copy)]
 pub(super) enum CutPoint {
-    /// The message: the server never hears of it.
+    /// The message: the server never receives it.
     Request,
     /// Its answer: the server has executed the statement.
     Answer,
@@ -35,12 +35,12 @@ struct ProxyState {
     /// How many messages have come.
     messages: AtomicUsize,
     /// A hook after the cut, before the client notices it.
-    meanwhile: Mutex<Option<Meanwhile>>,
+    after_cut: Mutex<Option<AfterCut>>,
 }
 
-type Meanwhile = Box<dyn FnOnce() + Send>;
+type AfterCut = Box<dyn FnOnce() + Send>;
 
-/// Keeps tests that lose connections apart from a test that counts what becomes of lost commits: the counters are those of
+/// Separates tests that lose connections from a test that counts the outcomes of lost commits: the counters are those of
 /// the process.
 pub(super) struct LossTurn {
     _shared: Option<RwLockReadGuard<'static, ()>>,
@@ -70,7 +70,7 @@ impl Proxy {
             cuts: AtomicUsize::new(0),
             refuses: AtomicBool::new(false),
             messages: AtomicUsize::new(0),
-            meanwhile: Mutex::new(None),
+            after_cut: Mutex::new(None),
         };
         let port = listener.local_addr().unwrap().port();
         let proxy = Self { port, state: Arc::new(state), _turn: Arc::new(turn) };
@@ -101,8 +101,8 @@ impl Proxy {
     }
 
     /// Sets the hook for the next cut.
-    pub(super) fn meanwhile(&self, work: impl FnOnce() + Send + 'static) {
-        *self.state.meanwhile.lock().unwrap() = Some(Box::new(work));
+    pub(super) fn after_cut(&self, work: impl FnOnce() + Send + 'static) {
+        *self.state.after_cut.lock().unwrap() = Some(Box::new(work));
     }
 
     /// How many messages the client has sent.
@@ -120,13 +120,13 @@ impl ProxyState {
     /// The client sends whole messages and waits for their answer, so what is read at once is a message.
     fn serve(&self, mut client: &TcpStream, mut server: &TcpStream) {
         let mut buffer = vec![0; 1 << 20];
-        let (muted, (answered, answer)) = (&AtomicBool::new(false), mpsc::channel());
+        let (discards_answers, (answered, answer)) = (&AtomicBool::new(false), mpsc::channel());
         std::thread::scope(|scope| {
             let answers = scope.spawn(move || {
                 let mut buffer = vec![0; 1 << 16];
                 while let Ok(read @ 1..) = (&*server).read(&mut buffer) {
                     let bytes = &buffer[..read];
-                    if muted.load(Ordering::SeqCst) {
+                    if discards_answers.load(Ordering::SeqCst) {
                         // ReadyForQuery, the end of every answer.
                         if read > 5 && bytes[read - 6..].starts_with(b"Z\0\0\0\x05") {
                             let _ = answered.send(());
@@ -141,15 +141,15 @@ impl ProxyState {
                 if self.passing.load(Ordering::SeqCst) >= 0 && self.passing.fetch_sub(1, Ordering::SeqCst) == 0 {
                     self.cuts.fetch_add(1, Ordering::SeqCst);
                     if matches!(*self.cut.lock().unwrap(), CutPoint::Answer) {
-                        // The answer comes to nobody, and nobody hears that it was lost before it is there.
-                        muted.store(true, Ordering::SeqCst);
+                        // The answer is discarded. The client sees the loss only after the server has answered.
+                        discards_answers.store(true, Ordering::SeqCst);
                         server.write_all(&buffer[..read]).unwrap();
                         let _ = answer.recv_timeout(Duration::from_secs(10));
                     }
                     // The server rolls an open transaction back, so that its locks are released.
                     let _ = server.shutdown(Shutdown::Both);
-                    if let Some(meanwhile) = self.meanwhile.lock().unwrap().take() {
-                        meanwhile();
+                    if let Some(after_cut) = self.after_cut.lock().unwrap().take() {
+                        after_cut();
                     }
                     break;
                 }

@@ -41,7 +41,7 @@ async fn serves_others(o: &Opened, name: &str, mailbox: i64, contact: Uuid) {
 }
 
 #[actix_web::test]
-async fn a_caller_with_many_mailboxes_leaves_turns_to_others_and_what_is_read_by_keys_waits_for_no_turn() {
+async fn a_caller_with_many_mailboxes_leaves_turns_to_others_and_reads_by_key_need_no_turn() {
     let o = opened().await;
     let created = o.store.insert(o.mailbox, titled("a")).await.unwrap();
     let mut mailboxes = Vec::new();
@@ -49,9 +49,10 @@ async fn a_caller_with_many_mailboxes_leaves_turns_to_others_and_what_is_read_by
         mailboxes.push(o.mailbox_of(name).await);
     }
     let stores: Vec<_> = mailboxes.iter().map(|mailbox| (o.with_actor("app:sync", *mailbox), *mailbox)).collect();
-    let for_ever = async |_: &mut Session| std::future::pending::<Result<(), Error>>().await;
-    let asked = stores.iter().cycle().take(16).map(|(store, mailbox)| store.read_expensive(Some(*mailbox), for_ever));
-    let mut asking = Box::pin(join_all(asked));
+    let never_ends = async |_: &mut Session| std::future::pending::<Result<(), Error>>().await;
+    let expensive_reads =
+        stores.iter().cycle().take(16).map(|(store, mailbox)| store.read_expensive(Some(*mailbox), never_ends));
+    let mut reads = Box::pin(join_all(expensive_reads));
     let mut others = Box::pin(async {
         tokio::time::sleep(Duration::from_millis(100)).await;
         serves_others(&o, "app:other", o.mailbox, created.id).await;
@@ -59,7 +60,7 @@ async fn a_caller_with_many_mailboxes_leaves_turns_to_others_and_what_is_read_by
         assert_eq!(o.with_actor("app:sync", o.mailbox).contact(o.mailbox, &[], created.id).await.unwrap(), created);
     });
     poll_fn(|context| {
-        assert!(asking.as_mut().poll(context).is_pending(), "nobody ends for whom there is no turn");
+        assert!(reads.as_mut().poll(context).is_pending(), "no read ends");
         others.as_mut().poll(context)
     })
     .await;
@@ -91,12 +92,12 @@ async fn a_read_over_its_time_limit_is_inefficient_and_the_connection_stays_usab
 #[actix_web::test]
 async fn a_read_that_an_operator_cancels_is_not_inefficient() {
     let (o, name) = postgres::named(Options::default()).await;
-    let mut asking = Box::pin(o.store.read(endless));
+    let mut read = Box::pin(o.store.read(endless));
     let stop = format!(
         "select count(pg_cancel_backend(pid)) from pg_stat_activity
 where application_name = '{name}' and state = 'active' and query like '%generate_series%'"
     );
-    let ended = poll_fn(|context| match asking.as_mut().poll(context) {
+    let ended = poll_fn(|context| match read.as_mut().poll(context) {
         Poll::Ready(ended) => Poll::Ready(ended),
         Poll::Pending => {
             o.query(&stop);
@@ -110,18 +111,18 @@ where application_name = '{name}' and state = 'active' and query like '%generate
 }
 
 #[actix_web::test]
-async fn health_and_readiness_wait_for_no_connection_that_questions_use_up() {
+async fn health_and_readiness_do_not_wait_for_connections_that_reads_use_up() {
     let o = opened().await;
-    let for_ever = async |_: &mut Session| std::future::pending::<Result<(), Error>>().await;
-    // All connections, including those reserved for rights.
-    let held = join_all((0..16).map(|_| o.store.read_essential(for_ever)));
-    let asked = async {
+    let never_ends = async |_: &mut Session| std::future::pending::<Result<(), Error>>().await;
+    // All connections, including those reserved for essential reads.
+    let held = join_all((0..16).map(|_| o.store.read_essential(never_ends)));
+    let checks = async {
         tokio::time::sleep(Duration::from_millis(100)).await;
         o.store.check().await.unwrap();
         o.store.readiness().await
     };
     tokio::select! {
         _ = held => panic!("they never end"),
-        found = asked => assert!(found.iter().all(|finding| finding.found.is_ok()), "{found:?}"),
+        found = checks => assert!(found.iter().all(|finding| finding.found.is_ok()), "{found:?}"),
     }
 }

@@ -11,7 +11,7 @@ pub(super) mod both {
     use crate::store::tests::*;
 
     #[actix_web::test]
-    async fn what_was_stored_by_a_tag_is_kept_under_a_name_and_can_be_cast() {
+    async fn properties_stored_by_tag_keep_their_name_and_can_be_cast() {
         let o = opened().await;
         let id = PropertyId::parse::<SingleValue>("String 0x9").unwrap();
         let added =

@@ -5,7 +5,7 @@ use std::io::{Error as IoError, ErrorKind};
 use std::path::Path;
 
 use crate::store::db::files::with_suffix;
-use crate::store::db::restore::{Real, RestoreSteps, is_unfinished, restore_by};
+use crate::store::db::restore::{RealSteps, RestoreSteps, is_unfinished, restore_by};
 use crate::store::tests::*;
 
 /// Stops before a change, optionally on a file system without renames and links.
@@ -21,11 +21,11 @@ impl RestoreSteps for Broken {
     }
 
     fn replace(&mut self, new: &Path, old: &Path) -> Result<(), IoError> {
-        if self.renames { Real.replace(new, old) } else { Err(ErrorKind::ResourceBusy.into()) }
+        if self.renames { RealSteps.replace(new, old) } else { Err(ErrorKind::ResourceBusy.into()) }
     }
 
     fn link(&mut self, old: &Path, kept: &Path) -> Result<(), IoError> {
-        if self.renames { Real.link(old, kept) } else { Err(ErrorKind::CrossesDevices.into()) }
+        if self.renames { RealSteps.link(old, kept) } else { Err(ErrorKind::CrossesDevices.into()) }
     }
 }
 

@@ -68,7 +68,7 @@ mod both {
 
     /// PostgreSQL looks for prefixes in the contacts that whole words find, or the longest prefix, unless these are many.
     #[actix_web::test]
-    async fn first_words_of_few_and_of_many_contacts_find_the_same() {
+    async fn first_words_of_few_and_of_many_contacts_have_the_same_results() {
         let o = opened().await;
         let new = |i: usize| {
             let mut patch = titled("x");
@@ -108,7 +108,7 @@ mod both {
     }
 
     #[actix_web::test]
-    async fn what_a_contact_is_found_by_follows_it() {
+    async fn index_rows_follow_their_contact() {
         let o = opened().await;
         let named = |name: &str| {
             let mut patch = titled("Dr.");

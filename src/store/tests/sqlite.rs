@@ -77,7 +77,7 @@ async fn a_commit_that_fails_fails_every_waiter() {
 }
 
 #[actix_web::test]
-async fn closing_does_what_was_handed_in_and_refuses_what_comes_later() {
+async fn closing_finishes_submitted_writes_and_refuses_later_ones() {
     let o = opened_on_file(Options::default()).await;
     let inserts = join_all((0..20).map(|i| {
         let store = o.store.clone();
@@ -99,7 +99,7 @@ async fn closing_does_what_was_handed_in_and_refuses_what_comes_later() {
 }
 
 #[actix_web::test]
-async fn a_temporary_store_takes_its_folder_along() {
+async fn a_temporary_store_deletes_its_folder() {
     let store = Store::open(&Database::Temporary, Options::default()).await.unwrap();
     let mailbox = store.user(&UserName::parse("ann").unwrap()).await.unwrap().mailbox;
     store.insert(mailbox, titled("x")).await.unwrap();
@@ -153,7 +153,7 @@ async fn only_the_owner_can_read_the_files() {
 }
 
 #[actix_web::test]
-async fn a_backup_leaves_its_source_as_it_is_and_nothing_behind_when_it_fails() {
+async fn a_backup_does_not_change_its_source_and_a_failed_one_leaves_no_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     std::fs::write(path("notes.txt"), "not a database".repeat(100)).unwrap();
@@ -202,7 +202,7 @@ async fn a_job_that_fails_after_a_call_outside_its_savepoint_is_not_half_kept() 
 }
 
 #[actix_web::test]
-async fn creates_that_are_tried_alone_stop_when_the_transaction_is_gone() {
+async fn creates_that_are_retried_alone_stop_when_the_transaction_is_lost() {
     let o = opened_on_file(Options { max_folders: 1, ..Options::default() }).await;
     // Simulates an error that ends the transaction, such as an I/O error: the database rolls back itself.
     let trap = o.job(async move |tx| {

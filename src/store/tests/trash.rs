@@ -22,12 +22,12 @@ mod both {
         o.job(age).await.unwrap();
     }
 
-    async fn keep(o: &Opened, days: u32) {
+    async fn purge_after_days(o: &Opened, days: u32) {
         purge(&Arc::downgrade(&o.store.shared), Some(DAY * days), None, None).await;
     }
 
     #[actix_web::test]
-    async fn what_was_deleted_is_kept_for_its_time_and_then_taken_away() {
+    async fn deleted_contacts_are_purged_after_their_retention() {
         let o = opened().await;
         let contacts = o.store.insert_many(o.mailbox, (0..450).map(|_| titled("old")).collect()).await.unwrap();
         for contact in &contacts {
@@ -39,19 +39,19 @@ mod both {
         o.insert("kept").await.unwrap();
         let page = o.store.contacts(o.mailbox, &first(1), None).await.unwrap();
         o.store.delete(o.mailbox, &[], page.contacts[0].id, Preconditions::default()).await.unwrap();
-        keep(&o, 2).await;
+        purge_after_days(&o, 2).await;
         assert_eq!(o.count("select count(*) from contacts").await, 452);
-        keep(&o, 1).await;
+        purge_after_days(&o, 1).await;
         assert_eq!(o.count("select count(*) from contacts").await, 2);
         assert_eq!(o.count("select count(*) from phones").await, 6);
         assert_eq!(o.titles().await, ["kept"]);
         assert_eq!(o.count("select count(*) from changes").await, changes + 3);
-        keep(&o, 0).await;
+        purge_after_days(&o, 0).await;
         assert_eq!(o.count("select count(*) from contacts").await, 1);
     }
 
     #[actix_web::test]
-    async fn deleted_folders_go_when_nothing_is_in_them_any_more() {
+    async fn deleted_folders_are_purged_when_they_are_empty() {
         let o = opened().await;
         let root = ["contacts".to_owned()];
         let outer = o.store.create_folder(o.mailbox, &root, named("Outer")).await.unwrap().id;
@@ -67,19 +67,19 @@ mod both {
         })
         .await
         .unwrap();
-        keep(&o, 1).await;
+        purge_after_days(&o, 1).await;
         assert_eq!(o.count("select count(*) from folders").await, 2);
         assert_eq!(
             o.store.deleted_contact(o.mailbox, contact.id, &Expand::default()).await.unwrap().parent_folder_id,
             outer
         );
-        keep(&o, 0).await;
+        purge_after_days(&o, 0).await;
         assert_eq!(o.count("select count(*) from folders").await, 1);
         assert_eq!(o.count("select count(*) from contacts").await, 0);
     }
 
     #[actix_web::test]
-    async fn the_keys_of_all_mailboxes_go_when_their_day_is_over() {
+    async fn expired_idempotency_keys_of_all_mailboxes_are_purged() {
         let o = opened().await;
         let bob = o.store.user(&UserName::parse("bob").unwrap()).await.unwrap().mailbox;
         let once = |key: &str| IdempotencyKey { key: key.to_owned(), request: "x".to_owned() };
@@ -88,14 +88,14 @@ mod both {
         }
         a_day_later(&o).await;
         o.store.insert_once(bob, &[], titled("x"), once("new")).await.unwrap();
-        keep(&o, 30).await;
+        purge_after_days(&o, 30).await;
         assert_eq!(o.count("select count(*) from idempotency_keys where key = 'new'").await, 1);
         assert_eq!(o.count("select count(*) from idempotency_keys").await, 1);
         assert_eq!(o.count("select count(*) from contacts").await, 3);
     }
 
     #[actix_web::test]
-    async fn what_an_interruption_left_of_a_folder_deleted_for_good_goes_with_the_next_purge() {
+    async fn an_interrupted_permanent_deletion_is_finished_by_the_next_purge() {
         let o = opened().await;
         let root = ["contacts".to_owned()];
         let folder = [o.store.create_folder(o.mailbox, &root, named("F")).await.unwrap().id];
@@ -114,13 +114,13 @@ mod both {
         ));
         let deleted = Listing { deleted: true, ..first(10) };
         assert_eq!(o.store.contacts(o.mailbox, &deleted, None).await.unwrap().contacts, []);
-        keep(&o, 36_500).await;
+        purge_after_days(&o, 36_500).await;
         assert_eq!(o.count("select count(*) from contacts").await, 0);
         assert_eq!(o.count("select count(*) from folders").await, 1);
     }
 
     #[actix_web::test]
-    async fn changes_that_nobody_may_ask_for_any_more_are_taken_away() {
+    async fn expired_changes_are_purged() {
         let o = opened().await;
         for title in ["a", "b", "c"] {
             o.insert(title).await.unwrap();
@@ -163,19 +163,19 @@ mod both {
         let bob = o.store.user(&UserName::parse("bob").unwrap()).await.unwrap();
         o.store.insert(bob.mailbox, titled("bob's")).await.unwrap();
         // Simulates a removal that was interrupted after its first transaction.
-        let gone = async |tx: &mut Tx| tx.execute(Statement::new("delete from users where id = 'ann'")).await;
-        o.job(gone).await.unwrap();
-        keep(&o, 30).await;
+        let remove_user = async |tx: &mut Tx| tx.execute(Statement::new("delete from users where id = 'ann'")).await;
+        o.job(remove_user).await.unwrap();
+        purge_after_days(&o, 30).await;
         for table in ["select count(*) from contacts", "select count(*) from folders", "select count(*) from phones"] {
             assert_eq!(o.count(table).await, if table.contains("phones") { 3 } else { 1 }, "{table}");
         }
-        assert_eq!(o.count("select count(*) from mailboxes").await, 2, "its number is never another's");
+        assert_eq!(o.count("select count(*) from mailboxes").await, 2, "its number is not reused");
         let again = o.store.user(&UserName::parse("carl").unwrap()).await.unwrap();
         assert!(again.mailbox > bob.mailbox && again.mailbox != o.mailbox);
     }
 
     #[actix_web::test]
-    async fn the_audit_log_is_kept_for_its_time() {
+    async fn audit_entries_are_purged_after_their_retention() {
         let o = opened().await;
         for _ in 0..3 {
             let actor = Actor { name: "ann".to_owned(), mailbox: Some(o.mailbox), ..Actor::default() };

@@ -166,7 +166,7 @@ fn cases() -> Vec<Case> {
         case!("extension deleted", |s| s.make_extension(), s.delete_extension(), s.make_extension()),
         case!("shared", |s| s.nothing(), s.share(true), s.unshare()),
         case!("share changed", |s| s.share(true), s.change_share(false), s.change_share(true)),
-        case!("share taken back", |s| s.share(true), s.unshare(), s.share(true)),
+        case!("share revoked", |s| s.share(true), s.unshare(), s.share(true)),
         case!("subscribed", |s| s.nothing(), s.subscribe(), s.unsubscribe()),
         case!("subscription renewed", |s| s.subscribe(), s.renew(i64::MAX - 1), s.renew(i64::MAX - 2)),
         case!("subscription bound", |s| s.subscribe(), s.reauthorize(), s.reauthorize()),
@@ -174,8 +174,8 @@ fn cases() -> Vec<Case> {
     ]
 }
 
-/// Does something of which the last message, the commit, is lost. Doing the same twice before tells how many messages it
-/// has, once all is prepared on the connection.
+/// Runs `work` and loses its last message, the commit. Earlier rounds prepare the statements on the connection and count the
+/// messages.
 async fn losing<T>(proxy: &Proxy, cut: CutPoint, work: impl AsyncFn(usize) -> T) -> T {
     let mut messages = 0;
     for round in 0..3 {
@@ -190,26 +190,26 @@ async fn losing<T>(proxy: &Proxy, cut: CutPoint, work: impl AsyncFn(usize) -> T)
 #[actix_web::test]
 async fn a_lost_commit_is_known_although_another_process_has_written_the_same_since() {
     let (o, proxy) = behind_a_proxy().await;
-    let mine = Scene::of(&o).await;
+    let own_scene = Scene::of(&o).await;
     let other = Store::open(&o.schema.as_ref().unwrap().url.parse().unwrap(), Options::default()).await.unwrap();
     let (mut round, mut cuts) = (0_u128, 0);
     for case in cases() {
         for cut in [CutPoint::Answer, CutPoint::Request] {
             let first = round;
             let result = losing(&proxy, cut, async |n| {
-                let scene = Scene { round: first + u128::try_from(n).unwrap(), ..mine.clone() };
+                let scene = Scene { round: first + u128::try_from(n).unwrap(), ..own_scene.clone() };
                 // The other process prepares the case, so that its messages are not counted.
                 (case.before)(&scene.with_actor(&other, "before")).await.unwrap();
                 if n == 3 {
-                    let (theirs, since) = (scene.with_actor(&other, "since"), case.since);
-                    proxy.meanwhile(move || {
+                    let (other_scene, since) = (scene.with_actor(&other, "since"), case.since);
+                    proxy.after_cut(move || {
                         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-                        // What did not happen may be missing there.
-                        let _ = runtime.block_on(since(&theirs));
+                        // It fails if it needs the lost write and that was not stored.
+                        let _ = runtime.block_on(since(&other_scene));
                     });
                 }
                 let action = format!("{} {}", case.name, scene.round);
-                let done = (case.lost)(&scene.with_actor(&mine.store, &action)).await;
+                let done = (case.lost)(&scene.with_actor(&own_scene.store, &action)).await;
                 let text = format!("select count(*) from audit where action = '{action}'");
                 if n != 3 {
                     done.clone().unwrap();
@@ -232,25 +232,25 @@ async fn a_lost_commit_is_known_although_another_process_has_written_the_same_si
 }
 
 #[actix_web::test]
-async fn a_create_beside_a_photo_is_known_to_be_stored_although_another_process_put_a_photo_since() {
+async fn a_lost_create_with_a_photo_is_proved_although_another_process_put_a_photo_since() {
     let (o, proxy) = behind_a_proxy().await;
-    let mine = Scene::of(&o).await;
+    let own_scene = Scene::of(&o).await;
     let other = Store::open(&o.schema.as_ref().unwrap().url.parse().unwrap(), Options::default()).await.unwrap();
-    let theirs = mine.with_actor(&other, "since");
+    let other_scene = own_scene.with_actor(&other, "since");
     for round in 0..3 {
-        let (armed, theirs) = (proxy.clone(), theirs.clone());
+        let (cutting_proxy, other_scene) = (proxy.clone(), other_scene.clone());
         // The message behind the last job is the commit.
         let arm = o.job(async move |_| {
             if round == 2 {
-                armed.meanwhile(move || {
+                cutting_proxy.after_cut(move || {
                     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-                    runtime.block_on(theirs.put_photo()).unwrap();
+                    runtime.block_on(other_scene.put_photo()).unwrap();
                 });
-                armed.cut(CutPoint::Answer, 0);
+                cutting_proxy.cut(CutPoint::Answer, 0);
             }
             Ok(())
         });
-        let scene = mine.with_actor(&mine.store, "photo");
+        let scene = own_scene.with_actor(&own_scene.store, "photo");
         let results = o.in_one_commit(vec![o.insert("beside"), Box::pin(scene.put_photo()), arm]).await;
         assert!(results.iter().all(Result::is_ok), "{results:?}");
     }
@@ -287,16 +287,16 @@ async fn a_lost_commit_of_an_operators_command_is_known() {
 }
 
 #[actix_web::test]
-async fn a_lost_commit_that_left_nothing_to_know_it_by_is_not_said_to_be_undone() {
+async fn a_lost_commit_without_a_marker_has_an_unknown_outcome() {
     let (o, proxy) = behind_a_proxy().await;
-    let mine = Scene::of(&o).await;
-    mine.make_category().await.unwrap();
-    let (id, colors) = (mine.category().await.unwrap(), ["preset0", "preset1"]);
+    let own_scene = Scene::of(&o).await;
+    own_scene.make_category().await.unwrap();
+    let (id, colors) = (own_scene.category().await.unwrap(), ["preset0", "preset1"]);
     for cut in [CutPoint::Answer, CutPoint::Request] {
-        // By nobody, so neither the audit log nor the change log shows it.
+        // Without an actor, so neither the audit log nor the change log has an entry.
         let colored = losing(&proxy, cut, async |n| {
             let patch = category::CategoryPatch { color: Some(colors[n % 2]), display_name: None };
-            mine.store.update_category(mine.mailbox, id, patch, Preconditions::default()).await.map(drop)
+            own_scene.store.update_category(own_scene.mailbox, id, patch, Preconditions::default()).await.map(drop)
         })
         .await;
         assert!(matches!(colored, Err(Error::Internal(_))), "{colored:?}");

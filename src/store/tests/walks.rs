@@ -72,7 +72,7 @@ mod both {
     }
 
     #[actix_web::test]
-    async fn what_an_index_finds_is_walked_once_and_in_order() {
+    async fn index_results_are_read_once_and_in_order() {
         let (o, mut contacts) = awkward().await;
         let twice = |address: &str| Email { address: Some(address.to_owned()), ..Email::default() };
         for i in 0..5 {
@@ -123,7 +123,7 @@ mod both {
     }
 
     #[actix_web::test]
-    async fn a_mailbox_of_many_folders_is_sorted_as_one_of_few() {
+    async fn sorting_does_not_depend_on_the_number_of_folders() {
         let o = opened().await;
         let mut names = Vec::new();
         for i in 0..40_u32 {

@@ -50,7 +50,7 @@ pub(super) enum CommitOutcome {
 }
 
 /// The result of a procedure.
-pub(super) enum Called {
+pub(super) enum ProcedureResult {
     Rows(Vec<Row>),
     /// The answer was lost; this is the last of its numbers.
     UpTo(i64),
@@ -59,15 +59,15 @@ pub(super) enum Called {
 impl Tx {
     /// Runs a statement as its own transaction. If the connection is lost and the commit did not happen, it is tried again
     /// once.
-    pub(super) async fn call_autocommit(&mut self, statement: Statement<'_>) -> Result<Called, Error> {
+    pub(super) async fn call_autocommit(&mut self, statement: Statement<'_>) -> Result<ProcedureResult, Error> {
         let mut is_retry = false;
         loop {
             let error = match COMMIT.timed(self.session.rows(statement.clone())).await {
-                Ok(rows) => return Ok(Called::Rows(rows)),
+                Ok(rows) => return Ok(ProcedureResult::Rows(rows)),
                 Err(error) => error,
             };
             match self.resolve_commit(error).await? {
-                CommitOutcome::Happened(number) => return Ok(Called::UpTo(number)),
+                CommitOutcome::Happened(number) => return Ok(ProcedureResult::UpTo(number)),
                 CommitOutcome::Undone(error) if is_retry || self.is_broken() => return Err(error),
                 CommitOutcome::Undone(_) => is_retry = true,
             }

@@ -9,12 +9,12 @@ use crate::store::write::tx::Tx;
 use crate::trace::Current;
 
 /// Answers a job's caller with its own result, or with the error of the batch.
-pub(in crate::store) type Tell = Box<dyn FnOnce(Option<&Error>)>;
+pub(in crate::store) type SendAnswer = Box<dyn FnOnce(Option<&Error>)>;
 
 /// A job that ran: its error, and the answer to send after the commit.
 pub(in crate::store) struct Finished {
     pub(in crate::store) error: Option<Error>,
-    pub(in crate::store) answer: Tell,
+    pub(in crate::store) answer: SendAnswer,
     /// The changes that it made, each with why, as far as that is to be remembered.
     pub(in crate::store) changes: Vec<ChangeCause>,
 }

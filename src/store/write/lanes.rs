@@ -19,7 +19,7 @@ const MAX_WAIT: Duration = Duration::from_secs(10);
 pub(in crate::store) type Lane = Option<i64>;
 
 /// A write that was handed in.
-pub(in crate::store) struct Handed {
+pub(in crate::store) struct SubmittedWrite {
     pub(in crate::store) lane: Lane,
     pub(in crate::store) since: Queued,
     pub(in crate::store) job: Box<dyn Job>,
@@ -51,7 +51,7 @@ pub(in crate::store) type WaitingWrite = (Queued, Box<dyn Job>);
 
 #[derive(Default)]
 pub(in crate::store) struct Lanes {
-    all: HashMap<Lane, Queue>,
+    queues: HashMap<Lane, Queue>,
     /// Lanes with waiting writes that are not running, each once.
     ready: VecDeque<Lane>,
     waiting: usize,
@@ -61,7 +61,7 @@ pub(in crate::store) struct Lanes {
 struct Queue {
     jobs: VecDeque<WaitingWrite>,
     /// The lane is in `ready`, or running.
-    known: bool,
+    is_scheduled: bool,
 }
 
 impl Lanes {
@@ -73,20 +73,20 @@ impl Lanes {
         self.waiting == 0
     }
 
-    pub(in crate::store) fn push(&mut self, Handed { lane, since, job }: Handed) {
-        let queue = self.all.entry(lane).or_default();
-        if !queue.known {
-            queue.known = true;
+    pub(in crate::store) fn push(&mut self, SubmittedWrite { lane, since, job }: SubmittedWrite) {
+        let queue = self.queues.entry(lane).or_default();
+        if !queue.is_scheduled {
+            queue.is_scheduled = true;
             self.ready.push_back(lane);
         }
         queue.jobs.push_back((since, job));
         self.waiting += 1;
     }
 
-    /// The next lane with waiting writes, and a batch of them. The lane is running until [`Lanes::done`].
+    /// The next lane with waiting writes, and a batch of them. The lane is running until [`Lanes::finish`].
     pub(in crate::store) fn take(&mut self) -> Option<(Lane, Vec<WaitingWrite>)> {
         while let Some(lane) = self.ready.pop_front() {
-            let Entry::Occupied(mut queue) = self.all.entry(lane) else { continue };
+            let Entry::Occupied(mut queue) = self.queues.entry(lane) else { continue };
             let count = queue.get().jobs.len().min(MAX_BATCH);
             if count == 0 {
                 // All its writes have expired.
@@ -100,8 +100,8 @@ impl Lanes {
     }
 
     /// Ends the lane's batch. `rest` are its writes that were not begun; they stay first in the lane.
-    pub(in crate::store) fn done(&mut self, lane: Lane, rest: Vec<WaitingWrite>) {
-        if let Entry::Occupied(mut queue) = self.all.entry(lane) {
+    pub(in crate::store) fn finish(&mut self, lane: Lane, rest: Vec<WaitingWrite>) {
+        if let Entry::Occupied(mut queue) = self.queues.entry(lane) {
             self.waiting += rest.len();
             for waiting in rest.into_iter().rev() {
                 queue.get_mut().jobs.push_front(waiting);
@@ -116,7 +116,7 @@ impl Lanes {
 
     /// Fails writes that have waited too long, for instance because the server is unreachable.
     pub(in crate::store) fn expire(&mut self) {
-        for queue in self.all.values_mut() {
+        for queue in self.queues.values_mut() {
             while queue.jobs.front().is_some_and(|(since, _)| since.elapsed() > MAX_WAIT) {
                 if let Some((_, job)) = queue.jobs.pop_front() {
                     self.waiting -= 1;

@@ -114,12 +114,12 @@ impl Serialize for ContactRow<'_> {
         row.serialize_element(&p.im_addresses)?;
         row.serialize_element(&p.children)?;
         row.serialize_element(&folded::of(p))?;
-        let now = words::of_contact(p);
-        let is_same = words.as_ref() == Some(&now);
+        let current_words = words::of_contact(p);
+        let is_same = words.as_ref() == Some(&current_words);
         if self.postgres {
-            row.serialize_element(&(!is_same).then(|| search::vectors(*mailbox, &now)))?;
+            row.serialize_element(&(!is_same).then(|| search::vectors(*mailbox, &current_words)))?;
         } else {
-            row.serialize_element(&(!is_same).then(|| search::texts(*mailbox, &now)))?;
+            row.serialize_element(&(!is_same).then(|| search::texts(*mailbox, &current_words)))?;
         }
         row.end()
     }

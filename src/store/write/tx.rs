@@ -13,7 +13,7 @@ use crate::store::db::engine::Session;
 use crate::store::db::faults;
 use crate::store::db::statement::Statement;
 use crate::store::write::call::{MailboxRoom, ProcedureCall};
-use crate::store::write::commit::{Called, CommitMarker, CommitOutcome};
+use crate::store::write::commit::{CommitMarker, CommitOutcome, ProcedureResult};
 use crate::store::write::connector::Connector;
 
 /// The transaction of a write, and the time of everything that it writes.
@@ -164,11 +164,11 @@ impl Tx {
     /// Runs a statement that changes something.
     pub(in crate::store) async fn execute(&mut self, statement: Statement<'_>) -> Result<(), Error> {
         self.open_savepoint().await?;
-        self.has_written();
+        self.record_write();
         self.session.execute(statement).await
     }
 
-    fn has_written(&mut self) {
+    fn record_write(&mut self) {
         if matches!(self.marker, CommitMarker::Nothing) {
             self.marker = CommitMarker::Untraceable;
         }
@@ -178,7 +178,7 @@ impl Tx {
     /// needs no savepoint.
     pub(in crate::store) async fn execute_extra(&mut self, statement: Statement<'_>) -> Result<(), Error> {
         self.reader().await?.execute(statement).await?;
-        self.has_written();
+        self.record_write();
         self.unprotected |= !self.savepoint;
         Ok(())
     }
@@ -202,8 +202,8 @@ impl Tx {
         let rows = if self.is_autocommit() {
             self.mark_change(mailbox, None, Some(last));
             match self.call_autocommit(statement).await? {
-                Called::Rows(rows) => rows,
-                Called::UpTo(number) => {
+                ProcedureResult::Rows(rows) => rows,
+                ProcedureResult::UpTo(number) => {
                     let count = i64::try_from(count).unwrap_or_default();
                     return Ok((number - count + 1..=number).collect());
                 }

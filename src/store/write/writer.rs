@@ -25,15 +25,15 @@ use crate::metrics::list::{COMMIT_JOBS, WAITED, WRITES, Write};
 use crate::store::write::call::MailboxRoom;
 use crate::store::write::connector::Connector;
 use crate::store::write::job::{Finished, Job};
-use crate::store::write::lanes::{Handed, Lane, Lanes, Queued, WaitingWrite};
+use crate::store::write::lanes::{Lane, Lanes, Queued, SubmittedWrite, WaitingWrite};
 use crate::store::write::tx::Tx;
 use crate::trace::spans::{self, Since};
 use crate::trace::{self, Carried, Current};
 
 /// Maximum number of writes that are handed in and not in a lane yet; further callers block.
-const MAX_HANDED: usize = 1_024;
+const MAX_SUBMITTED: usize = 1_024;
 /// Time after which a batch begins no further job: other processes wait for the mailbox too.
-const MAX_HELD: Duration = Duration::from_secs(1);
+const MAX_BATCH_TIME: Duration = Duration::from_secs(1);
 /// How often waiting writes are checked for expiry.
 const TICK: Duration = Duration::from_millis(500);
 
@@ -77,7 +77,7 @@ where
 
 /// The handle to the writer's thread.
 pub(in crate::store) struct Writer {
-    queue: mpsc::Sender<Handed>,
+    queue: mpsc::Sender<SubmittedWrite>,
     connector: Connector,
     closing: Arc<AtomicBool>,
     carried: Arc<Carried>,
@@ -93,16 +93,20 @@ impl Writer {
         on_end: impl Send + 'static,
     ) -> Result<(Self, oneshot::Receiver<()>), Error> {
         let (alive, ended) = oneshot::channel();
-        let (queue, jobs) = mpsc::channel(MAX_HANDED);
+        let (queue, jobs) = mpsc::channel(MAX_SUBMITTED);
         let (started, start) = oneshot::channel();
         let (closing, carried) = (Arc::new(AtomicBool::new(false)), Arc::<Carried>::default());
-        let crew =
-            Crew { connector: connector.clone(), closing: Arc::clone(&closing), carried: Arc::clone(&carried), limits };
+        let thread_state = WriterThread {
+            connector: connector.clone(),
+            closing: Arc::clone(&closing),
+            carried: Arc::clone(&carried),
+            limits,
+        };
         let thread =
             std::thread::Builder::new().name("contactd-writer".to_owned()).spawn(clock::inherited(move || {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
                 match runtime {
-                    Ok(runtime) => runtime.block_on(crew.serve(connections, jobs, started)),
+                    Ok(runtime) => runtime.block_on(thread_state.serve(connections, jobs, started)),
                     Err(error) => drop(started.send(Err(Error::internal(error)))),
                 }
                 drop((on_end, alive));
@@ -133,8 +137,8 @@ impl Writer {
     /// [`Error::Unavailable`] if too many wait, or the store is closing.
     pub(in crate::store) fn submit(&self, lane: Lane, job: impl FnOnce() -> Box<dyn Job>) -> Result<(), Error> {
         // A refused job is not created, because dropping it could take a lock that the caller holds.
-        let place = self.queue.try_reserve().map_err(|error| Error::unavailable(error.to_string()))?;
-        place.send(Handed { lane, since: Queued::now(), job: job() });
+        let slot = self.queue.try_reserve().map_err(|error| Error::unavailable(error.to_string()))?;
+        slot.send(SubmittedWrite { lane, since: Queued::now(), job: job() });
         Ok(())
     }
 
@@ -148,7 +152,7 @@ impl Writer {
         let lane = self.connector.lane(mailbox);
         // A refused job drops its sender, so `answer` fails in both cases.
         let job = Box::new(QueuedJob { run: work, reply, cause: trace::current(), since: Since::now() });
-        let _ = self.queue.send(Handed { lane, since: Queued::now(), job }).await;
+        let _ = self.queue.send(SubmittedWrite { lane, since: Queued::now(), job }).await;
         answer.await.unwrap_or_else(|_| Err(Error::internal("the writer gave no answer")))
     }
 }
@@ -160,18 +164,18 @@ impl Drop for Writer {
 }
 
 /// The state of the thread.
-struct Crew {
+struct WriterThread {
     connector: Connector,
     closing: Arc<AtomicBool>,
     carried: Arc<Carried>,
     limits: MailboxRoom,
 }
 
-impl Crew {
+impl WriterThread {
     async fn serve(
         self,
         connections: usize,
-        mut jobs: mpsc::Receiver<Handed>,
+        mut jobs: mpsc::Receiver<SubmittedWrite>,
         started: oneshot::Sender<Result<(), Error>>,
     ) {
         // The first connection shows whether the database is available; the others are opened when needed.
@@ -187,7 +191,7 @@ impl Crew {
         let mut running = FuturesUnordered::new();
         let mut open = true;
         let mut arrived = Vec::new();
-        let crew = &self;
+        let thread_state = &self;
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -195,25 +199,25 @@ impl Crew {
                 && let Some((lane, batch)) = lanes.take()
             {
                 let tx = idle.pop().flatten();
-                running.push(async move { (lane, crew.run_on_connection(tx, lane, batch).await) });
+                running.push(async move { (lane, thread_state.run_on_connection(tx, lane, batch).await) });
             }
             if !open && running.is_empty() {
                 break;
             }
             tokio::select! {
-                count = jobs.recv_many(&mut arrived, MAX_HANDED), if open && !lanes.is_full() => open = count > 0,
+                count = jobs.recv_many(&mut arrived, MAX_SUBMITTED), if open && !lanes.is_full() => open = count > 0,
                 Some((lane, (tx, rest))) = running.next() => {
-                    lanes.done(lane, rest);
+                    lanes.finish(lane, rest);
                     // The most recently used connection is reused first.
                     idle.push(tx);
                     // Writes that came during the commit share the next one.
-                    while !lanes.is_full() && let Ok(handed) = jobs.try_recv() {
-                        arrived.push(handed);
+                    while !lanes.is_full() && let Ok(submitted) = jobs.try_recv() {
+                        arrived.push(submitted);
                     }
                 }
                 _ = tick.tick(), if !lanes.is_empty() => lanes.expire(),
             }
-            arrived.drain(..).for_each(|handed| lanes.push(handed));
+            arrived.drain(..).for_each(|submitted| lanes.push(submitted));
         }
         for tx in idle.into_iter().flatten() {
             tx.close().await;
@@ -266,28 +270,28 @@ impl Crew {
 /// Runs a batch up to its commit and answers all its callers, except jobs that it has no time for. An error means that nothing
 /// was stored, or, if it is not [`Error::Unavailable`], that the outcome is unknown. The connection must then not be reused.
 async fn run(tx: &mut Tx, lane: Lane, batch: Vec<WaitingWrite>, carried: &Carried) -> Result<Vec<WaitingWrite>, Error> {
-    let all = batch.len();
-    let wanted: Vec<_> = batch.into_iter().filter(|(_, job)| job.has_waiter()).collect();
-    WRITES.add(Write::GaveUp, (all - wanted.len()) as u64);
-    tx.begin_batch(lane, wanted.len());
+    let batch_size = batch.len();
+    let awaited: Vec<_> = batch.into_iter().filter(|(_, job)| job.has_waiter()).collect();
+    WRITES.add(Write::GaveUp, (batch_size - awaited.len()) as u64);
+    tx.begin_batch(lane, awaited.len());
     let (started, begun) = (Instant::now(), Since::now());
-    let mut finished = Vec::with_capacity(wanted.len());
-    let mut jobs = wanted.into_iter();
-    let mut fate = Ok(());
-    while fate.is_ok()
-        && started.elapsed() < MAX_HELD
+    let mut finished = Vec::with_capacity(awaited.len());
+    let mut jobs = awaited.into_iter();
+    let mut outcome = Ok(());
+    while outcome.is_ok()
+        && started.elapsed() < MAX_BATCH_TIME
         && let Some((queued, job)) = jobs.next()
     {
         WAITED.observe_time(queued.elapsed());
         drop(queued);
-        fate = run_one(tx, job, &mut finished).await;
+        outcome = run_job(tx, job, &mut finished).await;
     }
-    if fate.is_ok() {
+    if outcome.is_ok() {
         let has_written = finished.iter().any(|job| job.error.is_none());
         let ended = if has_written { tx.commit().await } else { tx.roll_back().await };
-        fate = ended.and_then(|()| tx.check_files_again());
+        outcome = ended.and_then(|()| tx.check_files_again());
     }
-    let error = fate.as_ref().err();
+    let error = outcome.as_ref().err();
     if error.is_none() {
         spans::export_commit(finished.iter().flat_map(|job| &job.changes).map(|(_, cause)| cause), begun);
     }
@@ -304,27 +308,27 @@ async fn run(tx: &mut Tx, lane: Lane, batch: Vec<WaitingWrite>, carried: &Carrie
     if let Some(error) = error {
         jobs.by_ref().for_each(|(_, job)| job.fail(error));
     }
-    fate.map(|()| jobs.collect())
+    outcome.map(|()| jobs.collect())
 }
 
 /// Counts the writes of a batch.
 fn count(finished: &[Finished], is_lost: bool) {
-    let of = |job: &Finished| match &job.error {
+    let result_of = |job: &Finished| match &job.error {
         None if !is_lost => Write::Ok,
         None | Some(Error::Internal(_) | Error::Unavailable(_)) => Write::Failed,
         Some(_) => Write::Refused,
     };
     for job in finished {
-        WRITES.increment(of(job));
+        WRITES.increment(result_of(job));
     }
-    let kept = finished.iter().filter(|job| job.error.is_none()).count();
-    if kept > 0 && !is_lost {
-        COMMIT_JOBS.observe(kept as u64);
+    let succeeded = finished.iter().filter(|job| job.error.is_none()).count();
+    if succeeded > 0 && !is_lost {
+        COMMIT_JOBS.observe(succeeded as u64);
     }
 }
 
 /// Runs one job. An error means that the transaction may have ended.
-async fn run_one(tx: &mut Tx, job: Box<dyn Job>, finished: &mut Vec<Finished>) -> Result<(), Error> {
+async fn run_job(tx: &mut Tx, job: Box<dyn Job>, finished: &mut Vec<Finished>) -> Result<(), Error> {
     tx.begin_job();
     let Ok(done) = AssertUnwindSafe(job.run(tx)).catch_unwind().await else {
         WRITES.increment(Write::Panicked);
@@ -332,7 +336,7 @@ async fn run_one(tx: &mut Tx, job: Box<dyn Job>, finished: &mut Vec<Finished>) -
         // from its dropped channel.
         return Err(Error::unavailable("another write panicked"));
     };
-    let settled = tx.finish_job(done.error.as_ref()).await;
+    let result = tx.finish_job(done.error.as_ref()).await;
     finished.push(done);
-    settled
+    result
 }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::trace::spans::RequestOutcome;
 use crate::trace::{Current, Trace};
 
-/// When something began.
+/// The start time of a span.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Since;
 

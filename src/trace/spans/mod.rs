@@ -1,5 +1,5 @@
-//! Spans: pieces of work in the trace that a request belongs to, for OpenTelemetry (docs/operating.md, "Logs and traces"). They are
-//! exported by the feature `otlp`; without it everything here is nothing.
+//! Spans: pieces of work in the trace that a request belongs to, for OpenTelemetry (docs/operating.md, "Logs and
+//! traces"). They are exported by the feature `otlp`; without it these functions do nothing.
 
 #[cfg(not(feature = "otlp"))]
 mod disabled;
@@ -12,7 +12,7 @@ pub(crate) use crate::trace::spans::disabled::*;
 pub(crate) use crate::trace::spans::otlp::*;
 
 /// The facts of a request, once it is answered.
-#[cfg_attr(not(feature = "otlp"), expect(dead_code, reason = "nobody is told of it"))]
+#[cfg_attr(not(feature = "otlp"), expect(dead_code, reason = "only the exporter reads it"))]
 pub(crate) struct RequestOutcome<'a> {
     pub(crate) method: &'static str,
     pub(crate) route: &'static str,

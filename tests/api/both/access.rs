@@ -1,4 +1,4 @@
-//! Who may see what.
+//! Access to mailboxes by token.
 
 use contactd::http::authenticate::Access;
 use serde_json::json;
@@ -6,9 +6,9 @@ use serde_json::json;
 use crate::app::{Setup, TestApp};
 
 #[test]
-fn without_a_known_token_nothing_is_answered() {
+fn every_path_needs_a_known_token() {
     let app = TestApp::new();
-    let nobody = app.user("");
+    let stranger = app.user("");
     let id = app.user("ann").post("/me/contacts", "{}").id();
     for authorization in [
         "",
@@ -21,7 +21,7 @@ fn without_a_known_token_nothing_is_answered() {
         &format!("Bearer {}", "x".repeat(65)),
     ] {
         let client =
-            if authorization.is_empty() { nobody.clone() } else { nobody.with("Authorization", authorization) };
+            if authorization.is_empty() { stranger.clone() } else { stranger.with("Authorization", authorization) };
         for (method, path) in [
             ("GET", "/me"),
             ("GET", "/users/ann"),
@@ -82,7 +82,7 @@ fn two_users_never_see_each_other() {
 }
 
 #[test]
-fn an_application_opens_every_mailbox_and_has_none() {
+fn an_application_opens_every_mailbox_and_has_no_mailbox() {
     let app = TestApp::new();
     let sync = app.user("app:sync");
     for path in ["/me", "/me/contacts", "/users/me-token-to-replace/contacts"] {
@@ -97,7 +97,7 @@ fn an_application_opens_every_mailbox_and_has_none() {
 }
 
 #[test]
-fn named_tokens_open_what_they_name() {
+fn named_tokens_open_the_mailbox_of_their_user() {
     let access = Access::tokens("ann=s3cret-a,bob=s3cret-b,app:sync=s3cret-s").unwrap();
     let app = TestApp::with(Setup { access: Some(access), ..Setup::default() });
     for unknown in ["ann", "app:sync", "s3cret", "s3cret-a,"] {
@@ -105,10 +105,10 @@ fn named_tokens_open_what_they_name() {
     }
     assert_eq!(app.user("s3cret-a").get("/me").json(200)["id"], "ann");
     let sync = app.user("s3cret-s");
-    // The operator's spelling is the user's, whoever asks first and however.
+    // The user's name is spelled as by the operator, whatever spelling the first request uses.
     assert_eq!(sync.get("/users/BOB@LocalHost").json(200)["id"], "bob");
     assert_eq!(sync.get("/users/bob").json(200)["userPrincipalName"], "bob@localhost");
-    // Here an application opens the mailboxes of users that exist or are named, and makes no others.
+    // With configured tokens, an application opens mailboxes of existing and configured users, and creates no others.
     assert_eq!(sync.get("/users/carol").error().0, 404);
     assert_eq!(app.count("select count(*) from users"), 2);
 }

@@ -1,4 +1,4 @@
-//! What the control plane for tests hands out in formats of others: the journal as an archive, snapshots as files of SQLite.
+//! Exports of the control plane for tests in standard formats: the journal as an HTTP archive, snapshots as SQLite files.
 
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ fn names(client: &Client) -> Vec<Value> {
 }
 
 #[test]
-fn the_journal_is_an_http_archive_where_that_is_asked_for() {
+fn the_journal_is_available_as_an_http_archive() {
     let app = controlled();
     let ann = app.user("ann");
     ann.post("/v1.0/me/contacts", json!({"givenName": "Ann"})).json(201);
@@ -62,7 +62,7 @@ fn the_journal_is_an_http_archive_where_that_is_asked_for() {
 }
 
 #[test]
-fn calls_of_carddav_stand_in_the_journal_by_one_path_and_the_owner_of_the_mailbox() {
+fn carddav_calls_are_in_the_journal_with_one_path_and_the_mailbox_owner() {
     let app = controlled();
     let ann = basic(&app, "ann");
     let card = "BEGIN:VCARD\r\nVERSION:3.0\r\nUID:x\r\nFN:Ann\r\nN:;Ann;;;\r\nEND:VCARD\r\n";
@@ -78,14 +78,14 @@ fn calls_of_carddav_stand_in_the_journal_by_one_path_and_the_owner_of_the_mailbo
         (&entry["url"], &entry["user"], &entry["token"]),
         (&json!("/dav/addressbooks/ann/%63ontacts/%78.vcf"), &json!("ann"), &json!("ann"))
     );
-    // A fault finds it by that path too.
+    // A fault matches this path too.
     let fault = json!({"match": {"user": "ann", "path": format!("{BOOK}*")}, "answer": {"status": 503}});
     control(&app, "POST", "/faults", Some(fault.to_string().into_bytes())).json(201);
     assert_eq!(put(&ann, &format!("{BOOK}%79.vcf"), &[], card).status, 503);
 }
 
 #[test]
-fn a_snapshot_goes_into_a_file_and_comes_back_from_it() {
+fn a_snapshot_is_exported_to_a_file_and_imported_again() {
     let app = controlled();
     let (ann, bob) = (app.user("ann"), app.user("bob"));
     let made = ann.post("/v1.0/me/contacts", json!({"givenName": "Ann", "surname": "Lee"})).json(201);
@@ -97,14 +97,17 @@ fn a_snapshot_goes_into_a_file_and_comes_back_from_it() {
     for (path, user) in [("/me", &ann), ("/me", &bob)] {
         user.post(&format!("{path}/contacts"), "{}").json(201);
     }
-    let taken = control(&app, "PUT", "/snapshots/b/$value", Some(file.body.clone())).json(201);
-    assert_eq!((&taken["name"], &taken["contacts"], &taken["users"]), (&json!("b"), &json!(2), &json!(["ann", "bob"])));
+    let imported = control(&app, "PUT", "/snapshots/b/$value", Some(file.body.clone())).json(201);
+    assert_eq!(
+        (&imported["name"], &imported["contacts"], &imported["users"]),
+        (&json!("b"), &json!(2), &json!(["ann", "bob"]))
+    );
     control(&app, "POST", "/snapshots/b/restore", None).empty(204);
     assert_eq!((names(&ann), names(&bob)), (vec![json!("Ann")], vec![json!("Bob")]));
     let found = ann.get("/v1.0/me/contacts?$search=%22lee%22").json(200);
     assert_eq!((&found["value"][0]["id"], &found["value"][0]["@odata.etag"]), (&made["id"], &made["@odata.etag"]));
     assert_eq!(ann.post("/me/contacts", "{}").status, 201, "it can be written to");
-    // Another server takes it, and one can be started on it.
+    // Another server imports it, and a server can be started on it.
     let other = controlled();
     control(&other, "PUT", "/snapshots/a/$value", Some(file.body.clone())).json(201);
     control(&other, "POST", "/snapshots/a/restore", None).empty(204);
@@ -112,15 +115,15 @@ fn a_snapshot_goes_into_a_file_and_comes_back_from_it() {
 }
 
 #[test]
-fn a_snapshot_of_some_users_makes_a_file_of_these_and_what_is_no_such_file_is_refused() {
+fn a_snapshot_file_of_some_users_has_only_these_and_invalid_files_are_refused() {
     let app = controlled();
     for user in ["ann", "bob"] {
         app.user(user).post("/me/contacts", "{}").json(201);
     }
     control(&app, "PUT", "/snapshots/a", Some(br#"{"users": ["bob"]}"#.to_vec())).json(201);
     let file = control(&app, "GET", "/snapshots/a/$value", None).body;
-    let taken = control(&app, "PUT", "/snapshots/b/$value", Some(file)).json(201);
-    assert_eq!((&taken["contacts"], &taken["users"]), (&json!(1), &json!(["bob"])));
+    let imported = control(&app, "PUT", "/snapshots/b/$value", Some(file)).json(201);
+    assert_eq!((&imported["contacts"], &imported["users"]), (&json!(1), &json!(["bob"])));
     for (path, body, expected) in [
         ("/snapshots/c/$value", &b"{}"[..], (400, "ErrorInvalidRequest", "")),
         ("/snapshots/c/$value", b"SQLite format 3\0 and nothing more", (400, "ErrorInvalidRequest", "")),

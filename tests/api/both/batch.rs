@@ -1,4 +1,4 @@
-//! `$batch`: the envelope, the order, and that a step answers as it would alone.
+//! `$batch`: the envelope, the order, and that a step is answered like a single request.
 
 use contactd::GraphSettings;
 use serde_json::{Value, json};
@@ -28,7 +28,7 @@ fn get(id: &str, url: &str) -> Value {
 }
 
 #[test]
-fn every_step_is_answered_as_if_it_had_come_alone() {
+fn every_batch_step_is_answered_like_a_single_request() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let answers =
@@ -41,10 +41,10 @@ fn every_step_is_answered_as_if_it_had_come_alone() {
     assert_eq!(created["headers"]["ETag"], alone.header("etag"));
     assert_eq!(created["headers"]["Content-Type"], "application/json");
     assert_eq!(created["headers"]["Location"], format!("http://{}/v1.0/users('ann')/contacts('{id}')", app.address));
-    // What came before it in the list is there.
+    // Earlier steps of the list are already done.
     assert_eq!(answers["2"]["body"], ann.get("/v1.0/me/contacts?$top=5&$select=displayName").json(200));
 
-    // A page's link is that of the page alone, however its address was written.
+    // A next link is the same as outside a batch, however the URL was spelled.
     let carl = app.user("carl");
     (0..2).for_each(|_| drop(carl.post("/me/contacts", "{}").id()));
     let alone = carl.get("/v1.0/me/contacts?$top=1").json(200)["@odata.nextLink"].clone();
@@ -52,7 +52,7 @@ fn every_step_is_answered_as_if_it_had_come_alone() {
     let answers = batch(&carl, "/v1.0/$batch", ways.iter().map(|url| get(url, url)).collect());
     assert_eq!(ways.map(|url| &answers[url]["body"]["@odata.nextLink"]), [&alone; 3]);
 
-    // All ways to write an address, blanks and all; headers of a step; answers that are not JSON objects.
+    // All spellings of a URL, also with blanks; headers of a step; answers that are not JSON objects.
     let stale = json!({"id": "stale", "method": "PATCH", "url": format!("me/contacts/{id}"), "headers": {"if-match": "\"x\""}, "body": {}});
     let minimal = json!({"id": "minimal", "method": "patch", "url": format!("/me/contacts/{id}"),
         "headers": {"Prefer": "return=minimal", "content-type": "application/json", "Authorization": "Bearer nobody"}, "body": {"surname": "x"}});
@@ -113,14 +113,14 @@ fn every_step_is_answered_as_if_it_had_come_alone() {
 }
 
 #[test]
-fn steps_wait_for_those_they_depend_on_and_fail_with_them() {
+fn batch_steps_wait_for_their_dependencies_and_fail_with_them() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let after = |mut step: Value, ids: &[&str]| {
         step["dependsOn"] = json!(ids);
         step
     };
-    let bad = json!({"id": "bad", "method": "GET", "url": "/me/contacts/x"});
+    let invalid_step = json!({"id": "bad", "method": "GET", "url": "/me/contacts/x"});
     let answers = batch(
         &ann,
         "/$batch",
@@ -128,7 +128,7 @@ fn steps_wait_for_those_they_depend_on_and_fail_with_them() {
             after(get("count", "/me/contacts/$count"), &["B", "a"]),
             post("a", "first"),
             post("b", "second"),
-            bad,
+            invalid_step,
             after(post("c", "third"), &["bad", "a"]),
             after(get("d", "/me"), &["C"]),
             after(get("e", "/me"), &["a"]),
@@ -147,7 +147,7 @@ fn steps_wait_for_those_they_depend_on_and_fail_with_them() {
 }
 
 #[test]
-fn what_is_no_batch_does_nothing_at_all() {
+fn an_invalid_batch_executes_nothing() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let many = |n: usize| json!({"requests": (0..n).map(|i| post(&i.to_string(), "x")).collect::<Vec<_>>()});
@@ -194,12 +194,12 @@ fn what_is_no_batch_does_nothing_at_all() {
     assert_eq!(batch(&ann, "/beta/%24batch", many(20)["requests"].clone()).len(), 20);
     assert_eq!(app.count("select count(*) from contacts"), 20);
     let graph = GraphSettings { batch_limit: 21, ..GraphSettings::default() };
-    let more = TestApp::with(Setup { front_ends: graph.into(), ..Setup::default() });
-    assert_eq!(batch(&more.user("ann"), "/$batch", many(21)["requests"].clone()).len(), 21);
+    let limited_app = TestApp::with(Setup { front_ends: graph.into(), ..Setup::default() });
+    assert_eq!(batch(&limited_app.user("ann"), "/$batch", many(21)["requests"].clone()).len(), 21);
 }
 
 #[test]
-fn creates_that_follow_each_other_share_a_commit_and_each_fails_alone() {
+fn consecutive_creates_share_a_commit_and_fail_separately() {
     let app = TestApp::new();
     let ann = app.user("ann");
     ann.get("/me").json(200);
@@ -237,7 +237,7 @@ fn creates_that_follow_each_other_share_a_commit_and_each_fails_alone() {
 }
 
 #[test]
-fn creates_are_stored_in_the_order_in_which_they_are_listed_however_they_are_sent() {
+fn creates_are_stored_in_their_listed_order() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let outer = ann.post("/me/contactFolders", json!({"displayName": "outer"})).id();
@@ -260,7 +260,7 @@ fn creates_are_stored_in_the_order_in_which_they_are_listed_however_they_are_sen
 }
 
 #[test]
-fn a_photo_goes_both_ways_as_base64() {
+fn a_photo_is_base64_in_batch_requests_and_answers() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let id = ann.post("/me/contacts", "{}").id();
@@ -286,14 +286,14 @@ fn a_photo_goes_both_ways_as_base64() {
     assert_eq!(answers["get"]["body"], gif);
     assert_eq!(answers["get"]["headers"]["Content-Type"], "image/gif");
     assert_eq!(ann.get(&url).status, 200);
-    // As anywhere, HEAD is answered without a body.
+    // HEAD is answered without a body, as outside a batch.
     assert_eq!((status("head"), status("no")), (200, 400));
     assert_eq!(answers["head"]["headers"]["Content-Type"], "image/gif");
     assert!(answers["head"].get("body").is_none() && answers["no"].get("body").is_none());
 }
 
 #[test]
-fn an_application_reaches_every_mailbox_and_no_me() {
+fn a_batch_of_an_application_reaches_every_mailbox_but_not_me() {
     let app = TestApp::new();
     let sync = app.user("app:sync");
     let to = |id: &str, url: &str| json!({"id": id, "method": "POST", "url": url, "body": {"displayName": id}});
@@ -310,7 +310,7 @@ fn an_application_reaches_every_mailbox_and_no_me() {
 }
 
 #[test]
-fn answers_that_are_too_large_together_are_asked_for_again() {
+fn batch_answers_over_the_total_limit_are_to_be_requested_again() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let notes = "x".repeat(1_000_000);

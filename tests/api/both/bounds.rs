@@ -1,4 +1,4 @@
-//! Limits of one request before the database is asked, and the accepted encodings of a body.
+//! Limits of a request that are checked before the database is used, and the accepted encodings of a body.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -18,7 +18,7 @@ fn get(id: &str, url: &str) -> Value {
 }
 
 #[test]
-fn a_query_has_a_hundred_options_and_a_hundred_aliases_at_most() {
+fn a_query_has_at_most_a_hundred_options_and_a_hundred_aliases() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let own = |count: usize| (0..count).fold(String::new(), |all, i| all + &format!("&own{i}=1"));
@@ -46,14 +46,14 @@ fn a_query_has_a_hundred_options_and_a_hundred_aliases_at_most() {
 }
 
 #[test]
-fn a_step_is_no_longer_than_a_request_line_and_has_no_more_options() {
+fn a_batch_step_has_the_url_limits_of_a_request() {
     let app = TestApp::new();
     let ann = app.user("ann");
-    let many = format!("/me?{}", aliases(150_000));
-    let refused = ann.post("/v1.0/$batch", json!({"requests": [get("1", "/me"), get("2", &many)]}));
+    let too_many = format!("/me?{}", aliases(150_000));
+    let refused = ann.post("/v1.0/$batch", json!({"requests": [get("1", "/me"), get("2", &too_many)]}));
     assert_eq!(refused.error(), (400, "BadRequest".into(), "requests/1/url".into()));
-    assert_eq!(refused.message(), format!("The url of a step has at most 65534 bytes, not {}.", many.len()));
-    let steps: Vec<_> = (0..4).map(|id| get(&id.to_string(), &many[..60_000])).collect();
+    assert_eq!(refused.message(), format!("The url of a step has at most 65534 bytes, not {}.", too_many.len()));
+    let steps: Vec<_> = (0..4).map(|id| get(&id.to_string(), &too_many[..60_000])).collect();
     let answers = ann.post("/v1.0/$batch", json!({"requests": steps})).json(200);
     for answer in answers["responses"].as_array().unwrap() {
         assert_eq!(answer["status"], 400);
@@ -82,7 +82,7 @@ fn creates_with_long_bodies_are_stored_in_their_order_with_the_short_ones() {
 }
 
 #[test]
-fn what_a_batch_and_a_list_of_subscriptions_do_not_take_is_said() {
+fn unsupported_batch_steps_and_subscription_list_options_are_named() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let answers = ann.post("/v1.0/$batch", json!({"requests": [get("1", "/healthz")]})).json(200);
@@ -152,7 +152,7 @@ fn a_byte_order_mark_is_skipped_and_other_encodings_than_utf_8_are_refused_by_th
             assert_eq!(refused.message(), format!("The body is {name}. JSON must be sent as UTF-8."));
         }
     }
-    // One mark, and no other.
+    // Only one byte order mark is skipped.
     assert_eq!(send(&ann, "/me/contacts", &marked("\u{feff}{}")).status, 400);
     assert_eq!(app.count("select count(*) from contacts"), 1);
 }

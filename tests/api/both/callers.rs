@@ -129,7 +129,7 @@ const MORE_ROUTES: [(&str, &str); 15] = [
     ("GET /subscriptions/{subscription}/deliveries", READERS),
     ("GET /healthz", OPEN),
 ];
-/// What needs no token.
+/// Calls that need no token.
 const OPEN: &str = "+++++++++++++++";
 
 #[test]
@@ -169,24 +169,24 @@ fn every_route_is_open_to_those_it_should_be_and_to_nobody_else() {
     });
     let callers: Vec<_> = secrets.drain(..).map(|secret| app.user(&secret)).collect();
     assert_eq!(callers.len(), CALLERS.len());
-    let things = checklist::Things::make(&callers[5]);
+    let objects = checklist::TestObjects::make(&callers[5]);
     let written = || app.sql("select seq from mailboxes order by id") + &app.sql("select count(*) from shares");
     let before = written();
-    let (mut wrong, mut asserted) = (Vec::new(), 0);
+    let (mut failures, mut asserted) = (Vec::new(), 0);
     for (route, expected) in ROUTES.iter().chain(&MORE_ROUTES) {
         let (method, path) = route.split_once(' ').unwrap();
-        for spelled in things.spelled_for(path, "/users/ann") {
+        for spelled in objects.spelled_for(path, "/users/ann") {
             for ((caller, client), expected) in CALLERS.iter().zip(&callers).zip(expected.chars()) {
                 let answer = checklist::send(client, method, &spelled.replace("{grantee}", "zoe"));
-                // A row that is not there is served as well: what it is about is unknown or refused for other reasons.
+                // An answer for an unknown object counts as served too: it is refused for another reason than the caller's rights.
                 if mark(&answer) != expected {
-                    wrong.push(format!("{caller}: {method} {spelled}: {}, not {expected}", answer.status));
+                    failures.push(format!("{caller}: {method} {spelled}: {}, not {expected}", answer.status));
                 }
                 asserted += 1;
             }
         }
     }
-    assert!(wrong.is_empty(), "{} of {asserted} are wrong:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(failures.is_empty(), "{} of {asserted} are wrong:\n{}", failures.len(), failures.join("\n"));
     assert_eq!(written(), before, "nothing was changed");
 }
 
@@ -196,7 +196,7 @@ fn every_route_that_is_offered_has_its_row() {
     assert_eq!(rows.len(), ROUTES.len() + MORE_ROUTES.len());
     let mut offered = BTreeSet::new();
     for (method, path) in checklist::served_calls() {
-        // They show no user's data.
+        // These calls show no user's data.
         if !["/", "/$metadata", "/openapi.json"].contains(&path.as_str()) {
             offered.insert(format!(
                 "{method} {}",
@@ -205,7 +205,7 @@ fn every_route_that_is_offered_has_its_row() {
         }
     }
     assert_eq!(rows, offered);
-    // Nor is there a path that the documentation does not know: each shape of one stands as a text in the source.
+    // No path is undocumented: each path pattern is a string in the source.
     let source = include_str!("../../../src/odata/address/mod.rs");
     let patterns = source.split("pub fn pattern(").nth(1).unwrap().split("\n    }\n").next().unwrap();
     let patterns = patterns.split('"').skip(1).step_by(2).filter(|pattern| pattern.starts_with('/'));
@@ -216,7 +216,7 @@ fn every_route_that_is_offered_has_its_row() {
             Address::parse(&path.replace(['{', '}'], "")).unwrap().pattern()
         })
         .collect();
-    // Nothing is offered at the last; the others need no token.
+    // The last path has no method; the others need no token.
     let others = ["/", "/$metadata", "/openapi.json", "/{user}/contacts/{id}/$ref"];
     let unknown: Vec<_> = patterns.filter(|pattern| !known.contains(pattern) && !others.contains(pattern)).collect();
     assert!(unknown.is_empty() && known.len() > 25, "{unknown:?}");

@@ -1,4 +1,4 @@
-//! The categories of a mailbox: names that have colours.
+//! The categories of a mailbox: names with colours.
 
 use contactd::percent::percent_encode;
 use serde_json::{Value, json};
@@ -8,19 +8,19 @@ use crate::app::{Client, TestApp};
 const PATH: &str = "/me/outlook/masterCategories";
 const LIVE: &str = "select count(*) from master_categories where deleted_date_time is null";
 
-fn made(client: &Client, name: &str, color: &str) -> String {
+fn create(client: &Client, name: &str, color: &str) -> String {
     client.post(PATH, json!({"displayName": name, "color": color})).id()
 }
 
-/// What a list shows: names and colours.
-fn listed(client: &Client, path: &str) -> Vec<(String, String)> {
+/// The names and colours in a list.
+fn names_and_colors(client: &Client, path: &str) -> Vec<(String, String)> {
     let list = client.get(path).json(200);
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     list["value"].as_array().unwrap().iter().map(|c| (text(&c["displayName"]), text(&c["color"]))).collect()
 }
 
 fn names(client: &Client, path: &str) -> Vec<String> {
-    listed(client, path).into_iter().map(|(name, _)| name).collect()
+    names_and_colors(client, path).into_iter().map(|(name, _)| name).collect()
 }
 
 #[test]
@@ -29,15 +29,15 @@ fn a_category_is_made_read_recoloured_and_deleted() {
     let ann = app.user("ann");
     for prefix in ["", "/beta", "/v1.0"] {
         let root = format!("http://{}{prefix}", app.address);
-        let made = ann.post(&format!("{prefix}{PATH}"), json!({"displayName": "Work", "color": "preset9"}));
-        let (id, etag) = (made.id(), made.header("etag"));
+        let created = ann.post(&format!("{prefix}{PATH}"), json!({"displayName": "Work", "color": "preset9"}));
+        let (id, etag) = (created.id(), created.header("etag"));
         let context = format!("{root}/$metadata#users('ann')/outlook/masterCategories/$entity");
         let expected = json!({"@odata.context": context, "@odata.etag": etag, "id": id, "displayName": "Work", "color": "preset9"});
-        assert_eq!(made.json(201), expected);
-        assert_eq!(made.header("location"), format!("{root}/users('ann')/outlook/masterCategories('{id}')"));
+        assert_eq!(created.json(201), expected);
+        assert_eq!(created.header("location"), format!("{root}/users('ann')/outlook/masterCategories('{id}')"));
         let path = format!("{prefix}/ME/Outlook/masterCATEGORIES('{id}')");
         let read = ann.get(&path);
-        assert_eq!((read.status, &read.body, read.header("etag")), (200, &made.body, etag.clone()));
+        assert_eq!((read.status, &read.body, read.header("etag")), (200, &created.body, etag.clone()));
         assert_eq!(ann.get(&format!("{prefix}/users/ANN/outlook/masterCategories/{id}")).status, 200);
         let list = ann.get(&format!("{prefix}/users/Ann{}", PATH.trim_start_matches("/me"))).json(200);
         let mut entry = expected.clone();
@@ -46,7 +46,7 @@ fn a_category_is_made_read_recoloured_and_deleted() {
         assert_eq!(list, json!({"@odata.context": context, "value": [entry]}));
 
         let recoloured = ann.patch(&path, json!({"color": "PRESET10"}));
-        let position: i64 = made.header("contactd-position").parse().unwrap();
+        let position: i64 = created.header("contactd-position").parse().unwrap();
         assert_eq!(recoloured.header("contactd-position"), (position + 1).to_string());
         assert_ne!(recoloured.header("etag"), etag);
         assert_eq!(recoloured.json(200)["color"], "preset10");
@@ -60,21 +60,21 @@ fn a_category_is_made_read_recoloured_and_deleted() {
         let deleted = ann.delete(&path);
         deleted.empty(204);
         assert_eq!(deleted.header("contactd-position"), (position + 3).to_string());
-        let gone = (404, "ErrorItemNotFound".into(), String::new());
+        let not_found = (404, "ErrorItemNotFound".into(), String::new());
         for answer in [ann.get(&path), ann.patch(&path, json!({"color": "none"})), ann.delete(&path)] {
-            assert_eq!(answer.error(), gone);
+            assert_eq!(answer.error(), not_found);
         }
         assert_eq!(ann.get(&format!("{prefix}{PATH}")).json(200)["value"], json!([]));
     }
 }
 
 #[test]
-fn every_colour_is_taken_in_any_case_and_answered_in_its_spelling() {
+fn colours_are_accepted_in_any_case_and_answered_in_canonical_spelling() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let colors: Vec<_> = std::iter::once("none".to_owned()).chain((0..25).map(|i| format!("preset{i}"))).collect();
     for color in &colors {
-        made(&ann, &format!("in {color}"), &color.to_uppercase());
+        create(&ann, &format!("in {color}"), &color.to_uppercase());
     }
     let mut expected: Vec<_> = colors.iter().map(|color| (format!("in {color}"), color.clone())).collect();
     // Without one, and with none.
@@ -82,19 +82,19 @@ fn every_colour_is_taken_in_any_case_and_answered_in_its_spelling() {
         assert_eq!(ann.post(PATH, body).json(201)["color"], "none");
         expected.push((name.to_owned(), "none".to_owned()));
     }
-    assert_eq!(listed(&ann, &format!("{PATH}?$top=100")), expected);
+    assert_eq!(names_and_colors(&ann, &format!("{PATH}?$top=100")), expected);
 }
 
 #[test]
-fn a_name_is_unlike_all_others_of_the_mailbox_and_stays() {
+fn a_category_name_is_unique_in_its_mailbox_and_immutable() {
     let app = TestApp::new();
     let ann = app.user("ann");
-    let id = made(&ann, "Straße", "preset1");
-    let taken = (409, "nameAlreadyExists".into(), String::new());
+    let id = create(&ann, "Straße", "preset1");
+    let name_conflict = (409, "nameAlreadyExists".into(), String::new());
     for name in ["Straße", "STRAßE", "straẞe"] {
-        assert_eq!(ann.post(PATH, json!({"displayName": name})).error(), taken, "{name}");
+        assert_eq!(ann.post(PATH, json!({"displayName": name})).error(), name_conflict, "{name}");
     }
-    // Folding is simple, and other mailboxes have names of their own.
+    // Case folding is simple, and names are unique per mailbox only.
     assert_eq!(ann.post(PATH, json!({"displayName": "Strasse"})).status, 201);
     assert_eq!(app.user("bob").post(PATH, json!({"displayName": "Straße"})).status, 201);
     let path = format!("{PATH}/{id}");
@@ -102,19 +102,19 @@ fn a_name_is_unlike_all_others_of_the_mailbox_and_stays() {
         let answer = ann.patch(&path, json!({"displayName": name, "color": "preset2"}));
         assert_eq!(answer.error(), (400, "ErrorInvalidPropertySet".into(), "displayName".into()), "{name}");
     }
-    assert_eq!(listed(&ann, PATH)[0], ("Straße".to_owned(), "preset1".to_owned()));
-    // The name of a deleted one is free, and its id is not given again.
+    assert_eq!(names_and_colors(&ann, PATH)[0], ("Straße".to_owned(), "preset1".to_owned()));
+    // The name of a deleted category is free, and its id is not reused.
     ann.delete(&path).empty(204);
-    assert_ne!(made(&ann, "STRAßE", "none"), id);
+    assert_ne!(create(&ann, "STRAßE", "none"), id);
     assert_eq!(names(&ann, PATH), ["Strasse", "STRAßE"]);
     assert_eq!(app.count(LIVE), 3);
 }
 
 #[test]
-fn what_is_no_category_is_refused() {
+fn an_invalid_category_is_refused() {
     let app = TestApp::new();
     let ann = app.user("ann");
-    let id = made(&ann, "kept", "preset3");
+    let id = create(&ann, "kept", "preset3");
     let path = format!("{PATH}('{id}')");
     let strict = ann.with("Prefer", "handling=strict");
     for (body, code, target) in [
@@ -169,17 +169,20 @@ fn what_is_no_category_is_refused() {
         let refused = ann.get(&format!("{list}?$search=kept")).error();
         assert_eq!(refused, (501, "NotImplemented".into(), String::new()), "{list}");
     }
-    for one in [PATH, &path] {
-        assert_eq!(ann.get(&format!("{one}?$expand=contacts")).error(), (400, "BadRequest".into(), "$expand".into()));
+    for root_path in [PATH, &path] {
+        assert_eq!(
+            ann.get(&format!("{root_path}?$expand=contacts")).error(),
+            (400, "BadRequest".into(), "$expand".into())
+        );
     }
     assert_eq!(ann.get(&format!("{path}?$search=kept")).error(), (400, "BadRequest".into(), "$search".into()));
     assert_eq!(ann.send("PUT", PATH, None).header("allow"), "GET, POST");
     assert_eq!(ann.send("POST", &path, None).header("allow"), "GET, PATCH, DELETE");
     assert_eq!(ann.send("POST", &format!("{PATH}/$count"), None).header("allow"), "GET");
-    // As sent by clients that send all they know, in any letter case.
+    // As sent by clients that send back all members, in any letter case.
     let known = json!({"@odata.type": "#microsoft.graph.outlookCategory", "ID": "mine", "DisplayName": "é".repeat(255), "color@odata.type": "x"});
     assert_eq!(ann.post(PATH, known).json(201)["displayName"], "é".repeat(255));
-    assert_eq!(listed(&ann, PATH)[0], ("kept".to_owned(), "preset3".to_owned()));
+    assert_eq!(names_and_colors(&ann, PATH)[0], ("kept".to_owned(), "preset3".to_owned()));
     assert_eq!(app.count(LIVE), 2);
 }
 
@@ -187,7 +190,7 @@ fn what_is_no_category_is_refused() {
 fn categories_are_seen_and_changed_by_their_owner_only() {
     let app = TestApp::new();
     let (ann, bob) = (app.user("ann"), app.user("bob"));
-    let id = made(&ann, "ann's", "preset1");
+    let id = create(&ann, "ann's", "preset1");
     let path = format!("{PATH}/{id}");
     for answer in [bob.get(&path), bob.patch(&path, json!({"color": "none"})), bob.delete(&path)] {
         assert_eq!(answer.error(), (404, "ErrorItemNotFound".into(), String::new()));
@@ -199,12 +202,12 @@ fn categories_are_seen_and_changed_by_their_owner_only() {
     assert_eq!(app.user("").get(PATH).error().0, 401);
     assert_eq!(app.user("app:sync").get(PATH).error().0, 400);
     assert_eq!(names(&app.user("app:sync"), of_ann), ["ann's"]);
-    assert_eq!(listed(&ann, PATH), [("ann's".to_owned(), "preset1".to_owned())]);
+    assert_eq!(names_and_colors(&ann, PATH), [("ann's".to_owned(), "preset1".to_owned())]);
     assert_eq!(app.count(LIVE), 1);
 }
 
 #[test]
-fn preconditions_and_preferences_are_kept() {
+fn categories_honour_preconditions_and_preferences() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let created = ann.post(PATH, json!({"displayName": "x"}));
@@ -222,10 +225,10 @@ fn preconditions_and_preferences_are_kept() {
     answer.empty(204);
     assert_ne!(answer.header("etag"), current);
     assert_eq!(answer.header("preference-applied"), "return=minimal");
-    let made = minimal.post(PATH, json!({"displayName": "y"}));
-    made.empty(204);
-    assert_eq!(made.header("odata-entityid"), made.header("location"));
-    assert_eq!(ann.get(&made.header("location")).json(200)["displayName"], "y");
+    let minimal_answer = minimal.post(PATH, json!({"displayName": "y"}));
+    minimal_answer.empty(204);
+    assert_eq!(minimal_answer.header("odata-entityid"), minimal_answer.header("location"));
+    assert_eq!(ann.get(&minimal_answer.header("location")).json(200)["displayName"], "y");
     let bare = ann.with("Accept", "application/json;odata.metadata=none").get(&path).json(200);
     assert_eq!(bare, json!({"id": created.id(), "displayName": "x", "color": "preset2"}));
 }
@@ -234,9 +237,9 @@ fn preconditions_and_preferences_are_kept() {
 fn a_list_has_pages_a_count_a_filter_and_a_selection() {
     let app = TestApp::new();
     let ann = app.user("ann");
-    let all: Vec<_> = (0..23).map(|i| format!("C{i}")).collect();
-    for (i, name) in all.iter().enumerate() {
-        made(&ann, name, &format!("preset{}", i % 3));
+    let category_names: Vec<_> = (0..23).map(|i| format!("C{i}")).collect();
+    for (i, name) in category_names.iter().enumerate() {
+        create(&ann, name, &format!("preset{}", i % 3));
     }
     for (path, size, first) in [
         (PATH.to_owned(), 10, 0),
@@ -252,13 +255,13 @@ fn a_list_has_pages_a_count_a_filter_and_a_selection() {
             assert!(shown.len() == size || next.is_none(), "{path}");
             assert_eq!(page.get("@odata.count"), path.contains("$count").then_some(&json!(23)), "{path}");
             found.extend(shown);
-            // One made and deleted, and one that was shown and is deleted, do not shift what follows.
+            // A category that is created and deleted, or shown and then deleted, does not shift later pages.
             if next.is_some() {
-                let id = made(&ann, "between", "none");
+                let id = create(&ann, "between", "none");
                 ann.delete(&format!("{PATH}/{id}")).empty(204);
             }
         }
-        assert_eq!(found, all[first..], "{path}");
+        assert_eq!(found, category_names[first..], "{path}");
     }
     let preferring = ann.with("Prefer", "odata.maxpagesize=4").get(PATH);
     assert_eq!(preferring.header("preference-applied"), "odata.maxpagesize=4");
@@ -271,7 +274,7 @@ fn a_list_has_pages_a_count_a_filter_and_a_selection() {
     let token = token.rsplit_once("skiptoken=").unwrap().1;
     assert_eq!(ann.get(&format!("{PATH}?$skiptoken={token}")).error(), (400, "BadRequest".into(), "$skiptoken".into()));
 
-    made(&ann, "Ünïcode", "preset24");
+    create(&ann, "Ünïcode", "preset24");
     for (filter, expected) in [
         ("displayName eq 'c7'", vec!["C7"]),
         ("startswith(displayName,'c2')", vec!["C2", "C20", "C21", "C22"]),
@@ -289,7 +292,7 @@ fn a_list_has_pages_a_count_a_filter_and_a_selection() {
             ("text/plain", expected.len().to_string().into_bytes())
         );
     }
-    let id = made(&ann, "by id", "none");
+    let id = create(&ann, "by id", "none");
     assert_eq!(names(&ann, &format!("{PATH}?$filter=id%20eq%20'{id}'")), ["by id"]);
     assert_eq!(names(&ann, &format!("{PATH}?$filter=id%20ne%20'{id}'&$top=100")).len(), 24);
     assert_eq!(ann.get(&format!("{PATH}/$count")).body, b"25");
@@ -310,18 +313,18 @@ fn a_list_has_pages_a_count_a_filter_and_a_selection() {
 }
 
 #[test]
-fn a_mailbox_has_a_thousand_and_those_deleted_make_room() {
+fn a_mailbox_has_at_most_a_thousand_categories_and_deletes_free_space() {
     let app = TestApp::new();
     let ann = app.user("ann");
     std::thread::scope(|scope| {
         for lane in 0..8 {
             let ann = ann.clone();
-            scope.spawn(move || (0..125).for_each(|i| drop(made(&ann, &format!("{lane} {i}"), "none"))));
+            scope.spawn(move || (0..125).for_each(|i| drop(create(&ann, &format!("{lane} {i}"), "none"))));
         }
     });
     let full = (403, "quotaLimitReached".into(), String::new());
     assert_eq!(ann.post(PATH, json!({"displayName": "x"})).error(), full);
-    // That a name is taken is told even then.
+    // A name conflict is reported even then.
     assert_eq!(ann.post(PATH, json!({"displayName": "7 7"})).error().0, 409);
     assert_eq!(app.count("select count(*) from master_categories"), 1_000);
     let page = ann.get(&format!("{PATH}?$top=1000")).json(200);
@@ -331,7 +334,7 @@ fn a_mailbox_has_a_thousand_and_those_deleted_make_room() {
     assert_eq!(ann.post(PATH, json!({"displayName": "x"})).status, 201);
     assert_eq!(ann.post(PATH, json!({"displayName": "y"})).error(), full);
     assert_eq!(app.user("bob").post(PATH, json!({"displayName": "y"})).status, 201);
-    // The row of a deleted one is there for a while, and then not.
+    // The row of a deleted category is kept for a while and then removed.
     assert_eq!(app.count("select count(*) from master_categories"), 1_002);
     app.sql("update mailboxes set seq = seq + 1000");
     let id = ann.get(PATH).json(200)["value"][0]["id"].as_str().unwrap().to_owned();
@@ -341,17 +344,17 @@ fn a_mailbox_has_a_thousand_and_those_deleted_make_room() {
 }
 
 #[test]
-fn contacts_and_their_changes_know_nothing_of_categories() {
+fn category_changes_do_not_change_contacts() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let contact = ann.post("/me/contacts", json!({"categories": ["Work", "none such"]}));
     let logged = "select count(*) from changes where contact_id is not null";
-    let id = made(&ann, "Work", "preset1");
+    let id = create(&ann, "Work", "preset1");
     ann.patch(&format!("{PATH}/{id}"), json!({"color": "preset2"}));
     ann.delete(&format!("{PATH}/{id}")).empty(204);
     assert_eq!(ann.get(&format!("/me/contacts/{}", contact.id())).body, contact.body);
     assert_eq!((app.count(logged), app.count("select count(*) from changes")), (1, 2));
-    // Numbers go on behind those of categories.
+    // Change numbers continue after those of categories.
     let position: i64 = contact.header("contactd-position").parse().unwrap();
     assert_eq!(ann.post("/me/contacts", "{}").header("contactd-position"), (position + 4).to_string());
 }
@@ -363,10 +366,10 @@ fn categories_are_sorted_by_any_expression_and_then_by_creation() {
     for (name, color) in
         [("beta", "preset1"), ("Ätna", "none"), ("alpha", "preset1"), ("Zeta", "preset10"), ("äb", "none")]
     {
-        made(&ann, name, color);
+        create(&ann, name, color);
     }
-    let gone = made(&ann, "gone", "none");
-    ann.delete(&format!("{PATH}/{gone}")).empty(204);
+    let deleted = create(&ann, "gone", "none");
+    ann.delete(&format!("{PATH}/{deleted}")).empty(204);
     let walk = |order: &str, size: usize| {
         let (mut next, mut found) =
             (Some(format!("{PATH}?$top={size}&$orderby={}", percent_encode(order))), Vec::new());
@@ -389,18 +392,18 @@ fn categories_are_sorted_by_any_expression_and_then_by_creation() {
             assert_eq!(walk(order, size), expected, "{order}");
         }
     }
-    let some = ann
+    let walked = ann
         .get(&format!("{PATH}?$orderby=displayName&$filter=color%20ne%20'none'&$top=1&$skip=1&$count=true"))
         .json(200);
-    assert_eq!((&some["@odata.count"], &some["value"][0]["displayName"]), (&json!(3), &json!("beta")));
-    // What was shown last goes away, and what is made comes in its place.
+    assert_eq!((&walked["@odata.count"], &walked["value"][0]["displayName"]), (&json!(3), &json!("beta")));
+    // The last shown category is deleted, and a new one takes its place in the order.
     let first = ann.get(&format!("{PATH}?$orderby=displayName&$top=2")).json(200);
     ann.delete(&format!("{PATH}/{}", first["value"][1]["id"].as_str().unwrap())).empty(204);
     for name in ["a", "c"] {
-        made(&ann, name, "none");
+        create(&ann, name, "none");
     }
     assert_eq!(names(&ann, first["@odata.nextLink"].as_str().unwrap()), ["c", "Zeta"]);
-    // The count is of no order, and an order that cannot be read is refused there too.
+    // A count ignores the order, but an invalid order is refused there too.
     assert_eq!(ann.get(&format!("{PATH}/$count?$orderby=color")).body, b"6");
     assert_eq!(ann.get(&format!("{PATH}/$count?$orderby=nope")).error().0, 400);
     let strict = ann.with("Prefer", "handling=strict");

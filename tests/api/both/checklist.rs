@@ -1,4 +1,4 @@
-//! The checklist of docs/graph.md is true: each of its calls and options is sent to a server, and its tests exist.
+//! Checks the list in docs/graph.md: each of its calls and options is sent to a server, and its tests exist.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,7 +9,7 @@ use crate::app::{Answer, Client, TestApp};
 
 pub(super) const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 
-/// A row: its calls, each a method and a path, what it says of them, and the tests it names.
+/// A row: its calls (method and path), their state, and the names of tests.
 pub(super) struct Row {
     pub(super) text: String,
     pub(super) calls: Vec<(String, String)>,
@@ -17,14 +17,14 @@ pub(super) struct Row {
     tests: Vec<String>,
 }
 
-/// Every call that is served, each a method and a path.
+/// Every call that is served: method and path.
 pub fn served_calls() -> Vec<(String, String)> {
     let served = rows().into_iter().filter(|row| ["supported", "beyond Graph"].contains(&row.state.as_str()));
     served.flat_map(|row| row.calls).filter(|(_, path)| !path.contains('?')).collect()
 }
 
-/// What stands between backticks.
-fn code(cell: &str) -> Vec<String> {
+/// The texts between backticks.
+fn code_spans(cell: &str) -> Vec<String> {
     cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
@@ -34,24 +34,24 @@ pub(super) fn rows() -> Vec<Row> {
     let row = |line: &str| {
         let row: Vec<_> = line.trim_matches('|').split(" | ").map(str::trim).collect();
         let [call, state, tests] = row.as_slice() else { panic!("three cells: {line}") };
-        let sent = &code(call)[0];
+        let sent = &code_spans(call)[0];
         let at = sent.find(['…', '/']).unwrap_or_else(|| panic!("a path: {line}"));
         let (methods, path) = sent.split_at(at);
         let methods = methods.trim().split(", ").map(|method| (method.to_owned(), path.to_owned())).collect();
-        Row { text: line.to_owned(), calls: methods, state: (*state).to_owned(), tests: code(tests) }
+        Row { text: line.to_owned(), calls: methods, state: (*state).to_owned(), tests: code_spans(tests) }
     };
     calls.lines().filter(|line| line.starts_with("| `")).map(row).collect()
 }
 
-/// What there is to be named by paths.
-pub(super) struct Things {
+/// Objects that paths can refer to.
+pub(super) struct TestObjects {
     pub(super) contact: String,
     folder: String,
     child: String,
     category: String,
 }
 
-impl Things {
+impl TestObjects {
     pub(super) fn make(ann: &Client) -> Self {
         let folder = ann.post("/me/contactFolders", json!({"displayName": "Folder"})).id();
         let child =
@@ -61,13 +61,13 @@ impl Things {
         Self { contact, folder, child, category }
     }
 
-    /// A path of the list as paths of this server, encoded.
+    /// A path of the list as encoded paths of this server.
     pub(super) fn spelled(&self, path: &str) -> Vec<String> {
         let owners = if path.contains('…') { vec!["/me", "/users/ann"] } else { vec![""] };
         owners.into_iter().flat_map(|owner| self.spelled_for(path, owner)).collect()
     }
 
-    /// The same for an owner.
+    /// The same for another owner.
     pub(super) fn spelled_for(&self, path: &str, owner: &str) -> Vec<String> {
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let query: String = query
@@ -97,14 +97,14 @@ impl Things {
     }
 }
 
-/// Sends a call in a way that changes nothing: no version is this one.
+/// Sends a call in a way that changes nothing: `If-Match` names an ETag that no object has.
 pub(super) fn send(client: &Client, method: &str, path: &str) -> Answer {
     let body = (method != "GET" && method != "DELETE").then(|| b"[]".to_vec());
     client.with("If-Match", "\"of no version\"").send(method, path, body)
 }
 
-/// What an answer says of the call: served, however it ended, or not.
-fn told(answer: &Answer) -> &'static str {
+/// Whether an answer shows that the call is served, whatever its result.
+fn served_state(answer: &Answer) -> &'static str {
     match answer.status {
         501 => "not yet",
         405 => "not offered",
@@ -117,21 +117,21 @@ fn told(answer: &Answer) -> &'static str {
 fn every_call_of_the_checklist_is_answered_as_it_says() {
     let app = TestApp::new();
     let ann = app.user("ann");
-    let things = Things::make(&ann);
+    let objects = TestObjects::make(&ann);
     let rows = rows();
     assert!(rows.len() > 80, "{}", rows.len());
-    // What each path is said to offer.
+    // The methods that the list has for each path.
     let mut offered: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for row in &rows {
         let client = if row.text.contains("for applications") { app.user("app:sync") } else { ann.clone() };
         for (method, path) in &row.calls {
-            for spelled in things.spelled(path) {
+            for spelled in objects.spelled(path) {
                 let answer = send(&client, method, &spelled);
                 let expected = match row.state.as_str() {
                     "supported" | "beyond Graph" => "served",
                     state => state,
                 };
-                assert_eq!(told(&answer), expected, "{method} {spelled}: {}", row.text);
+                assert_eq!(served_state(&answer), expected, "{method} {spelled}: {}", row.text);
                 if path.contains('?') && expected == "served" {
                     assert_eq!(answer.status, 200, "{spelled}: {}", String::from_utf8_lossy(&answer.body));
                 }
@@ -140,12 +140,12 @@ fn every_call_of_the_checklist_is_answered_as_it_says() {
             offered.entry(path.to_owned()).or_default().push(method.clone());
         }
     }
-    // Nothing is offered that is not on the list.
+    // No served call is missing on the list.
     for (path, methods) in offered {
         for method in METHODS.iter().filter(|method| !methods.iter().any(|known| known == *method)) {
-            for spelled in things.spelled(&path) {
-                let told = told(&send(&ann, method, &spelled));
-                assert!(["not offered", "not yet"].contains(&told), "{method} {spelled}: {told}");
+            for spelled in objects.spelled(&path) {
+                let state = served_state(&send(&ann, method, &spelled));
+                assert!(["not offered", "not yet"].contains(&state), "{method} {spelled}: {state}");
             }
         }
     }

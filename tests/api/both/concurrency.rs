@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::app::{Answer, SEED_REQUEST, TestApp};
 
-/// Runs `work` on so many threads, each with its number.
+/// Runs `work` on this many threads, each with its number.
 pub fn at_once<T: Send>(threads: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
     std::thread::scope(|scope| {
         let work = &work;
@@ -16,7 +16,7 @@ pub fn at_once<T: Send>(threads: usize, work: impl Fn(usize) -> T + Sync) -> Vec
 }
 
 #[test]
-fn of_three_hundred_concurrent_creates_none_is_lost_and_each_is_whole() {
+fn three_hundred_concurrent_creates_are_all_stored_completely() {
     let app = TestApp::new();
     let created: Vec<(String, String)> = at_once(30, |i| {
         let ann = app.user(if i % 3 == 0 { "bob" } else { "ann" });
@@ -54,7 +54,7 @@ fn of_three_hundred_concurrent_creates_none_is_lost_and_each_is_whole() {
 }
 
 #[test]
-fn of_concurrent_patches_that_expect_one_state_exactly_one_wins() {
+fn exactly_one_of_concurrent_patches_with_the_same_etag_succeeds() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let created = ann.post("/me/contacts", "{}");
@@ -73,7 +73,7 @@ fn of_concurrent_patches_that_expect_one_state_exactly_one_wins() {
 }
 
 #[test]
-fn concurrent_first_uses_make_one_user() {
+fn concurrent_first_calls_create_one_user() {
     let app = TestApp::new();
     at_once(16, |i| {
         assert_eq!(app.user(if i % 2 == 0 { "Ann" } else { "ann@localhost" }).post("/me/contacts", "{}").status, 201);

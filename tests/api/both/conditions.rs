@@ -43,7 +43,7 @@ fn the_host_in_links_is_the_one_the_client_used() {
 }
 
 #[test]
-fn a_write_goes_ahead_only_on_the_state_it_expects() {
+fn a_write_with_if_match_succeeds_only_on_the_current_etag() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let created = ann.post("/me/contacts", json!({"title": "a"}));
@@ -68,14 +68,14 @@ fn a_write_goes_ahead_only_on_the_state_it_expects() {
     let both = ann.with("If-Match", "\"x\"").with("If-Match", &patched.header("etag"));
     assert_eq!(both.patch(&path, json!({"title": "e"})).status, 200);
     assert_eq!(ann.with("If-Match", "*").patch(&path, json!({"title": "f"})).status, 200);
-    let bad = ann.with("If-Match", "not-quoted");
-    assert_eq!(bad.delete(&path).error(), (400, "ErrorInvalidRequest".into(), "If-Match".into()));
+    let invalid = ann.with("If-Match", "not-quoted");
+    assert_eq!(invalid.delete(&path).error(), (400, "ErrorInvalidRequest".into(), "If-Match".into()));
     ann.with("If-Match", "*").delete(&path).empty(204);
     assert_eq!(ann.with("If-Match", "*").delete(&path).status, 404);
 }
 
 #[test]
-fn a_reader_that_has_the_state_is_told_so() {
+fn a_read_with_the_current_etag_gets_304() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let created = ann.post("/me/contacts", "{}");
@@ -106,7 +106,7 @@ fn the_clients_request_id_is_echoed() {
 }
 
 #[test]
-fn a_minimal_answer_is_given_where_it_is_preferred() {
+fn return_minimal_is_honoured() {
     let app = TestApp::new();
     let ann = app.user("ann").with("Prefer", "return=minimal");
     let created = ann.post("/beta/me/contacts", "{}");
@@ -131,7 +131,7 @@ fn a_minimal_answer_is_given_where_it_is_preferred() {
 }
 
 #[test]
-fn a_write_tells_how_far_it_has_brought_its_mailbox() {
+fn a_write_answers_the_position_of_its_mailbox() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let position = |answer: &Answer| answer.header("contactd-position").parse::<i64>().unwrap();

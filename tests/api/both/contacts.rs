@@ -1,4 +1,4 @@
-//! Contacts by property: what is sent comes back, alone and together, after create and after PATCH.
+//! Properties of contacts are returned as sent, alone and together, after create and after PATCH.
 
 use serde_json::{Value, json};
 
@@ -31,7 +31,7 @@ const TEXTS: [&str; 22] = [
 ];
 
 /// Text that is easily damaged: every plane, combining and right-to-left marks, quotes, wildcards, JSON and SQL.
-const AWKWARD: [&str; 14] = [
+const DIFFICULT_TEXTS: [&str; 14] = [
     "Ann",
     " spaces  kept\t\r\n",
     "O'Neil \"q\" \\ / %_*?",
@@ -172,8 +172,8 @@ fn flags() -> Vec<(&'static str, Value, Value)> {
     ]
 }
 
-/// What a text property alone makes of the contact: the name is derived where it is the only name.
-fn alone(name: &str, value: &str) -> Value {
+/// The expected contact with only this text property: the display name is derived from a name.
+fn expected_alone(name: &str, value: &str) -> Value {
     let mut expected = contact(json!({name: value}));
     if ["givenName", "surname", "companyName"].contains(&name) && !value.is_empty() {
         expected["displayName"] = json!(value);
@@ -187,15 +187,15 @@ fn every_text_property_comes_back_as_sent_whatever_it_holds() {
     let ann = app.user("ann");
     let path = format!("/me/contacts/{}", ann.post("/me/contacts", "{}").id());
     for name in TEXTS {
-        for text in AWKWARD.iter().chain(&[""]) {
-            let expected = alone(name, text);
+        for text in DIFFICULT_TEXTS.iter().chain(&[""]) {
+            let expected = expected_alone(name, text);
             let created = ann.post("/me/contacts", json!({name: text}));
             assert_eq!(settled(created.json(201)), expected, "{name} {text:?}");
             assert_eq!(ann.get(&format!("/me/contacts/{}", created.id())).body, created.body);
             assert_eq!(settled(ann.patch(&path, json!({name: text})).json(200)), expected, "{name} {text:?}");
             assert_eq!(settled(ann.get(&path).json(200)), expected, "{name} {text:?}");
         }
-        // Null is unset, which reads differently from the empty text of most.
+        // Null unsets a property, which reads differently from the empty text of most properties.
         assert_eq!(settled(ann.patch(&path, json!({name: null})).json(200)), empty_contact(), "{name}");
         assert_eq!(settled(ann.post("/me/contacts", json!({name: null})).json(201)), empty_contact(), "{name}");
     }
@@ -223,12 +223,12 @@ fn every_other_property_comes_back_as_the_reference_says() {
 }
 
 #[test]
-fn all_properties_come_back_together() {
+fn all_properties_of_one_contact_are_returned() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let (mut sent, mut expected) = (json!({}), empty_contact());
     for (i, name) in TEXTS.iter().enumerate() {
-        let text = format!("{i}{}", AWKWARD[i % AWKWARD.len()]);
+        let text = format!("{i}{}", DIFFICULT_TEXTS[i % DIFFICULT_TEXTS.len()]);
         sent[name] = json!(text);
         expected[name] = json!(text);
     }
@@ -297,7 +297,7 @@ fn member_names_match_in_any_case_and_annotations_mean_nothing() {
 }
 
 #[test]
-fn what_the_server_owns_is_ignored_in_a_body() {
+fn server_owned_properties_in_a_body_are_ignored() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let body = json!({"id": "mine", "createdDateTime": "1999-01-01T00:00:00Z", "lastModifiedDateTime": null, "@odata.etag": "W/\"x\""});
@@ -308,7 +308,7 @@ fn what_the_server_owns_is_ignored_in_a_body() {
 }
 
 #[test]
-fn a_sent_change_key_is_the_first_one_and_the_etag_stays_legal() {
+fn a_sent_change_key_is_kept_for_the_first_version_and_the_etag_stays_legal() {
     let app = TestApp::new();
     let ann = app.user("ann");
     for key in ["Change Key value", "\"quoted\" , \\ ", "ключ", ""] {
@@ -348,7 +348,7 @@ fn the_display_name_follows_its_parts_until_it_is_set_by_hand() {
 }
 
 #[test]
-fn what_is_answered_can_be_sent_back_as_it_is() {
+fn an_answer_can_be_sent_back_unchanged() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let long = "x".repeat(4096);
@@ -378,16 +378,16 @@ fn an_empty_patch_changes_nothing_and_any_other_makes_a_new_version() {
 }
 
 #[test]
-fn a_deleted_contact_is_gone_from_the_api_and_kept_with_its_time() {
+fn a_deleted_contact_is_hidden_and_kept_with_its_deletion_time() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let id = ann.post("/me/contacts", json!({"phones": [{"number": "1"}]})).id();
     let path = format!("/me/contacts/{id}");
     ann.delete(&path).empty(204);
-    let gone = (404, "ErrorItemNotFound".into(), String::new());
-    assert_eq!(ann.get(&path).error(), gone);
-    assert_eq!(ann.delete(&path).error(), gone);
-    assert_eq!(ann.patch(&path, "{}").error(), gone);
+    let not_found = (404, "ErrorItemNotFound".into(), String::new());
+    assert_eq!(ann.get(&path).error(), not_found);
+    assert_eq!(ann.delete(&path).error(), not_found);
+    assert_eq!(ann.patch(&path, "{}").error(), not_found);
     assert_eq!(ann.get("/me/contacts").json(200)["value"], json!([]));
     assert_eq!(app.count("select count(*) from contacts where deleted_date_time is not null"), 1);
     assert_eq!(app.count("select count(*) from phones"), 1);
@@ -426,7 +426,7 @@ from changes order by seq";
 }
 
 #[test]
-fn metadata_can_be_left_out() {
+fn odata_metadata_can_be_omitted() {
     let app = TestApp::new();
     let ann = app.user("ann").with("Accept", "application/json; odata.metadata=none");
     let body = json!({"flag": {"flagStatus": "flagged"}, "phones": [{"number": "1"}]});

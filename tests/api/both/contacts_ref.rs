@@ -1,4 +1,4 @@
-//! The seed's page, `POST …/contacts/$ref`, and its example on every route that creates.
+//! `POST …/contacts/$ref` as on Graph's page, and the example of that page on every route that creates.
 
 use serde_json::{Value, json};
 
@@ -27,7 +27,7 @@ fn routes() -> Vec<String> {
     routes
 }
 
-/// The answer is the page's, save what the page cannot know; only `@odata.context` and `@odata.etag` are added.
+/// The answer equals the page's example, except ids and times; only `@odata.context` and `@odata.etag` are added.
 #[track_caller]
 pub fn assert_is_the_page(answer: &Answer, status: u16) -> String {
     let mut body = answer.json(status);
@@ -83,7 +83,7 @@ fn the_pages_example_is_answered_the_same_to_an_application() {
 }
 
 #[test]
-fn strict_handling_refuses_of_the_pages_example_what_graph_refuses() {
+fn strict_handling_refuses_the_parts_of_the_pages_example_that_graph_refuses() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let expected = [
@@ -110,7 +110,7 @@ fn strict_handling_refuses_of_the_pages_example_what_graph_refuses() {
 }
 
 #[test]
-fn a_bare_reference_is_answered_by_whether_it_names_a_contact_of_this_owner() {
+fn a_bare_reference_needs_an_existing_contact_of_the_same_owner() {
     let app = TestApp::new();
     let (ann, bob) = (app.user("ann"), app.user("bob"));
     let own = ann.post("/me/contacts", "{}").id();
@@ -153,21 +153,21 @@ fn a_bare_reference_is_answered_by_whether_it_names_a_contact_of_this_owner() {
 }
 
 #[test]
-fn a_reference_with_properties_beside_it_is_a_contact() {
+fn a_reference_with_other_properties_creates_a_contact() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let answer = ann.post("/me/contacts/$ref", json!({"@odata.id": "http://x/y", "givenName": "Ann"}));
     assert_eq!(answer.json(201)["displayName"], "Ann");
-    // Elsewhere it is an annotation like any other.
+    // On other paths it is an annotation like any other.
     assert_eq!(ann.post("/me/contacts", json!({"@odata.id": "http://x/y"})).status, 201);
-    // Annotations alone are no contact, and a reference that is no text is none.
+    // Annotations alone are not a contact, and a reference must be a text.
     for body in [json!({"@odata.id": 1}), json!({"@odata.id": null}), json!({"@odata.id": "x", "@odata.etag": "y"})] {
         assert_eq!(ann.post("/me/contacts/$ref", body).error().1, "ErrorInvalidRequest");
     }
 }
 
 #[test]
-fn references_are_listed_as_addresses_that_can_be_read() {
+fn references_are_listed_as_urls_that_can_be_read() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let ids: Vec<_> = (0..5)
@@ -177,7 +177,7 @@ fn references_are_listed_as_addresses_that_can_be_read() {
         })
         .collect();
     let root = format!("http://{}", app.address);
-    let of = |prefix: &str, ids: &[&String]| -> Value {
+    let references = |prefix: &str, ids: &[&String]| -> Value {
         ids.iter().map(|id| json!({"@odata.id": format!("{root}{prefix}/users('ann')/contacts('{id}')")})).collect()
     };
     let context = |prefix: &str| format!("{root}{prefix}/$metadata#Collection($ref)");
@@ -190,12 +190,12 @@ fn references_are_listed_as_addresses_that_can_be_read() {
         ("/me/contacts/$ref?$filter=false", "", vec![]),
     ] {
         let expected: Vec<_> = expected.into_iter().map(|i: usize| &ids[i]).collect();
-        let list = json!({"@odata.context": context(prefix), "value": of(prefix, &expected)});
+        let list = json!({"@odata.context": context(prefix), "value": references(prefix, &expected)});
         assert_eq!(ann.get(path).json(200), list, "{path}");
         for reference in list["value"].as_array().unwrap() {
             let link = reference["@odata.id"].as_str().unwrap();
             assert!(link.ends_with(&format!("('{}')", ann.get(link).id())), "{link}");
-            // What was listed is what may be posted.
+            // Listed references can be posted.
             ann.post("/me/contacts/$ref", reference).empty(204);
         }
     }
@@ -208,17 +208,17 @@ fn references_are_listed_as_addresses_that_can_be_read() {
         next = page.get("@odata.nextLink").map(|link| link.as_str().unwrap().to_owned());
         assert!(next.as_ref().is_none_or(|link| link.starts_with(&format!("{root}/me/contacts/$ref?$top=2&"))));
     }
-    assert_eq!(Value::from(found), of("", &ids.iter().collect::<Vec<_>>()));
-    // The address is no annotation of something: it is all there is.
+    assert_eq!(Value::from(found), references("", &ids.iter().collect::<Vec<_>>()));
+    // `@odata.id` is not an annotation of an object here: it is the only member.
     let bare = ann.with("Accept", "application/json;odata.metadata=none").get("/me/contacts/$ref?$top=5");
-    assert_eq!(bare.json(200), json!({"value": of("", &ids.iter().collect::<Vec<_>>())}));
+    assert_eq!(bare.json(200), json!({"value": references("", &ids.iter().collect::<Vec<_>>())}));
     let preferring = ann.with("Prefer", "odata.maxpagesize=2").get("/me/contacts/$ref");
     assert_eq!(preferring.header("preference-applied"), "odata.maxpagesize=2");
     assert_eq!(preferring.json(200)["value"].as_array().unwrap().len(), 2);
 }
 
 #[test]
-fn references_have_no_properties_to_choose_from() {
+fn query_options_are_refused_for_references() {
     let app = TestApp::new();
     let ann = app.user("ann");
     for (option, target) in [

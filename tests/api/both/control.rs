@@ -8,7 +8,7 @@ fn controlled() -> TestApp {
     TestApp::with(Setup { controlled: true, ..Setup::default() })
 }
 
-/// Asks the control plane. It needs no token.
+/// Calls the control plane. It needs no token.
 fn control(app: &TestApp, method: &str, path: &str, body: Value) -> Answer {
     let body = (!body.is_null()).then(|| body.to_string().into_bytes());
     Client::new(&app.address, "").send(method, &format!("/_contactd{path}"), body)
@@ -30,7 +30,7 @@ fn contacts(app: &TestApp) -> i64 {
 }
 
 #[test]
-fn without_it_the_control_plane_is_a_path_like_any_other() {
+fn the_control_plane_is_an_unknown_path_by_default() {
     let app = TestApp::new();
     for (method, path) in [("GET", ""), ("POST", "/faults"), ("DELETE", "/requests"), ("GET", "/requests/count")] {
         let answer = control(&app, method, path, json!({"answer": {"status": 429}}));
@@ -64,13 +64,16 @@ fn a_web_page_cannot_control_a_server() {
 }
 
 #[test]
-fn it_says_what_the_server_is_and_refuses_what_it_does_not_know() {
+fn the_control_plane_describes_the_server_and_refuses_unknown_members() {
     let app = controlled();
     app.user("ann").post("/me/contacts", "{}").json(201);
-    let told = control(&app, "GET", "", Value::Null).json(200);
+    let description = control(&app, "GET", "", Value::Null).json(200);
     let engine = if app.is_sqlite() { "sqlite" } else { "postgres" };
-    assert_eq!(told["engine"], engine);
-    assert_eq!((&told["users"], &told["contacts"], &told["requests"]), (&json!(1), &json!(1), &json!(1)));
+    assert_eq!(description["engine"], engine);
+    assert_eq!(
+        (&description["users"], &description["contacts"], &description["requests"]),
+        (&json!(1), &json!(1), &json!(1))
+    );
     for (method, path, body, expected) in [
         ("GET", "/nothing", Value::Null, (404, "")),
         ("PUT", "/faults", json!({}), (405, "")),
@@ -94,7 +97,7 @@ fn it_says_what_the_server_is_and_refuses_what_it_does_not_know() {
 }
 
 #[test]
-fn a_fault_strikes_what_it_matches_so_often_and_nothing_is_done() {
+fn a_fault_applies_to_matching_requests_and_they_execute_nothing() {
     let app = controlled();
     let (ann, bob) = (app.user("ann"), app.user("bob"));
     let made = fault(
@@ -112,7 +115,7 @@ fn a_fault_strikes_what_it_matches_so_often_and_nothing_is_done() {
     assert_eq!(marked.get("/me/contacts").status, 200);
     let posted = |path: &str| marked.post(path, "{}");
     assert_eq!(posted("/me/contacts").status, 201, "the first is let pass");
-    // Whatever the spelling.
+    // In any spelling.
     let struck = posted("/v1.0/Me/contacts");
     assert_eq!(struck.error(), (429, "ApplicationThrottled".to_owned(), String::new()));
     assert_eq!(
@@ -132,7 +135,7 @@ fn a_fault_strikes_what_it_matches_so_often_and_nothing_is_done() {
 }
 
 #[test]
-fn a_sequence_of_answers_is_given_in_order_and_then_the_truth() {
+fn a_sequence_of_fault_answers_is_followed_by_real_answers() {
     let app = controlled();
     let ann = app.user("ann");
     fault(&app, json!({"answers": [{"status": 503}, {"status": 429, "retryAfter": "Wed, 21 Oct 2026 07:28:00 GMT"}]}));
@@ -143,27 +146,27 @@ fn a_sequence_of_answers_is_given_in_order_and_then_the_truth() {
 }
 
 #[test]
-fn of_several_faults_the_first_that_matches_strikes_and_those_of_a_user_are_deleted_alone() {
+fn the_first_matching_fault_applies_and_faults_are_deleted_by_user() {
     let app = controlled();
     for (user, status) in [("ann", 500), ("bob", 501), ("ann", 502)] {
         fault(&app, json!({"match": {"user": user}, "times": null, "answer": {"status": status}}));
     }
-    let asked =
+    let statuses_seen =
         || (app.user("ann").get("/me").status, app.user("bob").get("/me").status, app.user("cy").get("/me").status);
-    assert_eq!(asked(), (500, 501, 200));
-    assert_eq!(asked(), (500, 501, 200));
+    assert_eq!(statuses_seen(), (500, 501, 200));
+    assert_eq!(statuses_seen(), (500, 501, 200));
     control(&app, "DELETE", "/faults?user=ann", Value::Null).empty(204);
-    assert_eq!(asked(), (200, 501, 200));
+    assert_eq!(statuses_seen(), (200, 501, 200));
     control(&app, "DELETE", "/faults", Value::Null).empty(204);
-    assert_eq!(asked(), (200, 200, 200));
-    // Whatever a test leaves behind ends by itself.
+    assert_eq!(statuses_seen(), (200, 200, 200));
+    // Faults that a test leaves behind expire.
     fault(&app, json!({"times": null, "expires": "PT0.01S", "answer": {"status": 500}}));
     std::thread::sleep(std::time::Duration::from_millis(20));
-    assert_eq!(asked(), (200, 200, 200));
+    assert_eq!(statuses_seen(), (200, 200, 200));
 }
 
 #[test]
-fn an_answer_that_is_lost_after_the_commit_doubles_a_create_unless_it_has_a_key() {
+fn a_retry_after_a_lost_answer_duplicates_a_create_without_a_key() {
     let app = controlled();
     let ann = app.user("ann");
     let lost = || fault(&app, json!({"match": {"method": "POST"}, "when": "after", "answer": {"status": 504}}));
@@ -179,7 +182,7 @@ fn an_answer_that_is_lost_after_the_commit_doubles_a_create_unless_it_has_a_key(
 }
 
 #[test]
-fn steps_of_a_batch_are_struck_one_by_one_and_stand_in_the_journal_for_themselves() {
+fn faults_apply_to_single_batch_steps_and_the_journal_lists_each_step() {
     let app = controlled();
     let ann = app.user("ann");
     fault(
@@ -189,13 +192,17 @@ fn steps_of_a_batch_are_struck_one_by_one_and_stand_in_the_journal_for_themselve
     let step = |id: &str, name: &str| json!({"id": id, "method": "POST", "url": "/me/contacts", "headers": {"Content-Type": "application/json"}, "body": {"givenName": name}});
     let batch = json!({"requests": [step("a", "A"), step("b", "B"), step("c", "C"), {"id": "d", "method": "GET", "url": "/me/contacts?%24select=id"}]});
     let answered = ann.post("/v1.0/$batch", &batch).json(200);
-    let of = |id: &str| answered["responses"].as_array().unwrap().iter().find(|step| step["id"] == id).unwrap().clone();
-    assert_eq!((&of("a")["status"], &of("b")["status"], &of("c")["status"]), (&json!(201), &json!(429), &json!(201)));
+    let step_answer =
+        |id: &str| answered["responses"].as_array().unwrap().iter().find(|step| step["id"] == id).unwrap().clone();
     assert_eq!(
-        (&of("b")["headers"]["Retry-After"], &of("b")["body"]["error"]["code"]),
+        (&step_answer("a")["status"], &step_answer("b")["status"], &step_answer("c")["status"]),
+        (&json!(201), &json!(429), &json!(201))
+    );
+    assert_eq!(
+        (&step_answer("b")["headers"]["Retry-After"], &step_answer("b")["body"]["error"]["code"]),
         (&json!("1"), &json!("ApplicationThrottled"))
     );
-    assert_eq!(of("d")["body"]["value"].as_array().unwrap().len(), 2);
+    assert_eq!(step_answer("d")["body"]["value"].as_array().unwrap().len(), 2);
     let journal = control(&app, "GET", "/requests", Value::Null).json(200);
     let entries = journal["value"].as_array().unwrap();
     let shown = |entry: &Value| {
@@ -210,46 +217,46 @@ fn steps_of_a_batch_are_struck_one_by_one_and_stand_in_the_journal_for_themselve
     ];
     assert_eq!(entries.iter().map(shown).collect::<Vec<_>>(), expected);
     assert_eq!(entries[4]["url"], "/v1.0/me/contacts?%24select=id");
-    // The batch as a whole is another request.
+    // The batch itself is another request.
     fault(&app, json!({"match": {"path": "/$batch"}, "answer": {"status": 503}}));
     assert_eq!(ann.post("/v1.0/$batch", &batch).status, 503);
     assert_eq!(contacts(&app), 2);
 }
 
 #[test]
-fn a_quota_of_one_user_is_no_other_users() {
+fn a_quota_fault_applies_to_one_user() {
     let app = controlled();
     let made = fault(&app, json!({"match": {"user": "ann"}, "throttle": {"requests": 2, "per": "PT1H"}}));
     assert_eq!(made["remaining"], Value::Null);
     let asked = |user: &str| app.user(user).get("/me/contacts");
     assert_eq!((asked("ann").status, asked("ann").status), (200, 200));
-    let over = asked("ann");
-    assert_eq!(over.error(), (429, "ApplicationThrottled".to_owned(), String::new()));
+    let throttled = asked("ann");
+    assert_eq!(throttled.error(), (429, "ApplicationThrottled".to_owned(), String::new()));
     assert!(
-        (3_500..=3_600).contains(&over.header("retry-after").parse::<u64>().unwrap()),
+        (3_500..=3_600).contains(&throttled.header("retry-after").parse::<u64>().unwrap()),
         "{}",
-        over.header("retry-after")
+        throttled.header("retry-after")
     );
     assert_eq!(asked("bob").status, 200);
 }
 
 #[test]
-fn a_delta_link_can_be_made_to_expire() {
+fn a_fault_can_expire_a_delta_link() {
     let app = controlled();
     let ann = app.user("ann");
     let first = ann.get("/v1.0/me/contacts/delta").json(200);
     let link = first["@odata.deltaLink"].as_str().unwrap();
     fault(&app, json!({"match": {"user": "ann"}, "deltaToken": "expired"}));
     assert_eq!(ann.get("/v1.0/me/contacts/delta").status, 200, "it has no token");
-    let gone = ann.get(link);
-    assert_eq!(gone.error(), (410, "SyncStateNotFound".to_owned(), String::new()));
-    assert_eq!(gone.header("location"), format!("http://{}/v1.0/me/contacts/delta", app.address));
-    assert_eq!(ann.get(&gone.header("location")).status, 200);
+    let expired = ann.get(link);
+    assert_eq!(expired.error(), (410, "SyncStateNotFound".to_owned(), String::new()));
+    assert_eq!(expired.header("location"), format!("http://{}/v1.0/me/contacts/delta", app.address));
+    assert_eq!(ann.get(&expired.header("location")).status, 200);
     assert_eq!(ann.get(link).status, 200, "once");
 }
 
 #[test]
-fn the_journal_has_what_was_sent_and_answered_but_no_token() {
+fn the_journal_has_requests_and_answers_but_no_token() {
     let app = controlled();
     let ann = app.user("ann");
     let created = ann.post("/v1.0/me/contacts", r#"{"surname": "B", "givenName": "Ann"}"#);
@@ -264,7 +271,7 @@ fn the_journal_has_what_was_sent_and_answered_but_no_token() {
     Client::new(&app.address, "").get("/me");
     let text = String::from_utf8(control(&app, "GET", "/requests", Value::Null).body).unwrap();
     assert!(!text.contains("Bearer ann"), "{text}");
-    // Bodies are as they were sent.
+    // Bodies are recorded as sent.
     assert!(text.contains(r#""body":{"surname": "B", "givenName": "Ann"}"#), "{text}");
     let journal: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(journal["next"], 4);
@@ -281,7 +288,7 @@ fn the_journal_has_what_was_sent_and_answered_but_no_token() {
     assert!(create["durationMicros"].as_u64().unwrap() > 0);
     assert_eq!((&photo["body"]["bytes"], photo["body"]["sha256"].as_str().unwrap().len()), (&json!(gif.len()), 64));
     assert_eq!((&stranger["status"], &stranger["user"], &stranger["token"]), (&json!(401), &Value::Null, &Value::Null));
-    // An application that opens a mailbox is told apart from the user.
+    // An application that opens a mailbox is distinguished from the user.
     app.user("app:sync").get("/users/ann/contacts");
     let last = control(&app, "GET", "/requests?since=4", Value::Null).json(200);
     assert_eq!((&last["value"][0]["user"], &last["value"][0]["token"]), (&json!("ann"), &json!("app:sync")));
@@ -311,7 +318,7 @@ fn the_journal_is_filtered_counted_and_cleared_by_user() {
 }
 
 #[test]
-fn what_works_in_the_background_is_waited_for_and_near_misses_say_why_it_did_not_come() {
+fn a_wait_includes_background_work_and_explains_near_misses() {
     let app = controlled();
     let wait = |body: Value| control(&app, "POST", "/requests/wait", body);
     let ann = app.user("ann");
@@ -320,8 +327,8 @@ fn what_works_in_the_background_is_waited_for_and_near_misses_say_why_it_did_not
         ann.post("/me/contacts", "{}");
         ann.post("/me/contacts", "{}");
     });
-    let came = wait(json!({"match": {"user": "ann", "method": "POST"}, "count": 2, "timeout": "PT30S"})).json(200);
-    assert_eq!(came["value"].as_array().unwrap().len(), 2);
+    let waited = wait(json!({"match": {"user": "ann", "method": "POST"}, "count": 2, "timeout": "PT30S"})).json(200);
+    assert_eq!(waited["value"].as_array().unwrap().len(), 2);
     later.join().unwrap();
     let answer =
         wait(json!({"match": {"user": "ann", "method": "PATCH", "path": "/me/contacts"}, "timeout": "PT0.05S"}));

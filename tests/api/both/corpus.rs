@@ -1,4 +1,4 @@
-//! Every file of the corpus, as it is, over HTTP into a mailbox of its own: what comes out is what stands beside the file. A file
+//! Imports every file of the corpus over HTTP into its own mailbox, and compares the result with the expectation. A file
 //! that is added needs no code.
 
 use std::collections::BTreeMap;
@@ -28,7 +28,7 @@ pub fn files() -> Vec<(PathBuf, Value)> {
     files
 }
 
-/// Sends a file. Returns the lines of the answer, the last one apart.
+/// Sends a file. Returns the lines of the answer, and separately the last one.
 pub fn import(user: &Client, path: &str, file: &[u8]) -> (Vec<Value>, Value) {
     let answer = user.with("Content-Type", "application/octet-stream").send("POST", path, Some(file.to_vec()));
     assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
@@ -43,7 +43,7 @@ pub fn lines(answer: &Answer) -> (Vec<Value>, Value) {
     (lines, last)
 }
 
-/// All contacts of a mailbox, in the order of their creation.
+/// All contacts of a mailbox in creation order.
 pub fn contacts(user: &Client, prefix: &str) -> Vec<Value> {
     let mut contacts = Vec::new();
     let mut next = Some(format!("{prefix}/me/contacts?$top=1000"));
@@ -55,10 +55,10 @@ pub fn contacts(user: &Client, prefix: &str) -> Vec<Value> {
     contacts
 }
 
-/// What a file can say: without annotations, times, ids, nulls, empty texts and empty lists.
-pub fn said(contact: &Value) -> Value {
+/// The contact without annotations, times, ids, nulls, empty texts and empty lists.
+pub fn content(contact: &Value) -> Value {
     let own = ["id", "changeKey", "createdDateTime", "lastModifiedDateTime", "parentFolderId"];
-    // v1.0 shows these a second time.
+    // v1.0 shows these values a second time.
     let again = ["primaryEmailAddress", "secondaryEmailAddress", "tertiaryEmailAddress"];
     let own = [&own[..], &again].concat();
     let members = contact.as_object().unwrap().iter().filter(|(name, _)| !own.contains(&name.as_str()));
@@ -85,7 +85,7 @@ fn stripped(value: &Value) -> Option<Value> {
     }
 }
 
-/// The contacts that remain of those of a file: the last of each identity, and of those without one each once.
+/// The expected contacts after an import: the last of each identity, and all distinct ones without an identity.
 fn remaining<'a>(expected: &'a Value, shape: &str) -> Vec<(&'a Value, Option<&'a Value>)> {
     let mut order = Vec::new();
     let mut last: BTreeMap<String, (&Value, Option<&Value>)> = BTreeMap::new();
@@ -102,9 +102,9 @@ fn remaining<'a>(expected: &'a Value, shape: &str) -> Vec<(&'a Value, Option<&'a
 }
 
 #[test]
-fn every_file_of_the_corpus_comes_in_as_it_should_and_again_changes_nothing() {
+fn every_corpus_file_is_imported_as_expected_and_a_second_import_changes_nothing() {
     let app = TestApp::new();
-    let mut wrong = Vec::new();
+    let mut differences = Vec::new();
     for (number, (path, expected)) in files().into_iter().enumerate() {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         let user = app.user(&format!("user{number}"));
@@ -115,14 +115,14 @@ fn every_file_of_the_corpus_comes_in_as_it_should_and_again_changes_nothing() {
             continue;
         }
         if sent.status != 200 {
-            wrong.push(format!("{name}: {} {}", sent.status, String::from_utf8_lossy(&sent.body)));
+            differences.push(format!("{name}: {} {}", sent.status, String::from_utf8_lossy(&sent.body)));
             continue;
         }
         let (lines, last) = lines(&sent);
         let counts = &expected["counts"];
-        for (what, counted) in [("refused", &last["counts"]["refused"]), ("groups", &last["counts"]["groups"])] {
-            if counts[what] != *counted {
-                wrong.push(format!("{name}: {what} {} and not {counted}", counts[what]));
+        for (effect, counted) in [("refused", &last["counts"]["refused"]), ("groups", &last["counts"]["groups"])] {
+            if counts[effect] != *counted {
+                differences.push(format!("{name}: {effect} {} and not {counted}", counts[effect]));
             }
         }
         let refused: Vec<_> =
@@ -130,21 +130,21 @@ fn every_file_of_the_corpus_comes_in_as_it_should_and_again_changes_nothing() {
         let expected_refused: Vec<_> =
             expected["refused"].as_array().unwrap().iter().map(|one| &one["reason"]).collect();
         if refused != expected_refused {
-            wrong.push(format!("{name}: refused {refused:?} and not {expected_refused:?}"));
+            differences.push(format!("{name}: refused {refused:?} and not {expected_refused:?}"));
         }
-        compare(&user, &name, &expected, &mut wrong);
+        compare(&user, &name, &expected, &mut differences);
         let changes = app.count("select count(*) from changes");
         let (_, again) = import(&user, "/me/contacts/$import", &file);
         let has_doubles = counts["contacts"].as_u64() > counts["stored"].as_u64();
         let has_groups = counts["groups"].as_u64() > Some(0);
         if again["counts"]["created"] != 0 || (!has_doubles && !has_groups && again["counts"]["updated"] != 0) {
-            wrong.push(format!("{name}: the second time {}", again["counts"]));
+            differences.push(format!("{name}: the second time {}", again["counts"]));
         }
         if !has_doubles && app.count("select count(*) from changes") != changes {
-            wrong.push(format!("{name}: the second time it is in the change log"));
+            differences.push(format!("{name}: the second time it is in the change log"));
         }
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 
 /// SHA-256 in hexadecimal.
@@ -156,32 +156,32 @@ fn digest(bytes: &[u8]) -> String {
     text
 }
 
-/// Compares the contacts of a mailbox with what is expected, in both shapes, and their photos.
-fn compare(user: &Client, name: &str, expected: &Value, wrong: &mut Vec<String>) {
+/// Compares the contacts of a mailbox, in both shapes and with photos, with the expectation.
+fn compare(user: &Client, name: &str, expected: &Value, differences: &mut Vec<String>) {
     for (prefix, shape) in [("", "stored"), ("/v1.0", "v1")] {
         let stored = contacts(user, prefix);
         if Some(stored.len() as u64) != expected["counts"]["stored"].as_u64() {
-            wrong.push(format!("{name}: {} contacts and not {}", stored.len(), expected["counts"]["stored"]));
+            differences.push(format!("{name}: {} contacts and not {}", stored.len(), expected["counts"]["stored"]));
             return;
         }
         for (contact, (expected, photo)) in stored.iter().zip(remaining(expected, shape)) {
-            let found = said(contact);
+            let found = content(contact);
             if found != *expected {
-                wrong.push(format!("{name}, {shape}:\n  {found}\n  and not\n  {expected}"));
+                differences.push(format!("{name}, {shape}:\n  {found}\n  and not\n  {expected}"));
                 return;
             }
             let path = format!("/me/contacts/{}/photo/$value", contact["id"].as_str().unwrap());
             let answer = user.get(&path);
             let found = (answer.status == 200).then(|| digest(&answer.body));
             if found.as_deref() != photo.and_then(|photo| photo["sha256"].as_str()) {
-                wrong.push(format!("{name}: the photo of {}", expected["displayName"]));
+                differences.push(format!("{name}: the photo of {}", expected["displayName"]));
             }
         }
     }
 }
 
 #[test]
-fn a_changed_file_changes_what_is_other_and_nothing_else() {
+fn an_import_of_a_changed_file_changes_only_the_differences() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/reimport");
@@ -195,8 +195,8 @@ fn a_changed_file_changes_what_is_other_and_nothing_else() {
     ];
     for (file, path, step) in steps {
         let (_, last) = import(&ann, path, &read(file));
-        for what in ["created", "updated", "unchanged", "refused"] {
-            assert_eq!(last["counts"][what], expected[step][what], "{step}: {what}");
+        for effect in ["created", "updated", "unchanged", "refused"] {
+            assert_eq!(last["counts"][effect], expected[step][effect], "{step}: {effect}");
         }
         let stored = contacts(&ann, "").len();
         assert_eq!(Some(stored as u64), expected[step]["stored"].as_u64(), "{step}");

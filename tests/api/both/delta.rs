@@ -1,4 +1,4 @@
-//! Delta: rounds, links and refusals. That nobody misses anything is shown by `following`.
+//! Delta: rounds, links and refusals. Tests in `following` show that no change is missed.
 
 use std::time::Duration;
 
@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 
 use crate::app::{Client, Setup, TestApp};
 
-/// The one link of a page: to the next if it says so, or to the next round.
+/// The only link of a page: to the next page if `more`, otherwise to the next round.
 #[track_caller]
 fn link(page: &Value, more: bool) -> String {
-    let (there, not) = if more { ("nextLink", "deltaLink") } else { ("deltaLink", "nextLink") };
-    assert!(page.get(format!("@odata.{not}")).is_none(), "{page}");
-    page[format!("@odata.{there}")].as_str().unwrap_or_else(|| panic!("no {there}: {page}")).to_owned()
+    let (expected_link, other_link) = if more { ("nextLink", "deltaLink") } else { ("deltaLink", "nextLink") };
+    assert!(page.get(format!("@odata.{other_link}")).is_none(), "{page}");
+    page[format!("@odata.{expected_link}")].as_str().unwrap_or_else(|| panic!("no {expected_link}: {page}")).to_owned()
 }
 
 fn ids(page: &Value) -> Vec<String> {
@@ -33,7 +33,7 @@ fn start(client: &Client, path: &str) -> (Value, String) {
 }
 
 #[test]
-fn a_round_begins_with_all_there_is_and_goes_on_with_what_changes() {
+fn a_first_delta_round_has_everything_and_later_rounds_the_changes() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let made: Vec<_> = ["a", "b", "c"].map(|name| create(&ann, json!({"displayName": name}))).into();
@@ -46,7 +46,7 @@ fn a_round_begins_with_all_there_is_and_goes_on_with_what_changes() {
     assert_eq!(first["value"][0], without_context(ann.get(&format!("/me/contacts/{}", made[0])).json(200)));
     let next = link(&first, true);
     assert!(next.starts_with(&format!("http://{}/me/contacts/delta()?$skiptoken=", app.address)), "{next}");
-    // What the round began with is kept by the token.
+    // The token keeps the options of the first request.
     let second = ann.get(&next).json(200);
     assert_eq!(ids(&second), made[2..]);
     let round = link(&second, false);
@@ -55,7 +55,7 @@ fn a_round_begins_with_all_there_is_and_goes_on_with_what_changes() {
     // Nothing has changed.
     let (page, again) = start(&ann, &round);
     assert_eq!(page["value"], json!([]));
-    // All sorts of changes; what changed twice comes once, as it is now.
+    // All kinds of changes. A contact that changed twice is reported once, in its current state.
     let d = create(&ann, json!({"displayName": "d"}));
     ann.patch(&format!("/me/contacts/{}", made[0]), json!({"displayName": "a1"})).json(200);
     ann.delete(&format!("/me/contacts/{}", made[1])).empty(204);
@@ -64,19 +64,21 @@ fn a_round_begins_with_all_there_is_and_goes_on_with_what_changes() {
         let (page, _) = start(&ann, token);
         assert_eq!(ids(&page), [d.clone(), made[1].clone(), made[0].clone()]);
         assert_eq!(page["value"][2], without_context(ann.get(&format!("/me/contacts/{}", made[0])).json(200)));
-        let gone = json!({"@odata.type": "#microsoft.graph.contact", "id": made[1], "@removed": {"reason": "deleted"}});
-        assert_eq!(page["value"][1], gone);
+        let removal =
+            json!({"@odata.type": "#microsoft.graph.contact", "id": made[1], "@removed": {"reason": "deleted"}});
+        assert_eq!(page["value"][1], removal);
     }
-    // The last ones go too, over pages.
+    // The last contacts are deleted too, over several pages.
     let (_, round) = start(&ann, &round);
     for id in [&made[0], &made[2], &d] {
         ann.delete(&format!("/me/contacts/{id}")).empty(204);
     }
     let first = small.get(&round).json(200);
     let rest = ann.get(&link(&first, true)).json(200);
-    let all: Vec<_> = [&first, &rest].into_iter().flat_map(|page| page["value"].as_array().unwrap().clone()).collect();
-    assert!(all.len() == 3 && all.iter().all(|entry| entry["@removed"]["reason"] == "deleted"), "{all:?}");
-    // Tokens outlive the process.
+    let entries: Vec<_> =
+        [&first, &rest].into_iter().flat_map(|page| page["value"].as_array().unwrap().clone()).collect();
+    assert!(entries.len() == 3 && entries.iter().all(|entry| entry["@removed"]["reason"] == "deleted"), "{entries:?}");
+    // Tokens survive a restart.
     let round = link(&rest, false).replace(&app.address, "");
     let app = app.restarted();
     let ann = app.user("ann");
@@ -92,7 +94,7 @@ fn without_context(mut contact: Value) -> Value {
 }
 
 #[test]
-fn a_folder_is_followed_by_itself_and_what_leaves_it_is_told() {
+fn delta_of_a_folder_reports_contacts_that_leave_it() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let [x, y] = ["X", "Y"].map(|name| ann.post("/me/contactFolders", json!({"displayName": name})).id());
@@ -103,8 +105,8 @@ fn a_folder_is_followed_by_itself_and_what_leaves_it_is_told() {
     // v1.0 shows the type in delta only.
     assert_eq!(in_x["value"][0]["@odata.type"], "#microsoft.graph.contact");
     assert!(in_x["value"][0]["@odata.etag"].is_string());
-    let (all, from_all) = start(&ann, "/me/contacts/delta");
-    assert_eq!(ids(&all), [id.as_str()]);
+    let (entries, from_all) = start(&ann, "/me/contacts/delta");
+    assert_eq!(ids(&entries), [id.as_str()]);
     let (default, from_default) = start(&ann, "/v1.0/me/contacts/delta");
     assert_eq!(ids(&default), [""; 0]);
 
@@ -115,11 +117,11 @@ fn a_folder_is_followed_by_itself_and_what_leaves_it_is_told() {
     assert_eq!(in_x["value"], removed("changed"));
     let (in_y, from_y) = start(&ann, &from_y);
     assert_eq!((ids(&in_y), &in_y["value"][0]["parentFolderId"]), (vec![id.clone()], &json!(y)));
-    let (all, from_all) = start(&ann, &from_all);
-    assert_eq!((ids(&all), &all["value"][0]["parentFolderId"]), (vec![id.clone()], &json!(y)));
+    let (entries, from_all) = start(&ann, &from_all);
+    assert_eq!((ids(&entries), &entries["value"][0]["parentFolderId"]), (vec![id.clone()], &json!(y)));
     assert_eq!(start(&ann, &from_default).0["value"], json!([]));
 
-    // A folder goes with all that is inside.
+    // A folder is deleted with its content.
     ann.delete(&format!("/me/contactFolders/{y}")).empty(204);
     assert_eq!(start(&ann, &from_all).0["value"], removed("deleted"));
     assert_eq!(ann.get(&from_y).error(), (404, "ErrorItemNotFound".into(), String::new()));
@@ -127,23 +129,23 @@ fn a_folder_is_followed_by_itself_and_what_leaves_it_is_told() {
 }
 
 #[test]
-fn folders_are_followed_at_any_depth() {
+fn delta_of_folders_works_at_any_depth() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let x = ann.post("/me/contactFolders", json!({"displayName": "X"})).id();
-    let (all, round) = start(&ann, "/me/contactFolders/delta");
+    let (entries, round) = start(&ann, "/me/contactFolders/delta");
     let expected = json!([
-        {"@odata.type": "#microsoft.graph.contactFolder", "@odata.etag": all["value"][0]["@odata.etag"], "id": x,
+        {"@odata.type": "#microsoft.graph.contactFolder", "@odata.etag": entries["value"][0]["@odata.etag"], "id": x,
          "parentFolderId": "contacts", "displayName": "X", "wellKnownName": null},
-        {"@odata.type": "#microsoft.graph.contactFolder", "@odata.etag": all["value"][1]["@odata.etag"], "id": "contacts",
+        {"@odata.type": "#microsoft.graph.contactFolder", "@odata.etag": entries["value"][1]["@odata.etag"], "id": "contacts",
          "parentFolderId": "msgfolderroot", "displayName": "Contacts", "wellKnownName": "contacts"},
     ]);
-    assert_eq!(all["value"], expected);
+    assert_eq!(entries["value"], expected);
     let (v1, _) = start(&ann, "/v1.0/me/contactFolders/delta?$select=displayName");
     assert_eq!(
         v1["value"],
         json!([{"@odata.type": "#microsoft.graph.contactFolder",
-        "@odata.etag": all["value"][0]["@odata.etag"], "id": x, "displayName": "X"}])
+        "@odata.etag": entries["value"][0]["@odata.etag"], "id": x, "displayName": "X"}])
     );
     let y = ann.post(&format!("/me/contactFolders/{x}/childFolders"), json!({"displayName": "Y"})).id();
     create(&ann, json!({"parentFolderId": "Z"}));
@@ -159,14 +161,14 @@ fn folders_are_followed_at_any_depth() {
     let round = link(&page, false);
     ann.delete(&format!("/me/contactFolders/{x}")).empty(204);
     let (page, _) = start(&ann, &round);
-    let gone = |id: &str| json!({"@odata.type": "#microsoft.graph.contactFolder", "id": id, "@removed": {"reason": "deleted"}});
-    let mut expected = [gone(&x), gone(&y)];
+    let removal_of = |id: &str| json!({"@odata.type": "#microsoft.graph.contactFolder", "id": id, "@removed": {"reason": "deleted"}});
+    let mut expected = [removal_of(&x), removal_of(&y)];
     expected.sort_by_key(|entry| entry["id"].to_string());
     assert_eq!(page["value"], json!(expected));
 }
 
 #[test]
-fn what_was_selected_stays_so_and_annotations_can_be_left_out() {
+fn delta_keeps_its_select_and_can_omit_annotations() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let id = create(&ann, json!({"givenName": "A", "surname": "B"}));
@@ -179,14 +181,14 @@ fn what_was_selected_stays_so_and_annotations_can_be_left_out() {
     let (page, _) = start(&bare, &round);
     assert_eq!(page["value"], json!([{"id": id, "givenName": "A", "surname": "C"}]));
     assert!(page.get("@odata.context").is_none());
-    // The same once more is no contradiction.
+    // The same option twice is not a contradiction.
     assert_eq!(ann.get(&format!("{round}&$select=surname,%20givenName")).status, 200);
     let other = ann.get(&format!("{round}&$select=surname"));
     assert_eq!(other.error(), (400, "BadRequest".into(), "$select".into()));
 }
 
 #[test]
-fn one_can_begin_with_now() {
+fn delta_can_start_at_the_latest_state() {
     let app = TestApp::new();
     let ann = app.user("ann");
     create(&ann, json!({}));
@@ -204,39 +206,39 @@ fn what_delta_does_not_take_is_refused() {
     ann.post("/me/contactFolders", json!({"displayName": "X"}));
     let (_, round) = start(&ann, "/me/contacts/delta");
     let token = round.split_once('?').unwrap().1.to_owned();
-    let bad = |target: &str| (400, "BadRequest".to_owned(), target.to_owned());
+    let refusal = |target: &str| (400, "BadRequest".to_owned(), target.to_owned());
     for option in ["$filter=true", "$orderby=surname", "$search=x", "$skip=1", "$count=true", "$expand=extensions"] {
         let target = option.split('=').next().unwrap();
-        assert_eq!(ann.get(&format!("/me/contacts/delta?{option}")).error(), bad(target), "{option}");
-        assert_eq!(ann.get(&format!("/me/contacts/delta?{token}&{option}")).error(), bad(target), "{option}");
+        assert_eq!(ann.get(&format!("/me/contacts/delta?{option}")).error(), refusal(target), "{option}");
+        assert_eq!(ann.get(&format!("/me/contacts/delta?{token}&{option}")).error(), refusal(target), "{option}");
     }
     assert_eq!(ann.get("/me/contacts/delta?$top=5").status, 200);
-    assert_eq!(ann.with("Prefer", "handling=strict").get("/me/contacts/delta?$top=5").error(), bad("$top"));
+    assert_eq!(ann.with("Prefer", "handling=strict").get("/me/contacts/delta?$top=5").error(), refusal("$top"));
     for (option, text) in [("$deltatoken", "x"), ("$skiptoken", "AAAA"), ("$deltatoken", "latest1")] {
         let refused = ann.get(&format!("/me/contacts/delta?{option}={text}"));
-        assert_eq!(refused.error(), bad(option), "{text}");
+        assert_eq!(refused.error(), refusal(option), "{text}");
         assert!(refused.message().starts_with("Badly formed token."), "{}", refused.message());
     }
-    assert_eq!(ann.get(&format!("/me/contacts/delta?{token}&$skiptoken=x")).error(), bad("$deltatoken"));
-    // Of another owner, another list, another shape.
-    assert_eq!(bob.get(&format!("/me/contacts/delta?{token}")).error(), bad("$deltatoken"));
+    assert_eq!(ann.get(&format!("/me/contacts/delta?{token}&$skiptoken=x")).error(), refusal("$deltatoken"));
+    // A token of another owner, another list, another shape.
+    assert_eq!(bob.get(&format!("/me/contacts/delta?{token}")).error(), refusal("$deltatoken"));
     for path in ["/v1.0/me/contacts/delta", "/me/contactFolders/contacts/contacts/delta", "/me/contactFolders/delta"] {
-        assert_eq!(ann.get(&format!("{path}?{token}")).error(), bad("$deltatoken"), "{path}");
+        assert_eq!(ann.get(&format!("{path}?{token}")).error(), refusal("$deltatoken"), "{path}");
     }
     assert_eq!(ann.get(&format!("/beta/me/contacts/delta?{token}")).status, 200);
-    // A list's token is none of delta's, nor the other way round.
+    // A list's token is not valid for delta, and the reverse.
     create(&ann, json!({}));
     let list = ann.get("/me/contacts?$top=1").json(200);
     let skip = list["@odata.nextLink"].as_str().unwrap().split_once('?').unwrap().1.to_owned();
-    assert_eq!(ann.get(&format!("/me/contacts/delta?{skip}")).error(), bad("$skiptoken"));
-    assert_eq!(ann.get(&format!("/me/contacts?{token}")).error(), bad("$deltatoken"));
+    assert_eq!(ann.get(&format!("/me/contacts/delta?{skip}")).error(), refusal("$skiptoken"));
+    assert_eq!(ann.get(&format!("/me/contacts?{token}")).error(), refusal("$deltatoken"));
     assert_eq!(ann.get("/me/contactFolders/nowhere/contacts/delta").error().0, 404);
     assert_eq!(ann.get("/me/contactFolders/contacts/childFolders/delta").error().0, 404);
     assert_eq!(ann.post("/me/contacts/delta", "{}").error().0, 405);
 }
 
 #[track_caller]
-fn out_of_sync(client: &Client, link: &str) {
+fn assert_out_of_sync(client: &Client, link: &str) {
     let refused = client.get(link);
     assert_eq!(refused.error(), (410, "SyncStateNotFound".into(), String::new()));
     let location = refused.header("location");
@@ -245,7 +247,7 @@ fn out_of_sync(client: &Client, link: &str) {
 }
 
 #[test]
-fn a_log_that_does_not_lead_on_from_a_token_is_never_gone_on_with() {
+fn delta_is_refused_if_the_log_does_not_continue_from_the_token() {
     let app = TestApp::new();
     let ann = app.user("ann");
     create(&ann, json!({}));
@@ -255,18 +257,18 @@ fn a_log_that_does_not_lead_on_from_a_token_is_never_gone_on_with() {
     create(&ann, json!({}));
     create(&ann, json!({}));
     let (_, late) = start(&ann, "/me/contacts/delta");
-    // As in a backup that was restored: what came later never was.
+    // As after a restore of a backup: the later changes are lost.
     app.sql(&format!("delete from changes where seq > {before}"));
     app.sql(&format!("update mailboxes set seq = {before}"));
-    out_of_sync(&ann, &late);
+    assert_out_of_sync(&ann, &late);
     assert_eq!(ann.get(&early).status, 200);
-    // Other changes get the numbers of those that were lost.
+    // New changes reuse the numbers of the lost ones.
     for _ in 0..4 {
         create(&ann, json!({}));
     }
-    out_of_sync(&ann, &late);
+    assert_out_of_sync(&ann, &late);
     assert_eq!(ids(&start(&ann, &early).0).len(), 4);
-    // Another history altogether.
+    // A completely different history.
     let app = {
         let epoch = if std::env::var("TEST_ENGINE").is_ok() {
             "'00000000-0000-7000-8000-000000000000'"
@@ -278,11 +280,11 @@ fn a_log_that_does_not_lead_on_from_a_token_is_never_gone_on_with() {
     };
     let ann = app.user("ann");
     let early = early.split_once("/me/").unwrap().1;
-    out_of_sync(&ann, &format!("/me/{early}"));
+    assert_out_of_sync(&ann, &format!("/me/{early}"));
 }
 
-/// A link whose token is of so many days before.
-fn aged(app: &TestApp, link: &str, days: i64) -> String {
+/// A link whose token is this many days old.
+fn aged_link(app: &TestApp, link: &str, days: i64) -> String {
     let (start, token) = link.rsplit_once('=').unwrap();
     let key = app.sql("select token_key from store");
     let token = DeltaToken::parse("$deltatoken", token, key.trim().as_bytes()).unwrap();
@@ -291,21 +293,21 @@ fn aged(app: &TestApp, link: &str, days: i64) -> String {
 }
 
 #[test]
-fn who_stays_away_too_long_starts_over() {
+fn a_delta_token_that_is_too_old_starts_over() {
     let app = TestApp::new();
     let ann = app.user("ann");
     create(&ann, json!({}));
     let (_, round) = start(&ann, "/me/contacts/delta");
     assert_eq!(ann.get(&round).status, 200);
-    assert_eq!(ann.get(&aged(&app, &round, 89)).status, 200);
-    out_of_sync(&ann, &aged(&app, &round, 91));
+    assert_eq!(ann.get(&aged_link(&app, &round, 89)).status, 200);
+    assert_out_of_sync(&ann, &aged_link(&app, &round, 91));
     let short = Settings { keep_changes: Duration::from_hours(48), ..Settings::default() };
     let app = app.restarted_with(Setup { settings: short, ..Setup::default() });
     let ann = app.user("ann");
     let (_, round) = start(&ann, "/me/contacts/delta");
-    assert_eq!(ann.get(&aged(&app, &round, 1)).status, 200);
-    out_of_sync(&ann, &aged(&app, &round, 3));
-    // A fresh token of an old mailbox holds, though what its last entry was is purged.
+    assert_eq!(ann.get(&aged_link(&app, &round, 1)).status, 200);
+    assert_out_of_sync(&ann, &aged_link(&app, &round, 3));
+    // A fresh token of an old mailbox is valid, although the last entry of the log is purged.
     app.sql("update changes set changed_date_time = 1");
     let (_, round) = start(&ann, "/me/contacts/delta");
     app.sql("delete from changes");
@@ -314,9 +316,9 @@ fn who_stays_away_too_long_starts_over() {
     assert_eq!(ids(&start(&ann, &round).0), [id]);
 }
 
-/// What the log has had since a round began is needed to its end, and by the round behind it.
+/// Log entries since the start of a round are needed until its end, and by the next round.
 #[test]
-fn a_round_that_takes_too_long_starts_over() {
+fn a_delta_round_that_takes_too_long_starts_over() {
     let app = TestApp::new();
     let ann = app.user("ann");
     for _ in 0..3 {
@@ -330,16 +332,16 @@ fn a_round_that_takes_too_long_starts_over() {
     for _ in 0..3 {
         create(&ann, json!({}));
     }
-    // A first round, and the end of one.
+    // The first round, and its end.
     let first = a_page("/me/contacts/delta", true);
-    let next = a_page(&aged(&app, &first, 89), true);
-    out_of_sync(&ann, &aged(&app, &next, 2));
+    let next = a_page(&aged_link(&app, &first, 89), true);
+    assert_out_of_sync(&ann, &aged_link(&app, &next, 2));
     let (_, end) = start(&ann, &next);
-    out_of_sync(&ann, &aged(&app, &end, 2));
+    assert_out_of_sync(&ann, &aged_link(&app, &end, 2));
     assert_eq!(ann.get(&end).status, 200);
-    // A round of changes. At its end all is known as of now.
-    let next = a_page(&aged(&app, &known, 89), true);
-    out_of_sync(&ann, &aged(&app, &next, 2));
+    // A round of changes. At its end the client has the current state.
+    let next = a_page(&aged_link(&app, &known, 89), true);
+    assert_out_of_sync(&ann, &aged_link(&app, &next, 2));
     let (_, end) = start(&ann, &next);
-    assert_eq!(ann.get(&aged(&app, &end, 2)).status, 200);
+    assert_eq!(ann.get(&aged_link(&app, &end, 2)).status, 200);
 }

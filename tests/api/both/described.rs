@@ -1,4 +1,4 @@
-//! Whatever is answered is described in `$metadata`: every member by its name, and every context by its path.
+//! Every answer is described in `$metadata`: every member by its name, and every context by its path.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,7 +30,7 @@ fn bare(name: &str) -> String {
     name.trim_start_matches('#').trim_start_matches("microsoft.").trim_start_matches("graph.").to_owned()
 }
 
-/// The segments of a path; what stands in parentheses or quotes divides nothing.
+/// The segments of a path. Slashes in parentheses or quotes do not separate.
 fn segments(path: &str) -> Vec<&str> {
     let (mut depth, mut quoted) = (0, false);
     let divides = |c: char| {
@@ -62,8 +62,8 @@ impl Model {
                     types.get_mut(&at).unwrap().members.insert(name(), attribute(tag, "Type").unwrap().to_owned());
                 }
                 "EntitySet" => {
-                    let of = format!("Collection({})", attribute(tag, "EntityType").unwrap());
-                    types.get_mut(&at).unwrap().members.insert(name(), of);
+                    let collection_type = format!("Collection({})", attribute(tag, "EntityType").unwrap());
+                    types.get_mut(&at).unwrap().members.insert(name(), collection_type);
                 }
                 _ => {}
             }
@@ -75,18 +75,18 @@ impl Model {
         self.0.get(name).unwrap_or_else(|| panic!("no type {name}"))
     }
 
-    /// The type of a member of a type or of one it is made of.
-    fn member(&self, of: &str, name: &str) -> Option<String> {
-        let described = self.type_of(of);
+    /// The type of a member of a type or of its base types.
+    fn member(&self, type_name: &str, name: &str) -> Option<String> {
+        let described = self.type_of(type_name);
         let own = described.members.get(name).cloned();
         own.or_else(|| self.member(described.base.as_deref()?, name))
     }
 
-    /// Looks at a value of this type.
-    fn check(&self, of: &str, value: &Value, place: &str) {
-        if let Some(of) = of.strip_prefix("Collection(") {
-            for one in value.as_array().unwrap_or_else(|| panic!("{place}: no list")) {
-                self.check(of.trim_end_matches(')'), one, place);
+    /// Checks a value of this type.
+    fn check(&self, type_name: &str, value: &Value, place: &str) {
+        if let Some(entry_type) = type_name.strip_prefix("Collection(") {
+            for entry in value.as_array().unwrap_or_else(|| panic!("{place}: no list")) {
+                self.check(entry_type.trim_end_matches(')'), entry, place);
             }
             return;
         }
@@ -94,68 +94,69 @@ impl Model {
             assert!(!value.is_array(), "{place}: a list");
             return;
         };
-        let told = members.get("@odata.type").map(|name| bare(name.as_str().unwrap()));
-        let of = told.unwrap_or_else(|| bare(of));
+        let given_type = members.get("@odata.type").map(|name| bare(name.as_str().unwrap()));
+        let type_name = given_type.unwrap_or_else(|| bare(type_name));
         for (name, value) in members {
-            if let Some((of_member, what)) = name.split_once('@') {
-                assert!(what.starts_with("odata.") || what == "removed", "{place}: {name}");
-                assert!(of_member.is_empty() || self.member(&of, of_member).is_some(), "{place}: {name}");
-                if what == "odata.context" && !of_member.is_empty() {
+            if let Some((of_member, annotation)) = name.split_once('@') {
+                assert!(annotation.starts_with("odata.") || annotation == "removed", "{place}: {name}");
+                assert!(of_member.is_empty() || self.member(&type_name, of_member).is_some(), "{place}: {name}");
+                if annotation == "odata.context" && !of_member.is_empty() {
                     self.context(value.as_str().unwrap());
                 }
                 continue;
             }
-            match self.member(&of, name) {
+            match self.member(&type_name, name) {
                 Some(member) => self.check(&member, value, &format!("{place}/{name}")),
-                None => assert!(self.type_of(&of).open, "{place}: '{name}' is no member of {of}"),
+                None => assert!(self.type_of(&type_name).open, "{place}: '{name}' is no member of {type_name}"),
             }
         }
     }
 
-    /// The type that a context names.
+    /// The type that a context URL names.
     fn context(&self, context: &str) -> String {
         let path = context.split_once("$metadata#").unwrap_or_else(|| panic!("{context}")).1;
-        if let Some(of) = path.strip_prefix("Collection(") {
-            let of = of.strip_suffix(')').unwrap();
-            assert!(of == "$ref" || self.0.contains_key(&bare(of)), "{context}");
-            return format!("Collection({of})");
+        if let Some(entry_type) = path.strip_prefix("Collection(") {
+            let entry_type = entry_type.strip_suffix(')').unwrap();
+            assert!(entry_type == "$ref" || self.0.contains_key(&bare(entry_type)), "{context}");
+            return format!("Collection({entry_type})");
         }
         let mut at = "GraphService".to_owned();
-        let mut of = String::new();
+        let mut type_name = String::new();
         for segment in segments(path) {
             if segment == "$entity" {
-                of = of.trim_start_matches("Collection(").trim_end_matches(')').to_owned();
+                type_name = type_name.trim_start_matches("Collection(").trim_end_matches(')').to_owned();
                 continue;
             }
             let name = segment.split('(').next().unwrap();
-            of = self.member(&at, name).unwrap_or_else(|| panic!("{context}: '{name}' is no member of {at}"));
-            at = bare(of.trim_start_matches("Collection(").trim_end_matches(')'));
+            type_name =
+                self.member(&at, name).unwrap_or_else(|| panic!("{context}: '{name}' is no member type_name {at}"));
+            at = bare(type_name.trim_start_matches("Collection(").trim_end_matches(')'));
         }
-        of
+        type_name
     }
 
-    /// Looks at an answer. `of` is the type where it has no context.
-    fn answer(&self, answer: &Value, of: Option<&str>, place: &str) {
+    /// Checks an answer. `type_name` is its type if it has no context.
+    fn answer(&self, answer: &Value, type_name: Option<&str>, place: &str) {
         let named = answer.get("@odata.context").map(|context| self.context(context.as_str().unwrap()));
-        let of = named.as_deref().or(of).unwrap_or_else(|| panic!("{place}: of which type? {answer}"));
-        let Some(entries) = answer.get("value").filter(|_| of.starts_with("Collection(")) else {
-            return self.check(of, answer, place);
+        let type_name = named.as_deref().or(type_name).unwrap_or_else(|| panic!("{place}: of which type? {answer}"));
+        let Some(entries) = answer.get("value").filter(|_| type_name.starts_with("Collection(")) else {
+            return self.check(type_name, answer, place);
         };
         for name in answer.as_object().unwrap().keys() {
             assert!(name == "value" || name.starts_with("@odata."), "{place}: {name}");
         }
-        if of == "Collection($ref)" {
+        if type_name == "Collection($ref)" {
             let alone = |entry: &Value| entry.as_object().unwrap().keys().eq(["@odata.id"]);
             assert!(entries.as_array().unwrap().iter().all(alone), "{place}");
         } else {
             assert!(!entries.as_array().unwrap().is_empty(), "{place}: nothing to look at");
-            self.check(of, entries, place);
+            self.check(type_name, entries, place);
         }
     }
 }
 
-/// A contact with a value in all that it has.
-fn full(prefix: &str) -> Value {
+/// A contact with a value in every property.
+fn complete_contact(prefix: &str) -> Value {
     let mut body = json!({
         "displayName": "A", "givenName": "A", "birthday": "1980-05-31", "categories": ["x"], "children": ["x"],
         "imAddresses": ["x"], "emailAddresses": [{"address": "a@example.org"}],
@@ -181,14 +182,14 @@ fn full(prefix: &str) -> Value {
 const EXPAND: &str = "?$expand=extensions,singleValueExtendedProperties,multiValueExtendedProperties";
 const EXPAND_FOLDER: &str = "?$expand=childFolders,contacts,singleValueExtendedProperties,multiValueExtendedProperties";
 
-/// What a body of a call is, and how its path is made longer.
+/// The body of a call, and a suffix of its path.
 fn body_of(method: &str, path: &str, prefix: &str, round: usize) -> Option<Value> {
     let named = json!({"displayName": format!("{prefix}{round}"),
         "singleValueExtendedProperties": [{"id": "String 0x9", "value": "x"}],
         "multiValueExtendedProperties": [{"id": "StringArray 0x9", "value": ["x"]}]});
     let end = path.rsplit('/').find(|word| *word != "$ref").unwrap();
     Some(match (method, end) {
-        ("POST", "contacts") => full(prefix),
+        ("POST", "contacts") => complete_contact(prefix),
         ("POST", "contactFolders" | "childFolders") => named,
         ("POST", "extensions") => json!({"extensionName": format!("org.example.b{round}"), "mine": {"x": 1}}),
         ("POST", "contactPermissions") => json!({"role": "read", "emailAddress": {"address": "bob"}}),
@@ -206,7 +207,7 @@ fn body_of(method: &str, path: &str, prefix: &str, round: usize) -> Option<Value
 }
 
 #[test]
-fn all_answers_of_all_calls_are_described_by_the_model() {
+fn all_answers_match_the_odata_metadata() {
     let app = TestApp::with(set_up());
     let receiver = Receiver::new();
     let (ann, sync) = (app.user("ann"), app.user("app:sync"));
@@ -221,12 +222,12 @@ fn all_answers_of_all_calls_are_described_by_the_model() {
         let child =
             ann.post(&format!("{prefix}/me/{f}/childFolders"), body_of("POST", "/contactFolders", prefix, 1).unwrap());
         assert_eq!(child.status, 201);
-        let contact = ann.post(&format!("{prefix}/me/{f}/contacts"), full(prefix)).id();
-        ann.post("/me/contacts", full("")).json(201);
+        let contact = ann.post(&format!("{prefix}/me/{f}/contacts"), complete_contact(prefix)).id();
+        ann.post("/me/contacts", complete_contact("")).json(201);
         ann.send("PUT", &format!("/me/contacts/{contact}/photo/$value"), Some(PNG.to_vec())).json(200);
         let category = ann.post("/me/outlook/masterCategories", json!({"displayName": format!("c{prefix}")})).id();
-        let gone = ann.post("/me/contacts", full("")).id();
-        let restored = ann.post("/me/contacts", full("")).id();
+        let gone = ann.post("/me/contacts", complete_contact("")).id();
+        let restored = ann.post("/me/contacts", complete_contact("")).id();
         for id in [&gone, &restored] {
             ann.delete(&format!("/me/contacts/{id}")).empty(204);
         }

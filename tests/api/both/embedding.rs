@@ -1,11 +1,11 @@
-//! The API inside another program: under a prefix of its choice, beside its own routes.
+//! The API inside another program: under a prefix, next to the program's own routes.
 
 use serde_json::json;
 
 use crate::app::{SEED_REQUEST, Setup, TestApp};
 
 #[test]
-fn a_mounted_api_answers_under_its_prefix_and_links_to_it() {
+fn a_mounted_api_answers_and_links_below_its_prefix() {
     let app = TestApp::with(Setup { prefix: "/graph/api", ..Setup::default() });
     let ann = app.user("ann");
     let root = format!("http://{}/graph/api", app.address);
@@ -25,7 +25,7 @@ fn a_mounted_api_answers_under_its_prefix_and_links_to_it() {
     assert_eq!(ann.get(next).json(200)["value"].as_array().unwrap().len(), 1);
     assert_eq!(ann.get("/graph/api/nothing").error(), (404, "ResourceNotFound".into(), String::new()));
     assert_eq!(ann.get("/graph/api/healthz").status, 200);
-    // Outside the prefix the API is not there.
+    // Outside the prefix the API is not served.
     for path in ["/me", "/graph/me", "/graph/apix/me"] {
         assert_eq!(ann.get(path).status, 404, "{path}");
     }

@@ -7,7 +7,7 @@ use crate::app::TestApp;
 const PATH: &str = "/me/translateExchangeIds";
 const FORMATS: [&str; 5] = ["entryId", "ewsId", "immutableEntryId", "restId", "restImmutableEntryId"];
 
-fn asked(ids: &Value) -> Value {
+fn translation_request(ids: &Value) -> Value {
     json!({"inputIds": ids, "sourceIdType": "restId", "targetIdType": "restImmutableEntryId"})
 }
 
@@ -35,18 +35,21 @@ fn every_id_is_its_own_translation_between_all_formats() {
         let body = json!({"InputIds": ids, "SourceIdType": "RESTID", "TargetIdType": "EwsId", "@odata.type": "x"});
         assert_eq!(ann.post(path, body).json(200)["value"], json!(value), "{path}");
     }
-    let context = ann.post("/v1.0/me/translateExchangeIds", asked(&json!([]))).json(200);
+    let context = ann.post("/v1.0/me/translateExchangeIds", translation_request(&json!([]))).json(200);
     let expected = format!("http://{}/v1.0/$metadata#Collection(microsoft.graph.convertIdResult)", app.address);
     assert_eq!(context, json!({"@odata.context": expected, "value": []}));
-    let formatted = ann.post(&format!("{PATH}?$format=application/json;metadata=none"), asked(&json!(["x"])));
-    let bare = ann.with("Accept", "application/json;odata.metadata=none").post(PATH, asked(&json!(["x"])));
+    let formatted =
+        ann.post(&format!("{PATH}?$format=application/json;metadata=none"), translation_request(&json!(["x"])));
+    let bare =
+        ann.with("Accept", "application/json;odata.metadata=none").post(PATH, translation_request(&json!(["x"])));
     assert_eq!((formatted.status, &formatted.body), (200, &bare.body));
     assert_eq!(bare.json(200), json!({"value": [{"sourceId": "x", "targetId": "x"}]}));
-    // It makes nothing, so there is nothing to leave out of its answer.
-    let minimal = ann.with("Prefer", "return=minimal, IdType=\"ImmutableId\"").post(PATH, asked(&json!(["x"])));
+    // The call creates nothing, so `return=minimal` has no effect.
+    let minimal =
+        ann.with("Prefer", "return=minimal, IdType=\"ImmutableId\"").post(PATH, translation_request(&json!(["x"])));
     assert_eq!((minimal.status, minimal.header("preference-applied").as_str()), (200, "IdType=\"ImmutableId\""));
     let most: Vec<_> = (0..1_000).map(|i| format!("{i:0>512}")).collect();
-    assert_eq!(ann.post(PATH, asked(&json!(most))).json(200)["value"].as_array().unwrap().len(), 1_000);
+    assert_eq!(ann.post(PATH, translation_request(&json!(most))).json(200)["value"].as_array().unwrap().len(), 1_000);
     assert_eq!(app.count("select count(*) from changes"), 2);
 }
 
@@ -55,12 +58,12 @@ fn what_cannot_be_translated_is_refused_with_its_place() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let with = |name: &str, value: Value| {
-        let mut body = asked(&json!(["x"]));
+        let mut body = translation_request(&json!(["x"]));
         body[name] = value;
         body
     };
     let without = |name: &str| {
-        let mut body = asked(&json!(["x"]));
+        let mut body = translation_request(&json!(["x"]));
         body.as_object_mut().unwrap().remove(name);
         body
     };
@@ -88,18 +91,21 @@ fn what_cannot_be_translated_is_refused_with_its_place() {
         format!("'targetIdType' is 'x', which is not one of {}.", FORMATS.join(", "))
     );
     assert_eq!(ann.post(PATH, "").error(), (400, "UnableToDeserializePostBody".into(), String::new()));
-    assert_eq!(ann.post(&format!("{PATH}?$top=1"), asked(&json!([]))).error().0, 400);
+    assert_eq!(ann.post(&format!("{PATH}?$top=1"), translation_request(&json!([]))).error().0, 400);
     let get = ann.get(PATH);
     assert_eq!((get.error().0, get.header("allow").as_str()), (405, "POST"));
     let unknown = (404, "ResourceNotFound".into(), String::new());
-    assert_eq!(ann.post(&format!("{PATH}/x"), asked(&json!([]))).error(), unknown);
+    assert_eq!(ann.post(&format!("{PATH}/x"), translation_request(&json!([]))).error(), unknown);
     // The ids are read as those of the caller's own mailbox.
     for path in ["/users/bob/translateExchangeIds", "/users/no%20name/translateExchangeIds"] {
-        let refused = ann.post(path, asked(&json!(["x"]))).error();
+        let refused = ann.post(path, translation_request(&json!(["x"]))).error();
         assert_eq!(refused, (404, "Request_ResourceNotFound".into(), String::new()), "{path}");
     }
-    assert_eq!(app.user("").post(PATH, asked(&json!([]))).error().0, 401);
-    assert_eq!(app.user("app:sync").post(PATH, asked(&json!([]))).error().0, 400);
-    assert_eq!(app.user("app:sync").post("/users/ann/translateExchangeIds", asked(&json!([]))).status, 200);
+    assert_eq!(app.user("").post(PATH, translation_request(&json!([]))).error().0, 401);
+    assert_eq!(app.user("app:sync").post(PATH, translation_request(&json!([]))).error().0, 400);
+    assert_eq!(
+        app.user("app:sync").post("/users/ann/translateExchangeIds", translation_request(&json!([]))).status,
+        200
+    );
     assert_eq!(app.count("select count(*) from users"), 1);
 }

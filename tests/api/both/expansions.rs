@@ -1,4 +1,4 @@
-//! `$expand`: what is inside folders, shown with them.
+//! `$expand`: folders with their content.
 
 use contactd::percent::percent_encode;
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ fn of_all<'a>(list: &'a Value, member: &str) -> Vec<&'a str> {
     list.as_array().unwrap().iter().map(|entry| entry[member].as_str().unwrap()).collect()
 }
 
-/// The pages of a collection inside a folder, the first of which came with it.
+/// All pages of an expanded collection. The first one is part of the folder.
 fn walk(client: &Client, folder: &Value, name: &str) -> Vec<Value> {
     let mut found = folder[name].as_array().unwrap().clone();
     let mut next = folder.get(format!("{name}@odata.nextLink")).cloned();
@@ -46,7 +46,7 @@ fn mailbox(client: &Client) -> [String; 3] {
 }
 
 #[test]
-fn a_folder_shows_what_is_inside_it() {
+fn expand_shows_the_content_of_a_folder() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let [a, ..] = mailbox(&ann);
@@ -70,7 +70,7 @@ fn a_folder_shows_what_is_inside_it() {
         let start = format!("{root}/users('ann')/contactFolders('{a}')/contacts?$skiptoken=");
         assert!(link.as_str().unwrap().starts_with(&start), "{link}");
         assert_eq!(walk(&ann, &shown, "contacts").len(), 12);
-        // The rest is the folder, but for the context, which tells what is expanded.
+        // The rest equals the folder, except the context, which names the expansion.
         let context = rest.as_object_mut().unwrap().remove("@odata.context").unwrap();
         let named = "contactFolders(contacts(),childFolders())/$entity";
         assert_eq!(context, format!("{root}/$metadata#users('ann')/{named}"));
@@ -94,14 +94,14 @@ fn a_folder_shows_what_is_inside_it() {
     let context = expanded(&ann, &path, "contacts($select=title)")["@odata.context"].clone();
     let named = "contactFolders(displayName,contacts(title))/$entity";
     assert_eq!(context, format!("http://{}/$metadata#users('ann')/{named}", app.address));
-    // Its version says nothing of what is inside.
+    // Its ETag does not depend on its content.
     let tag = ann.get(&path).header("etag");
     let same = ann.with("If-None-Match", &tag);
     assert_eq!((same.get(&path).status, same.get(&format!("{path}&$expand=contacts")).status), (304, 200));
 }
 
 #[test]
-fn what_is_inside_has_options_of_its_own() {
+fn expand_has_its_own_options() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let [a, ..] = mailbox(&ann);
@@ -114,9 +114,9 @@ fn what_is_inside_has_options_of_its_own() {
     assert_eq!(shown["contacts@odata.count"], 7);
     assert_eq!(of_all(&shown["contacts"], "surname"), ["s10", "s09", "s08"]);
     assert_eq!(shown["contacts"][0].as_object().unwrap().len(), 3);
-    let all = walk(&ann, &shown, "contacts");
-    assert_eq!(of_all(&Value::from(all), "surname"), ["s10", "s09", "s08", "s07", "s06", "s05"]);
-    // Aliases are those of the request, and go with the link.
+    let all_contacts = walk(&ann, &shown, "contacts");
+    assert_eq!(of_all(&Value::from(all_contacts), "surname"), ["s10", "s09", "s08", "s07", "s06", "s05"]);
+    // Aliases belong to the request, and the link repeats them.
     let shown = expanded(&ann, &format!("{path}?@p='s09'"), "contacts($filter=surname gt @p;$top=1)");
     assert_eq!(of_all(&Value::from(walk(&ann, &shown, "contacts")), "surname"), ["s10", "s11"]);
     let shown = expanded(&ann, &path, "childFolders($filter=displayName ne 'y';$orderby=displayName desc;$top=1)");
@@ -129,7 +129,7 @@ fn what_is_inside_has_options_of_its_own() {
 }
 
 #[test]
-fn lists_show_what_is_inside_each_folder() {
+fn expand_works_in_lists_of_folders() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let [a, b, c] = mailbox(&ann);
@@ -150,7 +150,7 @@ fn lists_show_what_is_inside_each_folder() {
         );
     }
     assert_eq!(of_all(&list["value"][3]["contacts"], "id"), [&*own]);
-    // Page by page, and the options stay.
+    // Page by page with the same options.
     let mut next = Some("/v1.0/me/contactFolders?$top=2&$expand=contacts($top=1)&$select=id".to_owned());
     let mut found = Vec::new();
     while let Some(path) = next {
@@ -168,7 +168,7 @@ fn lists_show_what_is_inside_each_folder() {
 }
 
 #[test]
-fn a_page_with_much_inside_ends_early_and_the_walk_goes_on() {
+fn a_page_with_large_expansions_ends_early_and_its_next_link_continues() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let notes = "x".repeat(1_000_000);
@@ -193,7 +193,7 @@ fn a_page_with_much_inside_ends_early_and_the_walk_goes_on() {
         assert_eq!(found, all);
         assert!((2..7).contains(&pages), "{pages}");
     }
-    // Many folders with nothing inside are pages of twenty.
+    // Empty folders have pages of twenty.
     for i in 0..30 {
         ann.post("/me/contactFolders", json!({"displayName": format!("e{i}")}));
     }
@@ -205,52 +205,58 @@ fn a_page_with_much_inside_ends_early_and_the_walk_goes_on() {
 }
 
 #[test]
-fn what_cannot_be_expanded_is_refused() {
+fn unsupported_expansions_are_refused() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let id = ann.post("/me/contacts", "{}").id();
     let contact = format!("/v1.0/me/contacts/{id}");
     let (contacts, folder, folders) = ("/me/contacts", "/me/contactFolders/contacts", "/v1.0/me/contactFolders");
-    let (bad, never) = ((400, "BadRequest"), (400, "ExpandNotSupported"));
+    let (invalid, unsupported) = ((400, "BadRequest"), (400, "ExpandNotSupported"));
     for (paths, expand, (status, code), target, said) in [
         (
             &[contacts, &contact][..],
             "photo",
-            never,
+            unsupported,
             "$expand",
             "'photo' of 'microsoft.graph.contact' cannot be expanded",
         ),
         (
             &[contacts, &contact, folder, folders],
             "singleValueExtendedProperties($filter=id eq 'String {0} Name a;b)')",
-            bad,
+            invalid,
             "$expand/singleValueExtendedProperties/$filter",
             "'String {0} Name a;b)' is not an id",
         ),
-        (&[folder, folders], "extensions", bad, "$expand", "these can be expanded: childFolders, contacts, single"),
+        (&[folder, folders], "extensions", invalid, "$expand", "these can be expanded: childFolders, contacts, single"),
         (
             &[contacts, &contact],
             "contacts",
-            bad,
+            invalid,
             "$expand",
             "these can be expanded: extensions, singleValueExtendedProperties",
         ),
-        (&[contacts, &contact, folder, folders], "", bad, "$expand", "named '' on type"),
-        (&[folder, folders], "photo", bad, "$expand", "these can be expanded: childFolders, contacts, single"),
-        (&[folder, folders], "*", bad, "$expand", "named '*'"),
-        (&[folder, folders], "contacts,contacts", bad, "$expand", "twice"),
-        (&[folder, folders], "contacts($filter=surname eq 'x)", bad, "$expand", "position 28"),
-        (&[folder, folders], "contacts($expand=photo)", bad, "$expand/contacts/$expand", "is not supported inside"),
-        (&[folder, folders], "contacts($levels=2)", bad, "$expand/contacts/$levels", "$count, separated by ';'"),
-        (&[folder, folders], "contacts($filter=nope eq 1)", bad, "$expand/contacts/$filter", "at position 0"),
-        (&[folder, folders], "contacts($orderby=nope)", bad, "$expand/contacts/$orderby", "at position 0"),
-        (&[folder, folders], "contacts($select=nope)", bad, "$expand/contacts/$select", "'nope'"),
-        (&[folder, folders], "childFolders($select=nope)", bad, "$expand/childFolders/$select", "'nope'"),
-        (&[folder, folders], "childFolders($filter=surname eq 'x')", bad, "$expand/childFolders/$filter", "position 0"),
-        (&[folder, folders], "contacts($top=0)", bad, "$expand/contacts/$top", "1 or more"),
-        (&["/me", "/v1.0/users/ann"], "contacts", never, "$expand", "cannot be expanded"),
-        (&["/me"], "contactFolders($top=1)", never, "$expand", "cannot be expanded"),
-        (&["/me"], "manager", bad, "$expand", "these can be expanded: nothing"),
+        (&[contacts, &contact, folder, folders], "", invalid, "$expand", "named '' on type"),
+        (&[folder, folders], "photo", invalid, "$expand", "these can be expanded: childFolders, contacts, single"),
+        (&[folder, folders], "*", invalid, "$expand", "named '*'"),
+        (&[folder, folders], "contacts,contacts", invalid, "$expand", "twice"),
+        (&[folder, folders], "contacts($filter=surname eq 'x)", invalid, "$expand", "position 28"),
+        (&[folder, folders], "contacts($expand=photo)", invalid, "$expand/contacts/$expand", "is not supported inside"),
+        (&[folder, folders], "contacts($levels=2)", invalid, "$expand/contacts/$levels", "$count, separated by ';'"),
+        (&[folder, folders], "contacts($filter=nope eq 1)", invalid, "$expand/contacts/$filter", "at position 0"),
+        (&[folder, folders], "contacts($orderby=nope)", invalid, "$expand/contacts/$orderby", "at position 0"),
+        (&[folder, folders], "contacts($select=nope)", invalid, "$expand/contacts/$select", "'nope'"),
+        (&[folder, folders], "childFolders($select=nope)", invalid, "$expand/childFolders/$select", "'nope'"),
+        (
+            &[folder, folders],
+            "childFolders($filter=surname eq 'x')",
+            invalid,
+            "$expand/childFolders/$filter",
+            "position 0",
+        ),
+        (&[folder, folders], "contacts($top=0)", invalid, "$expand/contacts/$top", "1 or more"),
+        (&["/me", "/v1.0/users/ann"], "contacts", unsupported, "$expand", "cannot be expanded"),
+        (&["/me"], "contactFolders($top=1)", unsupported, "$expand", "cannot be expanded"),
+        (&["/me"], "manager", invalid, "$expand", "these can be expanded: nothing"),
     ] {
         for path in paths {
             let refused = ann.get(&format!("{path}?$expand={}", percent_encode(expand)));
@@ -258,7 +264,7 @@ fn what_cannot_be_expanded_is_refused() {
             assert!(refused.message().contains(said), "{path} {expand}: {}", refused.message());
         }
     }
-    // A count shows nothing, a write no more than what was written.
+    // A count and a write cannot expand.
     assert_eq!(ann.get("/me/contacts/$count?$expand=photo").body, b"1");
     for path in ["/me/contacts", "/me/contactFolders"] {
         let refused = ann.post(&format!("{path}?$expand=contacts"), json!({"displayName": "x"}));
@@ -271,7 +277,7 @@ fn what_cannot_be_expanded_is_refused() {
 }
 
 #[test]
-fn what_is_another_owners_is_not_shown() {
+fn expand_shows_nothing_of_other_owners() {
     let app = TestApp::new();
     let (ann, bob) = (app.user("ann"), app.user("bob"));
     for client in [&ann, &bob] {

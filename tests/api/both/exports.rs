@@ -1,8 +1,8 @@
-//! `GET …/contacts/$export` and a contact as a file: types, choices, one moment's state, and the way back.
+//! `GET …/contacts/$export` and a contact as a file: media types, options, consistency, and re-import.
 
 use serde_json::{Value, json};
 
-use super::corpus::{contacts, import, said};
+use super::corpus::{contacts, content, import};
 use super::imports::cards;
 use crate::app::{Answer, Client, TestApp};
 
@@ -25,8 +25,8 @@ fn text(answer: &Answer) -> String {
     String::from_utf8(answer.body.clone()).unwrap()
 }
 
-/// What contacts say, sorted; `brief` leaves out the types that CSV has other names for.
-fn sorted(user: &Client, brief: bool) -> Vec<String> {
+/// The contents of contacts, sorted; `brief` leaves out the types that CSV names differently.
+fn sorted_contents(user: &Client, brief: bool) -> Vec<String> {
     let members = |contact: &Value, list: &str, member: &str| {
         let entries = contact[list].as_array().unwrap().iter().map(|entry| entry[member].clone());
         entries.collect::<Vec<_>>()
@@ -34,15 +34,15 @@ fn sorted(user: &Client, brief: bool) -> Vec<String> {
     let shown = |contact: &Value| {
         let lists = [members(contact, "emailAddresses", "address"), members(contact, "phones", "number")];
         let names = ["displayName", "givenName", "surname", "personalNotes"].map(|name| contact[name].clone());
-        if brief { json!([names, lists]).to_string() } else { said(contact).to_string() }
+        if brief { json!([names, lists]).to_string() } else { content(contact).to_string() }
     };
-    let mut all: Vec<_> = contacts(user, "").iter().map(shown).collect();
-    all.sort();
-    all
+    let mut contents: Vec<_> = contacts(user, "").iter().map(shown).collect();
+    contents.sort();
+    contents
 }
 
 #[test]
-fn each_format_has_its_type_and_what_it_holds_comes_back() {
+fn each_export_format_has_its_media_type_and_can_be_imported_again() {
     let app = TestApp::new();
     let ann = app.user("ann");
     import(&ann, "/me/contacts/$import", cards(0..3).as_bytes());
@@ -62,10 +62,10 @@ fn each_format_has_its_type_and_what_it_holds_comes_back() {
         let (_, last) = import(&other, "/me/contacts/$import", &answer.body);
         assert_eq!(last["counts"]["created"], 4, "{format}: {last}");
         let brief = format.starts_with("csv");
-        assert_eq!(sorted(&other, brief), sorted(&ann, brief), "{format}");
+        assert_eq!(sorted_contents(&other, brief), sorted_contents(&ann, brief), "{format}");
         if format.starts_with("vcard") {
             assert_eq!(text(&answer).matches("X-KEEP:").count(), 3);
-            // In its own mailbox everything is found again, and nothing is other.
+            // An import into the same mailbox finds every contact unchanged.
             let (_, last) = import(&ann, "/me/contacts/$import", &answer.body);
             assert_eq!(last["counts"]["created"], 0, "{format}");
         }
@@ -73,7 +73,7 @@ fn each_format_has_its_type_and_what_it_holds_comes_back() {
 }
 
 #[test]
-fn filters_searches_folders_and_accept_are_as_in_lists() {
+fn an_export_takes_the_filters_searches_folders_and_accept_of_lists() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let folder = ann.post("/me/contactFolders", json!({"displayName": "Friends"})).id();
@@ -109,7 +109,7 @@ fn filters_searches_folders_and_accept_are_as_in_lists() {
 }
 
 #[test]
-fn a_contact_is_a_card_or_a_row_for_those_who_ask_for_it() {
+fn a_single_contact_is_served_as_a_card_or_a_row_on_request() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let id = ann.post("/me/contacts", json!({"givenName": "Ann", "surname": "Lee"})).id();
@@ -131,7 +131,7 @@ fn a_contact_is_a_card_or_a_row_for_those_who_ask_for_it() {
 }
 
 #[test]
-fn photos_are_exported_as_they_are_asked_for() {
+fn photos_are_exported_on_request() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let id = ann.post("/me/contacts", json!({"givenName": "Ann"})).id();
@@ -146,13 +146,13 @@ fn photos_are_exported_as_they_are_asked_for() {
 }
 
 #[test]
-fn an_export_is_the_state_of_one_moment_while_others_write() {
+fn an_export_is_a_snapshot_during_concurrent_writes() {
     let app = TestApp::new();
     let ann = app.user("ann");
     import(&ann, "/me/contacts/$import", cards(0..3_000).as_bytes());
     let ids: Vec<_> = contacts(&ann, "").iter().map(|contact| contact["id"].as_str().unwrap().to_owned()).collect();
-    // A writer gives all contacts the same department, one after the other, round after round: at one moment there are two
-    // values at most, and the later one is on those that were written first.
+    // A writer repeatedly gives all contacts the same department, one after the other. So in a snapshot there are two
+    // values at most, and the newer one is on the contacts that are written first.
     let stop = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -166,13 +166,14 @@ fn an_export_is_the_state_of_one_moment_while_others_write() {
         });
         for _ in 0..6 {
             let answer = export(&ann, "format=ndjson");
-            let all: Vec<Value> = text(&answer).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-            assert_eq!(all.len(), 3_000);
+            let exported_contacts: Vec<Value> =
+                text(&answer).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+            assert_eq!(exported_contacts.len(), 3_000);
             let rounds: Vec<i64> = ids
                 .iter()
                 .step_by(300)
                 .map(|id| {
-                    let contact = all.iter().find(|contact| contact["id"] == id.as_str()).unwrap();
+                    let contact = exported_contacts.iter().find(|contact| contact["id"] == id.as_str()).unwrap();
                     contact["department"].as_str().map_or(0, |round| round.parse().unwrap())
                 })
                 .collect();
@@ -183,7 +184,7 @@ fn an_export_is_the_state_of_one_moment_while_others_write() {
 }
 
 #[test]
-fn an_export_is_compressed_for_those_who_ask_for_it() {
+fn an_export_is_compressed_on_request() {
     use std::io::Read as _;
     let app = TestApp::new();
     let ann = app.user("ann");
@@ -198,7 +199,7 @@ fn an_export_is_compressed_for_those_who_ask_for_it() {
         let mut unpacked = Vec::new();
         flate2::read::GzDecoder::new(packed.body.as_slice()).read_to_end(&mut unpacked).unwrap();
         assert_eq!(unpacked, plain.body, "{format}");
-        // As it came it can be imported.
+        // The compressed export can be imported unchanged.
         let other = app.user(&format!("other-{format}"));
         let (_, last) = import(&other.with("Content-Encoding", "gzip"), "/me/contacts/$import", &packed.body);
         assert_eq!(last["counts"]["created"], 300, "{format}");
@@ -207,19 +208,19 @@ fn an_export_is_compressed_for_those_who_ask_for_it() {
     assert_eq!(export(&refused, "").header("content-encoding"), "");
 }
 
-/// Whether an answer tells caches what it depends on.
+/// Whether an answer has the right `Vary` header.
 fn varies(answer: &Answer) -> bool {
     let lines: Vec<_> = answer.headers.get_all("vary").iter().map(|value| value.to_str().unwrap()).collect();
     ["Accept", "Accept-Encoding"].iter().all(|name| lines.contains(name))
 }
 
 #[test]
-fn what_is_exported_is_read_by_libraries_that_know_nothing_of_this_program() {
+fn exports_are_readable_by_independent_libraries() {
     let root = std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let app = TestApp::new();
     let mut script = std::process::Command::new(root.join("target/recipes/vobject/bin/python"));
     script.arg(root.join("tests/exchange/read_back.py")).arg(format!("http://{}", app.address));
     let output = script.output().unwrap_or_else(|error| panic!("{error}: tests/run installs vobject"));
-    let said = [output.stdout, output.stderr].concat();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
+    let printed = [output.stdout, output.stderr].concat();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&printed));
 }

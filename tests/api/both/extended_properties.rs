@@ -10,7 +10,7 @@ const GUID: &str = "{66f5a359-4659-4830-9070-00047ec6ac6e}";
 const SINGLE: &str = "singleValueExtendedProperties";
 const MULTI: &str = "multiValueExtendedProperties";
 
-/// An id by name.
+/// The id of a named property.
 fn named(name: &str) -> String {
     format!("String {GUID} Name {name}")
 }
@@ -23,14 +23,15 @@ fn single(id: &str, value: impl Into<Value>) -> Value {
     json!({"id": id, "value": value.into()})
 }
 
-fn shown(client: &Client, path: &str, what: &str) -> Value {
+fn shown(client: &Client, path: &str, collection: &str) -> Value {
     let sign = if path.contains('?') { '&' } else { '?' };
-    client.get(&format!("{path}{sign}$expand={}", percent_encode(what))).json(200)[what.split('(').next().unwrap()]
-        .clone()
+    client.get(&format!("{path}{sign}$expand={}", percent_encode(collection))).json(200)
+        [collection.split('(').next().unwrap()]
+    .clone()
 }
 
 #[test]
-fn properties_are_set_kept_and_taken_away_on_contacts_and_folders() {
+fn extended_properties_are_set_kept_and_deleted_on_contacts_and_folders() {
     let app = TestApp::new();
     let ann = app.user("ann");
     for prefix in ["", "/v1.0"] {
@@ -46,65 +47,66 @@ fn properties_are_set_kept_and_taken_away_on_contacts_and_folders() {
             body["multivalueextendedproperties"] =
                 json!([single(&list_named("Tags"), json!(["a", "", "a"])), single("IntegerArray 0x3003", json!([]))]);
             let created = ann.post(&format!("{prefix}/me/{list}"), &body);
-            let whole = created.json(201);
-            assert!(whole.get(SINGLE).is_none() && whole.get(MULTI).is_none(), "they are not echoed");
-            let one = format!("{prefix}/me/{list}/{}", created.id());
-            assert_eq!(ann.get(&one).json(200), whole);
+            let created_object = created.json(201);
+            assert!(created_object.get(SINGLE).is_none() && created_object.get(MULTI).is_none(), "they are not echoed");
+            let object_path = format!("{prefix}/me/{list}/{}", created.id());
+            assert_eq!(ann.get(&object_path).json(200), created_object);
             let set = json!([single(&named("Color"), "Green"), single("Integer 0x3001", "7")]);
-            assert_eq!(shown(&ann, &one, SINGLE), set);
+            assert_eq!(shown(&ann, &object_path, SINGLE), set);
             let lists =
                 json!([single(&list_named("Tags"), json!(["a", "", "a"])), single("IntegerArray 0x3003", json!([]))]);
-            assert_eq!(shown(&ann, &one, MULTI), lists);
+            assert_eq!(shown(&ann, &object_path, MULTI), lists);
             // Both, and their contexts.
-            let both = ann.get(&format!("{one}?$expand={MULTI},{SINGLE}")).json(200);
-            assert_eq!((&both[SINGLE], &both[MULTI]), (&set, &lists));
+            let expanded_both = ann.get(&format!("{object_path}?$expand={MULTI},{SINGLE}")).json(200);
+            assert_eq!((&expanded_both[SINGLE], &expanded_both[MULTI]), (&set, &lists));
             let inside =
                 format!("http://{}{prefix}/$metadata#users('ann')/{list}('{}')/{SINGLE}", app.address, created.id());
-            assert_eq!(both[format!("{SINGLE}@odata.context")], inside);
+            assert_eq!(expanded_both[format!("{SINGLE}@odata.context")], inside);
             let names =
                 if list == "contacts" { format!("{SINGLE}(),{MULTI}()") } else { format!("{MULTI}(),{SINGLE}()") };
             assert_eq!(
-                both["@odata.context"],
+                expanded_both["@odata.context"],
                 format!("http://{}{prefix}/$metadata#users('ann')/{list}({names})/$entity", app.address)
             );
-            let bare =
-                ann.with("Accept", "application/json;odata.metadata=none").get(&format!("{one}?$expand={SINGLE}"));
+            let bare = ann
+                .with("Accept", "application/json;odata.metadata=none")
+                .get(&format!("{object_path}?$expand={SINGLE}"));
             let bare: Value = serde_json::from_slice(&bare.body).unwrap();
             assert_eq!(bare[SINGLE], set);
             assert!(bare.as_object().unwrap().keys().all(|name| !name.contains('@')), "{bare}");
-            // Those that are named change, the others stay; the type and the namespace in any letter case.
+            // Only the sent properties change. Type and namespace match in any letter case.
             let upper = format!("STRING {} name Color", GUID.to_uppercase());
             let change = json!({SINGLE: [single(&upper, "Blue"), single(&named("color"), "another")], MULTI: [single("integerarray 0X00003003", Value::Null)]});
-            let changed = ann.patch(&one, &change);
+            let changed = ann.patch(&object_path, &change);
             assert!(changed.json(200).get(SINGLE).is_none());
             assert_ne!(changed.header("etag"), created.header("etag"), "it is a change of what they are of");
             let set =
                 json!([single(&upper, "Blue"), single("Integer 0x3001", "7"), single(&named("color"), "another")]);
-            assert_eq!(shown(&ann, &one, SINGLE), set);
-            assert_eq!(shown(&ann, &one, MULTI), json!([lists[0]]));
+            assert_eq!(shown(&ann, &object_path, SINGLE), set);
+            assert_eq!(shown(&ann, &object_path, MULTI), json!([lists[0]]));
             // A write with an old ETag changes nothing, nor does an empty one.
             let stale = ann
                 .with("If-Match", &created.header("etag"))
-                .patch(&one, json!({SINGLE: [single(&named("Color"), "Red")]}));
+                .patch(&object_path, json!({SINGLE: [single(&named("Color"), "Red")]}));
             assert_eq!(stale.error().0, 412);
-            let same = ann.patch(&one, json!({SINGLE: [], MULTI: null}));
+            let same = ann.patch(&object_path, json!({SINGLE: [], MULTI: null}));
             assert_eq!(same.header("etag"), changed.header("etag"));
             ann.patch(
-                &one,
+                &object_path,
                 json!({SINGLE: [single("integer 0x3001", Value::Null), single("String 0x9", Value::Null)]}),
             )
             .json(200);
-            assert_eq!(shown(&ann, &one, SINGLE), json!([set[0], set[2]]));
+            assert_eq!(shown(&ann, &object_path, SINGLE), json!([set[0], set[2]]));
             for (filter, found) in [
                 (format!("id eq '{}'", named("Color")), json!([set[0]])),
                 (format!("id eq '{}' or id eq '{}'", named("Color"), named("color")), json!([set[0], set[2]])),
                 (format!("id in ('{}')", named("COLOR")), json!([])),
             ] {
-                assert_eq!(shown(&ann, &one, &format!("{SINGLE}($filter={filter})")), found, "{filter}");
+                assert_eq!(shown(&ann, &object_path, &format!("{SINGLE}($filter={filter})")), found, "{filter}");
             }
         }
     }
-    // The default folder has some, too, though it keeps its name.
+    // The default folder can have some too, although its name is fixed.
     let default = "/me/contactFolders/contacts";
     assert_eq!(ann.patch(default, json!({SINGLE: [single(&named("Color"), "Red")]})).status, 200);
     assert_eq!(shown(&ann, default, SINGLE), json!([single(&named("Color"), "Red")]));
@@ -114,7 +116,7 @@ fn properties_are_set_kept_and_taken_away_on_contacts_and_folders() {
 }
 
 #[test]
-fn a_vcards_rest_is_kept_and_read_in_lists() {
+fn a_vcard_in_an_extended_property_is_kept_and_listed() {
     // As io-msgraph does.
     let app = TestApp::new();
     let ann = app.user("ann");
@@ -137,24 +139,24 @@ fn a_vcards_rest_is_kept_and_read_in_lists() {
         assert!(next.as_ref().is_none_or(|link| !link.contains(['{', '}'])), "{next:?}");
     }
     assert_eq!(found, ids);
-    // Braces that come as they are leave as they should; the walk goes on.
+    // Unencoded braces are accepted and encoded in the link, and the walk continues.
     let raw = format!("/v1.0/me/contacts?$top=5&$expand={SINGLE}($filter=id%20eq%20'{}')", id.replace(' ', "%20"));
     let batch = json!({"requests": [{"id": "1", "method": "GET", "url": raw}]});
     let page = ann.post("/v1.0/$batch", batch).json(200)["responses"][0]["body"].clone();
     let link = page["@odata.nextLink"].as_str().unwrap();
     assert!(!link.contains(['{', '}']) && link.contains("%7B00020329"), "{link}");
     assert_eq!(ann.get(link).json(200)["value"][0]["id"], ids[5]);
-    let one = format!("/v1.0/me/contacts/{}", ids[3]);
-    ann.patch(&one, json!({"givenName": "changed", SINGLE: [{"id": id, "value": "new"}]})).json(200);
-    let read = ann.get(&format!("{one}?%24expand={option}&%24select=givenName")).json(200);
+    let contact_path = format!("/v1.0/me/contacts/{}", ids[3]);
+    ann.patch(&contact_path, json!({"givenName": "changed", SINGLE: [{"id": id, "value": "new"}]})).json(200);
+    let read = ann.get(&format!("{contact_path}?%24expand={option}&%24select=givenName")).json(200);
     assert_eq!((&read["givenName"], &read[SINGLE]), (&json!("changed"), &json!([{"id": id, "value": "new"}])));
     // Delta shows the change.
     let delta = ann.get("/v1.0/me/contacts/delta?$deltatoken=latest").json(200)["@odata.deltaLink"].clone();
-    ann.patch(&one, json!({SINGLE: [{"id": id, "value": "newer"}]})).json(200);
+    ann.patch(&contact_path, json!({SINGLE: [{"id": id, "value": "newer"}]})).json(200);
     assert_eq!(ann.get(delta.as_str().unwrap()).json(200)["value"][0]["id"], ids[3]);
 }
 
-/// The folder is the only one that is found by its properties.
+/// Asserts that a filter on properties finds only this folder.
 fn assert_found_of_folder(client: &Client, folder: &str) {
     let (color, tags) = (named("Color"), list_named("T"));
     for filter in [
@@ -168,7 +170,7 @@ fn assert_found_of_folder(client: &Client, folder: &str) {
 }
 
 #[test]
-fn they_are_found_by_id_and_value() {
+fn extended_properties_are_filtered_by_id_and_value() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let work = ann.post("/me/contactFolders", json!({"displayName": "Work", SINGLE: [single(&named("Color"), "Grün")], MULTI: [single(&list_named("T"), json!(["Ä"]))]})).id();
@@ -199,7 +201,7 @@ fn they_are_found_by_id_and_value() {
         ),
     ] {
         for prefix in ["", "/v1.0"] {
-            // All of it is Graph's own.
+            // The whole filter is valid in Graph.
             for client in [&ann, &ann.with("Prefer", "handling=strict")] {
                 let filter = percent_encode(&filter);
                 let list = client.get(&format!("{prefix}/me/contacts?$filter={filter}&$orderby=surname")).json(200);
@@ -246,14 +248,14 @@ fn they_are_found_by_id_and_value() {
     }
     // No folder has extensions, in Graph as well.
     assert_eq!(ann.get("/me/contactFolders?$expand=extensions").error().0, 400);
-    // They have no address of their own.
+    // They have no path of their own.
     for path in [format!("/me/contactFolders/{work}/{SINGLE}"), format!("/me/contacts/x/{MULTI}")] {
         assert_eq!(ann.get(&path).error().1, "ResourceNotFound");
     }
 }
 
 #[test]
-fn what_is_no_property_is_refused_and_nothing_is_stored() {
+fn an_invalid_extended_property_is_refused_and_nothing_is_stored() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let id = ann.post("/me/contacts", "{}").id();
@@ -323,7 +325,7 @@ fn what_is_no_property_is_refused_and_nothing_is_stored() {
         let details = refused["error"]["details"].as_array().unwrap();
         let targets: Vec<_> = details.iter().map(|detail| detail["target"].as_str().unwrap()).collect();
         let mut expected = vec![format!("{SINGLE}/0/value"), format!("{SINGLE}/2/value"), format!("{MULTI}/0/value/1")];
-        // Members are read in the order in which they come, which is not ours.
+        // Members are read in the order of the body.
         expected.sort();
         let mut targets: Vec<_> = targets.into_iter().map(str::to_owned).collect();
         targets.sort();
@@ -339,18 +341,18 @@ fn what_is_no_property_is_refused_and_nothing_is_stored() {
 }
 
 #[test]
-fn there_are_so_many_and_no_more() {
+fn the_number_of_extended_properties_is_limited() {
     let app = TestApp::new();
     let ann = app.user("ann");
-    let of = |range: std::ops::Range<usize>| json!({SINGLE: range.map(|i| single(&named(&i.to_string()), "x")).collect::<Vec<_>>()});
+    let values_of = |range: std::ops::Range<usize>| json!({SINGLE: range.map(|i| single(&named(&i.to_string()), "x")).collect::<Vec<_>>()});
     for (one, body) in [("/me/contacts", json!({})), ("/me/contactFolders", json!({"displayName": "F"}))] {
         let one = format!("{one}/{}", ann.post(one, body).id());
-        ann.patch(&one, of(0..60)).json(200);
-        ann.patch(&one, of(50..100)).json(200);
-        let full = ann.patch(&one, of(99..101));
+        ann.patch(&one, values_of(0..60)).json(200);
+        ann.patch(&one, values_of(50..100)).json(200);
+        let full = ann.patch(&one, values_of(99..101));
         assert_eq!(full.error(), (403, "quotaLimitReached".into(), String::new()));
         assert_eq!(shown(&ann, &one, SINGLE).as_array().unwrap().len(), 100);
-        let mut exchange = of(100..101);
+        let mut exchange = values_of(100..101);
         exchange[SINGLE].as_array_mut().unwrap().insert(0, single(&named("7"), Value::Null));
         ann.patch(&one, exchange).json(200);
         let large = |name: &str| json!({SINGLE: [single(&named(name), "x".repeat(600_000))]});
@@ -361,32 +363,33 @@ fn there_are_so_many_and_no_more() {
 }
 
 #[test]
-fn of_concurrent_changes_none_is_lost() {
+fn no_concurrent_extended_property_change_is_lost() {
     let app = TestApp::new();
-    let one = format!("/me/contacts/{}", app.user("ann").post("/me/contacts", "{}").id());
+    let contact_path = format!("/me/contacts/{}", app.user("ann").post("/me/contacts", "{}").id());
     let statuses = at_once(6, |i| {
         let ann = app.user("ann");
-        let set = |j: usize| ann.patch(&one, json!({SINGLE: [single(&named(&format!("{i}.{j}")), "x")]})).status;
+        let set =
+            |j: usize| ann.patch(&contact_path, json!({SINGLE: [single(&named(&format!("{i}.{j}")), "x")]})).status;
         (0..4).map(set).collect::<Vec<_>>()
     });
     assert!(statuses.concat().iter().all(|status| *status == 200));
-    assert_eq!(shown(&app.user("ann"), &one, SINGLE).as_array().unwrap().len(), 24);
+    assert_eq!(shown(&app.user("ann"), &contact_path, SINGLE).as_array().unwrap().len(), 24);
 }
 
 #[test]
-fn they_go_and_come_back_with_what_they_are_of() {
+fn extended_properties_are_deleted_and_restored_with_their_owner() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let properties = json!({SINGLE: [single(&named("a"), "x")], MULTI: [single(&list_named("b"), json!(["y"]))]});
     let rows = "select (select count(*) from single_values), (select count(*) from multi_value_properties), (select count(*) from multi_values), \
                 (select count(*) from folder_single_values), (select count(*) from folder_multi_value_properties), (select count(*) from folder_multi_values)";
     let id = ann.post("/me/contacts", &properties).id();
-    let one = format!("/me/contacts/{id}");
-    ann.delete(&one).empty(204);
+    let contact_path = format!("/me/contacts/{id}");
+    ann.delete(&contact_path).empty(204);
     assert_eq!(shown(&ann, &format!("/me/deletedContacts/{id}"), SINGLE), properties[SINGLE]);
     ann.post(&format!("/me/deletedContacts/{id}/restore"), "").json(200);
-    assert_eq!(shown(&ann, &one, MULTI), properties[MULTI]);
-    ann.post(&format!("{one}/permanentDelete"), "").empty(204);
+    assert_eq!(shown(&ann, &contact_path, MULTI), properties[MULTI]);
+    ann.post(&format!("{contact_path}/permanentDelete"), "").empty(204);
     assert_eq!(app.sql(rows), "0|0|0|0|0|0");
     // A folder that was deleted and created again by another contact is another folder.
     ann.post("/me/contacts", json!({"parentFolderId": "Friends"}));
@@ -401,7 +404,7 @@ fn they_go_and_come_back_with_what_they_are_of() {
 }
 
 #[test]
-fn a_repeated_create_of_a_folder_sets_them_once() {
+fn a_repeated_create_of_a_folder_sets_its_extended_properties_once() {
     let app = TestApp::new();
     let ann = app.user("ann").with("Idempotency-Key", "1");
     let body = json!({"displayName": "F", SINGLE: [single(&named("a"), "x")]});
@@ -412,7 +415,7 @@ fn a_repeated_create_of_a_folder_sets_them_once() {
 }
 
 #[test]
-fn what_is_another_owners_is_not_seen() {
+fn extended_properties_of_other_owners_are_not_visible() {
     let app = TestApp::new();
     let (ann, bob) = (app.user("ann"), app.user("bob"));
     let set = |value: &str| json!({"parentFolderId": "shared", SINGLE: [single(&named("a"), value)]});
@@ -422,8 +425,8 @@ fn what_is_another_owners_is_not_seen() {
     }
     for (client, own, other) in [(&ann, "anns", "bobs"), (&bob, "bobs", "anns")] {
         for path in ["/me/contacts", "/me/contactFolders"] {
-            let all = client.get(&format!("{path}?$expand={SINGLE}")).json(200).to_string();
-            assert!(all.contains(own) && !all.contains(other), "{path}: {all}");
+            let found = client.get(&format!("{path}?$expand={SINGLE}")).json(200).to_string();
+            assert!(found.contains(own) && !found.contains(other), "{path}: {found}");
             let filter = percent_encode(&format!("{SINGLE}/any(p:p/value eq '{other}')"));
             assert_eq!(client.get(&format!("{path}?$filter={filter}")).json(200)["value"], json!([]));
         }

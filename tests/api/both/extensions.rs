@@ -1,4 +1,4 @@
-//! Open extensions: what is put into a contact comes back as it was put.
+//! Open extensions are returned as they were written.
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ fn text(answer: &Answer) -> String {
     String::from_utf8(answer.body.clone()).unwrap()
 }
 
-/// An answer as text without what is made up: the context's address, and the version.
+/// An answer as text, without the context URL and the version.
 pub fn bare(client: &Client, path: &str) -> String {
     text(&client.with("Accept", "application/json;odata.metadata=none").get(path))
 }
@@ -25,7 +25,7 @@ pub fn names(list: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn an_extension_is_made_read_changed_and_taken_away_under_every_address() {
+fn an_extension_is_created_read_changed_and_deleted_by_every_path() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let work = ann.post("/me/contactFolders", json!({"displayName": "Work"})).id();
@@ -64,9 +64,9 @@ fn an_extension_is_made_read_changed_and_taken_away_under_every_address() {
             let mut list = ann.get(&format!("{path}?$count=true")).json(200);
             let context = list["@odata.context"].take();
             assert_eq!(context, format!("{root}/$metadata#users('ann')/contacts('{id}')/extensions"));
-            let mut one = expected.clone();
-            one.as_object_mut().unwrap().remove("@odata.context");
-            assert_eq!((&list["value"], &list["@odata.count"]), (&json!([one]), &json!(1)));
+            let mut extension = expected.clone();
+            extension.as_object_mut().unwrap().remove("@odata.context");
+            assert_eq!((&list["value"], &list["@odata.count"]), (&json!([extension]), &json!(1)));
             let change = json!({"theme": null, "SIZES": 7, "new": false, "extensionName": full});
             let changed = ann.patch(&format!("{path}/{full}"), change);
             let mut after = expected.clone();
@@ -82,7 +82,7 @@ fn an_extension_is_made_read_changed_and_taken_away_under_every_address() {
                 bare(&ann, &format!("{path}/Com.Example.a")),
                 format!(r#"{{"id":"{full}","extensionName":"Com.Example.a","SIZES":7,"new":false}}"#)
             );
-            // What says nothing changes nothing.
+            // An empty PATCH changes nothing.
             let tag = changed.header("etag");
             assert_eq!(ann.patch(&format!("{path}/Com.Example.a"), "{}").header("etag"), tag);
             let minimal = ann.with("Prefer", "return=minimal").patch(&format!("{path}/Com.Example.a"), r#"{"a":1}"#);
@@ -95,7 +95,7 @@ fn an_extension_is_made_read_changed_and_taken_away_under_every_address() {
             assert_eq!(ann.get(&path).json(200)["value"], json!([]));
         }
     }
-    // Nothing of this is a change of the contact.
+    // None of this changes the contact.
     assert_eq!(ann.get(&format!("/me/contacts/{id}")).json(200), before);
     assert_eq!(app.count("select count(*) from extension_members"), 0);
     assert_eq!(app.count("select count(*) from changes where contact_id is not null"), 1);
@@ -109,15 +109,18 @@ fn what_is_put_in_comes_back_to_the_byte() {
     let members = r#""big":12345678901234567890.10,"huge":1e400,"zero":-0.0,"one":1.00,"list":[1E+2,"1e400",-0,null,true],"t":"é\u001f\\\"😀 ","__proto__":{"constructor":[{}]},"a b":"","é":0.1000000000000000055511151231257827"#;
     let answer = ann.post(&path, format!("{{\"extensionName\":\"x\",{members}}}"));
     assert_eq!(answer.status, 201);
-    let whole = format!(r#"{{"id":"microsoft.graph.openTypeExtension.x","extensionName":"x",{members}}}"#);
+    let complete_extension = format!(r#"{{"id":"microsoft.graph.openTypeExtension.x","extensionName":"x",{members}}}"#);
     assert!(text(&answer).ends_with(&format!(",{members}}}")), "{}", text(&answer));
-    assert_eq!(bare(&ann, &format!("{path}/x")), whole);
+    assert_eq!(bare(&ann, &format!("{path}/x")), complete_extension);
     ann.patch(&format!("{path}/x"), r#"{"later":1.0e-999}"#);
-    let more = whole.strip_suffix('}').unwrap().to_owned() + r#","later":1.0e-999}"#;
-    assert_eq!(bare(&ann, &format!("{path}/x")), more);
+    let changed_extension = complete_extension.strip_suffix('}').unwrap().to_owned() + r#","later":1.0e-999}"#;
+    assert_eq!(bare(&ann, &format!("{path}/x")), changed_extension);
     let contact = path.trim_end_matches("/extensions");
-    assert!(bare(&ann, &format!("{contact}?$expand=extensions")).ends_with(&format!(r#""extensions":[{more}]}}"#)));
-    assert!(bare(&ann, "/me/contacts?$expand=extensions").contains(&more));
+    assert!(
+        bare(&ann, &format!("{contact}?$expand=extensions"))
+            .ends_with(&format!(r#""extensions":[{changed_extension}]}}"#))
+    );
+    assert!(bare(&ann, "/me/contacts?$expand=extensions").contains(&changed_extension));
     // Inline, and in a batch.
     let inline = format!(r#"{{"extensions":[{{"extensionName":"y",{members}}}]}}"#);
     assert!(text(&ann.post("/me/contacts", &inline)).contains(members));
@@ -136,7 +139,7 @@ fn what_is_put_in_comes_back_to_the_byte() {
     assert!(answers.contains(r#""n":9e99999"#), "{answers}");
     // The same after a restart.
     let app = app.restarted();
-    assert_eq!(bare(&app.user("ann"), &format!("{path}/x")), more);
+    assert_eq!(bare(&app.user("ann"), &format!("{path}/x")), changed_extension);
 }
 
 #[test]
@@ -161,22 +164,22 @@ fn a_new_contact_may_come_with_extensions() {
         let etag = &shown["extensions"][0]["@odata.etag"];
         assert_eq!(*etag, created.header("etag"), "they are of the contact's own write");
         assert_eq!(ann.get(&format!("{prefix}/me/contacts/{id}?$expand=extensions")).json(200), shown);
-        // Without being asked for they are not shown.
+        // They are shown only with `$expand`.
         assert!(ann.get(&format!("{prefix}/me/contacts/{id}")).json(200).get("extensions").is_none());
         // With a key, and again.
-        let once = ann.with("Idempotency-Key", &format!("{prefix}{path}"));
-        let first = once.post(&format!("{prefix}{path}"), &body);
+        let with_key = ann.with("Idempotency-Key", &format!("{prefix}{path}"));
+        let first = with_key.post(&format!("{prefix}{path}"), &body);
         assert_eq!(names(&first.json(201)["extensions"]), ["b", "a"]);
-        let again = once.post(&format!("{prefix}{path}"), &body);
+        let again = with_key.post(&format!("{prefix}{path}"), &body);
         assert_eq!((again.status, &again.body), (201, &first.body));
         let minimal = ann.with("Prefer", "return=minimal").post(&format!("{prefix}{path}"), &body);
         minimal.empty(204);
     }
     assert_eq!(app.count("select count(*) from contacts"), 15);
     assert_eq!(app.count("select count(*) from extensions"), 30);
-    // One change each, as without.
+    // One change each, as without extensions.
     assert_eq!(app.count("select count(*) from changes where contact_id is not null"), 15);
-    // Together with others that wait for the same commit, and of those one that is refused.
+    // Together with other creates in the same commit, of which one is refused.
     let step = |id: usize, body: Value| {
         json!({"id": id.to_string(), "method": "POST", "url": "/me/contacts",
             "headers": {"Content-Type": "application/json"}, "body": body})
@@ -197,13 +200,13 @@ fn a_new_contact_may_come_with_extensions() {
 }
 
 #[test]
-fn what_is_no_extension_is_refused_and_nothing_is_stored() {
+fn an_invalid_extension_is_refused_and_nothing_is_stored() {
     let app = TestApp::new();
     let ann = app.user("ann");
-    let one = contact(&ann);
-    let path = format!("{one}/extensions");
+    let contact_path = contact(&ann);
+    let path = format!("{contact_path}/extensions");
     let long = "x".repeat(129);
-    let many = (0..101).map(|i| format!("\"m{i}\":1")).collect::<Vec<_>>().join(",");
+    let members_over_limit = (0..101).map(|i| format!("\"m{i}\":1")).collect::<Vec<_>>().join(",");
     let large = "x".repeat(64 << 10);
     let (read, limit) = ("RequestBodyRead", "ErrorPropertyValidationFailure");
     for (body, code, target) in [
@@ -218,7 +221,7 @@ fn what_is_no_extension_is_refused_and_nothing_is_stored() {
         (format!(r#"{{"extensionName":"{long}"}}"#), read, "extensionName"),
         (format!(r#"{{"extensionName":"a","{long}":1}}"#), limit, "LONG"),
         (r#"{"extensionName":"a","":1}"#.to_owned(), limit, ""),
-        (format!(r#"{{"extensionName":"a",{many}}}"#), limit, ""),
+        (format!(r#"{{"extensionName":"a",{members_over_limit}}}"#), limit, ""),
         (format!(r#"{{"extensionName":"a","m":"{large}"}}"#), limit, ""),
         (r#"{"extensionName":"a","n":1,"N":2}"#.to_owned(), "UnableToDeserializePostBody", ""),
         (r#"{"extensionName":"a","n":01}"#.to_owned(), "UnableToDeserializePostBody", ""),
@@ -233,7 +236,7 @@ fn what_is_no_extension_is_refused_and_nothing_is_stored() {
         let is_long = target == "LONG" && at.starts_with("xxx") && at.len() < 80;
         assert!(at == target || is_long, "{shown}: {at}");
         if code != "UnableToDeserializePostBody" && body != "7" && body != "[]" {
-            // The same inline, at its place.
+            // The same inline, with its position.
             let (status, found, at) = ann.post("/me/contacts", format!("{{\"extensions\":[{body}]}}")).error();
             assert_eq!((status, found.as_str()), (400, code), "{shown}");
             assert!(at.starts_with("extensions/0") && (at.ends_with(target) || is_long), "{shown}: {at}");
@@ -255,10 +258,10 @@ fn what_is_no_extension_is_refused_and_nothing_is_stored() {
         let (status, _, at) = ann.post("/me/contacts", &body).error();
         assert_eq!((status, at.as_str()), (400, target));
     }
-    // Those of a contact that is there have addresses of their own.
-    let (status, code, at) = ann.patch(&one, json!({"extensions": [{"extensionName": "a"}]})).error();
+    // Extensions of an existing contact are written by their own paths.
+    let (status, code, at) = ann.patch(&contact_path, json!({"extensions": [{"extensionName": "a"}]})).error();
     assert_eq!((status, code.as_str(), at.as_str()), (400, read, "extensions"));
-    assert_eq!(ann.patch(&one, json!({"extensions": [], "title": "x"})).status, 200);
+    assert_eq!(ann.patch(&contact_path, json!({"extensions": [], "title": "x"})).status, 200);
     assert_eq!(app.sql("select (select count(*) from contacts), (select count(*) from extensions)"), "1|0");
 
     assert_eq!(ann.post(&path, r#"{"extensionName":"a"}"#).status, 201);
@@ -268,7 +271,7 @@ fn what_is_no_extension_is_refused_and_nothing_is_stored() {
     assert_eq!(ann.post(&path, r#"{"extensionName":"A"}"#).status, 201, "names are of exact case, as ids are");
     let renamed = ann.patch(&format!("{path}/a"), json!({"extensionName": "b", "n": 1})).error();
     assert_eq!(renamed, (400, "ErrorInvalidPropertySet".into(), "extensionName".into()));
-    assert_error(&ann.patch(&format!("{path}/a"), format!("{{{many}}}")), (400, limit));
+    assert_error(&ann.patch(&format!("{path}/a"), format!("{{{members_over_limit}}}")), (400, limit));
     for (method, at, allow) in [
         ("PUT", path.clone(), "GET, POST"),
         ("DELETE", path.clone(), "GET, POST"),
@@ -293,7 +296,7 @@ fn what_is_no_extension_is_refused_and_nothing_is_stored() {
 }
 
 #[test]
-fn strict_handling_takes_what_graph_takes() {
+fn strict_handling_accepts_what_graph_accepts() {
     let app = TestApp::new();
     let ann = app.user("ann").with("Prefer", "handling=strict");
     let path = format!("{}/extensions", contact(&ann));

@@ -9,7 +9,7 @@ use super::pictures::assert_error;
 use crate::app::{Client, TestApp};
 
 #[test]
-fn extensions_are_shown_with_contacts_and_found_by_their_ids() {
+fn extensions_are_expanded_with_contacts_and_filtered_by_id() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let work = ann.post("/me/contactFolders", json!({"displayName": "Work"})).id();
@@ -33,13 +33,13 @@ fn extensions_are_shown_with_contacts_and_found_by_their_ids() {
     assert_eq!(first["extensions"][1]["@odata.type"], "#microsoft.graph.openTypeExtension");
     assert_eq!(first.as_object().unwrap().len(), 5, "{first}");
     for filter in ["id eq 'b'", "'B' eq id or id eq 'microsoft.graph.openTypeExtension.b'", "id in ('x','b',null)"] {
-        let some = expanded("/me/contacts", &format!("Extensions( $filter = {filter} )"));
-        let shown: Vec<_> = some["value"].as_array().unwrap().iter().map(|c| names(&c["extensions"])).collect();
+        let filtered = expanded("/me/contacts", &format!("Extensions( $filter = {filter} )"));
+        let shown: Vec<_> = filtered["value"].as_array().unwrap().iter().map(|c| names(&c["extensions"])).collect();
         assert_eq!(shown, [vec!["b"], vec![], vec!["b"], vec![]], "{filter}");
     }
     let aliased = ann.get("/me/contacts?$expand=extensions($filter=id+eq+@p)&@p='A'").json(200);
     assert_eq!(names(&aliased["value"][3]["extensions"]), ["A"]);
-    // Page by page, the option stays.
+    // Page by page with the same option.
     let mut next = Some("/me/contacts?$top=1&$expand=extensions".to_owned());
     let mut walked = Vec::new();
     while let Some(path) = next {
@@ -48,11 +48,14 @@ fn extensions_are_shown_with_contacts_and_found_by_their_ids() {
         next = page.get("@odata.nextLink").map(|link| link.as_str().unwrap().to_owned());
     }
     assert_eq!(walked, [2, 0, 1, 1]);
-    let one = format!("/me/contacts/{}", ids[0]);
-    let tag = ann.get(&one).header("etag");
+    let contact_path = format!("/me/contacts/{}", ids[0]);
+    let tag = ann.get(&contact_path).header("etag");
     let same = ann.with("If-None-Match", &tag);
-    // The contact's version says nothing of its extensions.
-    assert_eq!((same.get(&one).status, same.get(&format!("{one}?$expand=extensions")).status), (304, 200));
+    // The contact's ETag does not depend on its extensions.
+    assert_eq!(
+        (same.get(&contact_path).status, same.get(&format!("{contact_path}?$expand=extensions")).status),
+        (304, 200)
+    );
     for (filter, found) in [
         ("extensions/any(f:f/id eq 'b')", vec!["s0", "s2"]),
         ("extensions/any(f:f/id eq 'Microsoft.OutlookServices.OpenTypeExtension.a')", vec!["s0"]),
@@ -101,7 +104,7 @@ fn extensions_are_shown_with_contacts_and_found_by_their_ids() {
 }
 
 #[test]
-fn a_page_with_much_in_extensions_ends_early_and_the_walk_goes_on() {
+fn a_page_with_large_extensions_ends_early_and_its_next_link_continues() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let mut all = Vec::new();
@@ -127,11 +130,11 @@ fn a_page_with_much_in_extensions_ends_early_and_the_walk_goes_on() {
 }
 
 #[test]
-fn a_contact_has_so_many_extensions_and_so_much_in_them() {
+fn the_number_and_size_of_extensions_per_contact_are_limited() {
     let app = TestApp::new();
     let ann = app.user("ann");
-    let many = (0..100).map(|i| json!({"extensionName": format!("a{i}")})).collect::<Vec<_>>();
-    let id = ann.post("/me/contacts", json!({"extensions": many})).id();
+    let hundred_extensions = (0..100).map(|i| json!({"extensionName": format!("a{i}")})).collect::<Vec<_>>();
+    let id = ann.post("/me/contacts", json!({"extensions": hundred_extensions})).id();
     let path = format!("/me/contacts/{id}/extensions");
     assert_error(&ann.post(&path, json!({"extensionName": "one.more"})), (403, "quotaLimitReached"));
     ann.delete(&format!("{path}/a7")).empty(204);
@@ -148,37 +151,40 @@ fn a_contact_has_so_many_extensions_and_so_much_in_them() {
     new["extensionName"] = json!("a7");
     ann.delete(&format!("{path}/a8")).empty(204);
     assert_error(&ann.post(&path, new), (403, "quotaLimitReached"));
-    let gone = r#"{"id":"microsoft.graph.openTypeExtension.a8","extensionName":"a8"},"#;
-    assert_eq!(bare(&ann, &path), before.replace(gone, ""), "what is refused leaves nothing behind");
+    let deleted_extension = r#"{"id":"microsoft.graph.openTypeExtension.a8","extensionName":"a8"},"#;
+    assert_eq!(bare(&ann, &path), before.replace(deleted_extension, ""), "what is refused leaves nothing behind");
     assert_eq!(ann.patch(&format!("{path}/a20"), json!({"m": null})).status, 200);
     assert_eq!(ann.patch(&format!("{path}/a40"), &large).status, 200);
 }
 
 #[test]
-fn a_write_goes_ahead_on_the_version_it_expects() {
+fn an_extension_write_with_if_match_needs_the_current_etag() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let path = format!("{}/extensions", contact(&ann));
     let made = ann.post(&path, r#"{"extensionName":"a","n":1}"#);
-    let one = format!("{path}/a");
+    let extension_path = format!("{path}/a");
     let position: i64 = made.header("contactd-position").parse().unwrap();
-    let changed = ann.with("If-Match", &made.header("etag")).patch(&one, r#"{"n":2}"#);
+    let changed = ann.with("If-Match", &made.header("etag")).patch(&extension_path, r#"{"n":2}"#);
     assert_eq!((changed.status, changed.header("contactd-position")), (200, (position + 1).to_string()));
     let stale = ann.with("If-Match", &made.header("etag"));
-    assert_error(&stale.patch(&one, r#"{"n":3}"#), (412, "ErrorIrresolvableConflict"));
-    assert_error(&stale.delete(&one), (412, "ErrorIrresolvableConflict"));
-    assert_error(&ann.with("If-None-Match", "*").patch(&one, r#"{"n":3}"#), (412, "ErrorIrresolvableConflict"));
-    assert_eq!(ann.get(&one).json(200)["n"], 2);
-    let gone = ann.with("If-Match", &changed.header("etag")).delete(&one);
-    gone.empty(204);
-    assert_eq!(gone.header("contactd-position"), (position + 2).to_string());
-    // One that is made again is another.
+    assert_error(&stale.patch(&extension_path, r#"{"n":3}"#), (412, "ErrorIrresolvableConflict"));
+    assert_error(&stale.delete(&extension_path), (412, "ErrorIrresolvableConflict"));
+    assert_error(
+        &ann.with("If-None-Match", "*").patch(&extension_path, r#"{"n":3}"#),
+        (412, "ErrorIrresolvableConflict"),
+    );
+    assert_eq!(ann.get(&extension_path).json(200)["n"], 2);
+    let deleted_response = ann.with("If-Match", &changed.header("etag")).delete(&extension_path);
+    deleted_response.empty(204);
+    assert_eq!(deleted_response.header("contactd-position"), (position + 2).to_string());
+    // An extension that is created again is a new one.
     let again = ann.post(&path, r#"{"extensionName":"a","n":1}"#);
     assert_ne!(again.header("etag"), made.header("etag"));
 }
 
 #[test]
-fn of_concurrent_writes_none_is_lost() {
+fn no_concurrent_extension_write_is_lost() {
     let app = TestApp::new();
     let path = format!("{}/extensions", contact(&app.user("ann")));
     assert_eq!(app.user("ann").post(&path, r#"{"extensionName":"a"}"#).status, 201);
@@ -206,7 +212,7 @@ fn of_concurrent_writes_none_is_lost() {
 }
 
 #[test]
-fn extensions_go_and_come_back_with_their_contact() {
+fn extensions_are_deleted_and_restored_with_their_contact() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let id = ann.post("/me/contacts", json!({"extensions": [{"extensionName": "a", "n": 1}]})).id();
@@ -233,21 +239,21 @@ fn extensions_go_and_come_back_with_their_contact() {
 }
 
 #[test]
-fn a_follower_is_not_told_of_extensions() {
+fn delta_does_not_report_extension_changes() {
     let app = TestApp::new();
     let ann = app.user("ann");
-    let one = contact(&ann);
+    let contact_path = contact(&ann);
     let start = ann.get("/me/contacts/delta").json(200);
     let link = start["@odata.deltaLink"].as_str().unwrap();
-    ann.post(&format!("{one}/extensions"), r#"{"extensionName":"a"}"#);
-    ann.patch(&format!("{one}/extensions/a"), r#"{"n":1}"#);
+    ann.post(&format!("{contact_path}/extensions"), r#"{"extensionName":"a"}"#);
+    ann.patch(&format!("{contact_path}/extensions/a"), r#"{"n":1}"#);
     assert_eq!(ann.get(link).json(200)["value"], json!([]));
-    ann.patch(&one, json!({"title": "x"}));
+    ann.patch(&contact_path, json!({"title": "x"}));
     assert_eq!(ann.get(link).json(200)["value"].as_array().unwrap().len(), 1);
 }
 
 #[test]
-fn what_is_another_owners_or_elsewhere_is_not_found() {
+fn extensions_of_other_owners_and_contacts_are_not_found() {
     let app = TestApp::new();
     let (ann, bob) = (app.user("ann"), app.user("bob"));
     let work = ann.post("/me/contactFolders", json!({"displayName": "Work"})).id();

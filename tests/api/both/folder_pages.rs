@@ -1,4 +1,4 @@
-//! Lists of folders: their order, and the promise of nextLinks.
+//! Lists of folders: their order and their next links.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,7 +24,7 @@ fn next_of(page: &Value) -> Option<String> {
     next
 }
 
-/// The names in an order, over pages of a size.
+/// The names in this order, read in pages of this size.
 fn sorted(client: &Client, root: &str, order: &str, size: usize) -> Vec<String> {
     let mut next = Some(format!("{root}?$top={size}&$orderby={}", percent_encode(order)));
     let mut found = Vec::new();
@@ -45,7 +45,7 @@ fn folders_are_sorted_by_any_expression_and_then_by_creation() {
     for name in ["beta", "Ätna", "alpha", "Zeta", "äb", "a 10", "ZETA 2"] {
         make(&ann, name);
     }
-    // Ids of their own, and one that is made with the other's name.
+    // Ids that the client chooses, one of them equal to another folder's name.
     ann.post("/me/contacts", json!({"parentFolderId": "Alpha"}));
     for (order, expected) in [
         ("displayName", ["a 10", "alpha", "Alpha", "beta", "Zeta", "ZETA 2", "äb", "Ätna"]),
@@ -66,9 +66,9 @@ fn folders_are_sorted_by_any_expression_and_then_by_creation() {
             assert_eq!(sorted(&ann, FOLDERS, order, size), expected, "{order}");
         }
     }
-    // Ids made here are in the order of creation, and before letters.
+    // Generated ids sort in creation order, and before letters.
     assert_eq!(sorted(&ann, FOLDERS, "id", 3), sorted(&ann, FOLDERS, "true", 4));
-    // The default folder has no parent, and null is the least.
+    // The default folder has no parent, and null sorts first.
     assert_eq!(sorted(&ann, "/me/contactFolders", "parentFolderId,displayName", 2)[..3], ["Contacts", "a 10", "alpha"]);
     assert_eq!(sorted(&ann, "/me/contactFolders", "parentFolderId desc", 2).last().unwrap(), "Contacts");
     let inside = format!("/me/contactFolders/{}/childFolders", make(&ann, "outer"));
@@ -76,11 +76,11 @@ fn folders_are_sorted_by_any_expression_and_then_by_creation() {
         ann.post(&inside, json!({"displayName": name}));
     }
     assert_eq!(sorted(&ann, &inside, "displayName desc", 2), ["c", "b", "a"]);
-    let some = ann.get(&format!(
+    let walked = ann.get(&format!(
         "{inside}?$filter=displayName%20ne%20@p&$orderby=displayName%20desc&$count=true&$top=1&$skip=1&@p='b'"
     ));
     assert_eq!(
-        (&some.json(200)["@odata.count"], of_all(&some.json(200), "displayName")),
+        (&walked.json(200)["@odata.count"], of_all(&walked.json(200), "displayName")),
         (&json!(2), vec!["a".into()])
     );
 }
@@ -128,30 +128,30 @@ fn what_is_no_order_of_folders_is_refused() {
     assert_eq!(contacts.error(), (400, "BadRequest".into(), "$skiptoken".into()));
 }
 
-/// Names of some 255 characters, most of them of four bytes, in seven groups that are alike to nearly the end.
-fn long(i: usize, end: &str) -> String {
+/// Names of about 255 characters, most of four bytes, in seven groups that differ only near the end.
+fn long_name(i: usize, end: &str) -> String {
     format!("{}{}{end}{i:03}", "𐐀".repeat(249), i % 7)
 }
 
-/// A walk in orders whose keys are longer than a link may be, while others are made, renamed, moved and deleted.
+/// Sort keys are longer than a link may be, while folders are created, renamed, moved and deleted.
 #[test]
 fn a_walk_sees_each_folder_once_while_others_are_written() {
     let app = TestApp::new();
     let ann = app.user("ann");
-    let stay: Vec<_> = (0..40).map(|i| make(&ann, &long(i, "m"))).collect();
+    let stay: Vec<_> = (0..40).map(|i| make(&ann, &long_name(i, "m"))).collect();
     let elsewhere = make(&ann, "elsewhere");
     for (round, order) in ["displayName", "displayName desc", "id", "displayName,concat(displayName,'x') desc", ""]
         .into_iter()
         .enumerate()
     {
         let tag = ["a", "b", "c", "d", "e"][round];
-        let leave: Vec<_> = (0..12).map(|i| make(&ann, &long(i, &tag.to_uppercase()))).collect();
+        let leave: Vec<_> = (0..12).map(|i| make(&ann, &long_name(i, &tag.to_uppercase()))).collect();
         let stop = AtomicBool::new(false);
         let made = std::sync::Mutex::new(Vec::new());
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 for (i, id) in leave.iter().enumerate() {
-                    made.lock().unwrap().push(make(&ann, &long(i, &format!("z{tag}"))));
+                    made.lock().unwrap().push(make(&ann, &long_name(i, &format!("z{tag}"))));
                     let path = format!("/me/contactFolders/{id}");
                     match i % 3 {
                         0 => ann.patch(&path, json!({"displayName": format!("renamed {tag}{i}")})),
@@ -164,7 +164,7 @@ fn a_walk_sees_each_folder_once_while_others_are_written() {
             let mut walks = 0;
             while !stop.load(Ordering::Relaxed) || walks == 0 {
                 let order = match order {
-                    // Folders may be gone before what is inside them is read.
+                    // Folders may be deleted before their content is read.
                     "" => "&$expand=childFolders,contacts".to_owned(),
                     order => format!("&$orderby={}", percent_encode(order)),
                 };
@@ -188,18 +188,18 @@ fn a_walk_sees_each_folder_once_while_others_are_written() {
     }
 }
 
-/// What was shown last is renamed, moved or deleted before the next page is asked for: the walk goes on behind it.
+/// The last shown folder is renamed, moved or deleted before the next page is requested. The walk continues after it.
 #[test]
-fn a_walk_goes_on_behind_what_changes_between_its_pages() {
+fn a_walk_continues_correctly_when_folders_change_between_pages() {
     for order in
         ["displayName", "displayName desc", "concat(displayName,displayName)", "concat(displayName,displayName) desc"]
     {
         for size in [1, 2, 5] {
             let app = TestApp::new();
             let ann = app.user("ann");
-            let all: Vec<_> = (0..15).map(|i| make(&ann, &long(i, ""))).collect();
+            let all_ids: Vec<_> = (0..15).map(|i| make(&ann, &long_name(i, ""))).collect();
             let elsewhere = make(&ann, "elsewhere");
-            ann.patch(&format!("/me/contactFolders/{elsewhere}"), json!({"parentFolderId": all[0]}));
+            ann.patch(&format!("/me/contactFolders/{elsewhere}"), json!({"parentFolderId": all_ids[0]}));
             let mut next = Some(format!("{FOLDERS}?$top={size}&$orderby={}", percent_encode(order)));
             let (mut found, mut i) = (Vec::new(), 0);
             while let Some(path) = next {
@@ -208,17 +208,18 @@ fn a_walk_goes_on_behind_what_changes_between_its_pages() {
                 let ids = of_all(&page, "id");
                 let last = ids.last().unwrap().clone();
                 found.extend(ids);
-                // Of three, one stays what it is: of long keys the last few shown are known again.
+                // One of three folders is unchanged: with long keys, the token has the ids of the last few folders.
                 let path = format!("/me/contactFolders/{last}");
                 match i % 3 {
-                    0 if last != all[0] => ann.delete(&path).empty(204).status,
-                    1 if last != all[0] => ann.patch(&path, json!({"parentFolderId": elsewhere})).status,
+                    0 if last != all_ids[0] => ann.delete(&path).empty(204).status,
+                    1 if last != all_ids[0] => ann.patch(&path, json!({"parentFolderId": elsewhere})).status,
                     _ => 0,
                 };
                 i += 1;
             }
             let descending = order.ends_with("desc");
-            let mut expected: Vec<_> = all.iter().enumerate().map(|(i, id)| (long(i, ""), id.clone())).collect();
+            let mut expected: Vec<_> =
+                all_ids.iter().enumerate().map(|(i, id)| (long_name(i, ""), id.clone())).collect();
             expected.sort();
             if descending {
                 expected.reverse();
@@ -229,14 +230,14 @@ fn a_walk_goes_on_behind_what_changes_between_its_pages() {
 }
 
 #[test]
-fn a_walk_in_an_order_too_long_for_its_token_leaves_nothing_out() {
+fn sort_keys_too_long_for_a_page_token_skip_nothing() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let name = |i: usize| format!("{}{i:05}", "𐐀".repeat(250));
-    let all: Vec<_> = (0..12).map(|i| make(&ann, &name(i))).collect();
+    let all_ids: Vec<_> = (0..12).map(|i| make(&ann, &name(i))).collect();
     let rename = |id: &str, name: &str| ann.patch(&format!("/me/contactFolders/{id}"), json!({"displayName": name}));
     let first = format!("{FOLDERS}?$top=2&$orderby=concat(displayName,displayName)");
-    // Some of those shown last are what they were: the walk goes on behind the last of these.
+    // Some of the last shown folders are unchanged. The walk continues after the last of these.
     let mut next = Some(first.clone());
     let mut found = Vec::new();
     while let Some(path) = next {
@@ -245,25 +246,25 @@ fn a_walk_in_an_order_too_long_for_its_token_leaves_nothing_out() {
         found.extend(of_all(&page, "id"));
         assert_eq!(rename(found.last().unwrap(), &format!("!{}", found.len())).status, 200);
     }
-    assert_eq!(found, all);
-    for (i, id) in all.iter().enumerate() {
+    assert_eq!(found, all_ids);
+    for (i, id) in all_ids.iter().enumerate() {
         rename(id, &name(i));
     }
-    // If none of them is left, folders that share the beginning may be shown again.
+    // If none of them exists, folders with the same key prefix may be shown again.
     let page = ann.get(&first).json(200);
-    for id in &all[..2] {
+    for id in &all_ids[..2] {
         rename(id, &format!("!{id}"));
     }
     let rest = ann.get(&next_of(&page).unwrap()).json(200);
-    assert_eq!(of_all(&rest, "id"), all[2..4]);
+    assert_eq!(of_all(&rest, "id"), all_ids[2..4]);
 }
 
 #[test]
-fn a_key_that_is_put_together_counts_by_its_beginning() {
+fn a_walk_sorted_by_a_long_computed_key_has_short_tokens() {
     let app = TestApp::new();
     let ann = app.user("ann");
-    let all: Vec<_> = (0..30).map(|i| make(&ann, &format!("{i:02}{}", "x".repeat(253)))).collect();
-    // 256 names in one.
+    let all_ids: Vec<_> = (0..30).map(|i| make(&ann, &format!("{i:02}{}", "x".repeat(253)))).collect();
+    // A key of 256 names.
     let order = (0..8).fold("displayName".to_owned(), |key, _| format!("concat({key},{key})"));
     let mut next = Some(format!("{FOLDERS}?$top=7&$orderby={order}%20desc"));
     let mut found = Vec::new();
@@ -274,5 +275,5 @@ fn a_key_that_is_put_together_counts_by_its_beginning() {
         next = page["@odata.nextLink"].as_str().map(str::to_owned);
         found.extend(of_all(&page, "id"));
     }
-    assert!(found.iter().eq(all.iter().rev()));
+    assert!(found.iter().eq(all_ids.iter().rev()));
 }

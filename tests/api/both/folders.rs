@@ -1,4 +1,4 @@
-//! Folders: those a contact implies, and those of the folder routes.
+//! Folders that a contact creates implicitly, and the folder routes.
 
 use contactd::store::Options;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use crate::app::{Answer, Client, SEED_REQUEST, Setup, TestApp};
 const SEED_FOLDER: &str = "Parent Folder Id value";
 
 #[test]
-fn a_contact_without_a_folder_is_in_the_default_one() {
+fn a_contact_without_a_folder_is_in_the_default_folder() {
     let app = TestApp::new();
     let ann = app.user("ann");
     for body in [
@@ -23,7 +23,7 @@ fn a_contact_without_a_folder_is_in_the_default_one() {
 }
 
 #[test]
-fn an_unknown_folder_is_made_with_id_and_name_as_sent() {
+fn an_unknown_folder_id_creates_a_folder_with_that_id_and_name() {
     let app = TestApp::new();
     let ann = app.user("ann");
     for folder in ["Work", "work", "a/b?c#d%20'e'", " ", "日本", "msgfolderroot"] {
@@ -43,21 +43,21 @@ fn the_pages_folder_collides_with_nothing() {
     let ann = app.user("ann");
     let posted = || assert_eq!(ann.post("/me/contacts/$ref", SEED_REQUEST).json(201)["parentFolderId"], SEED_FOLDER);
     ann.get("/me");
-    // Another folder has its name, and one has its name beside it as id.
+    // Another folder has this name, and one folder's id equals the name of another.
     app.sql(&format!(
             "insert into folders (mailbox, id, parent_folder_id, display_name, display_name_key, version, created_date_time, last_modified_date_time)
              select id, 'x', 'contacts', '{SEED_FOLDER}', 'parent folder id value', 0, 0, 0 from mailboxes
              union all select id, 'parent folder id value', 'contacts', '{SEED_FOLDER}', '', 0, 0, 0 from mailboxes"
         ));
     posted();
-    // A folder has its id and another name: it is used as it is.
+    // A folder has this id and another name. It is used unchanged.
     app.sql(&format!("update folders set display_name = 'Renamed' where id = '{SEED_FOLDER}'"));
     posted();
     assert_eq!(
         app.count(&format!("select count(*) from folders where id = '{SEED_FOLDER}' and display_name = 'Renamed'")),
         1
     );
-    // A deleted folder is created again; its former contacts stay deleted.
+    // A deleted folder is created again. Its former contacts stay deleted.
     app.sql(&format!("update folders set deleted_date_time = 1, parent_folder_id = 'x' where id = '{SEED_FOLDER}'"));
     posted();
     let anew = format!(
@@ -67,7 +67,7 @@ fn the_pages_folder_collides_with_nothing() {
 }
 
 #[test]
-fn folders_are_capped_and_those_that_exist_go_on() {
+fn the_number_of_folders_is_limited_and_existing_ones_still_work() {
     let app = TestApp::with(Setup { options: Options { max_folders: 3, ..Options::default() }, ..Setup::default() });
     let ann = app.user("ann");
     let post = |folder: &str| ann.post("/me/contacts", json!({"parentFolderId": folder}));
@@ -95,7 +95,7 @@ fn a_patch_moves_to_a_folder_that_exists() {
         let answer = ann.patch(&path, json!({"parentFolderId": unknown, "title": "x"}));
         assert_eq!(answer.error(), (404, "ErrorItemNotFound".into(), String::new()));
     }
-    // Naming none, or the one it is in, moves nothing.
+    // Without a folder, or with the current one, the contact is not moved.
     for same in [json!(null), json!("")] {
         assert_eq!(ann.patch(&path, json!({"parentFolderId": same})).body, moved.body);
     }
@@ -104,7 +104,7 @@ fn a_patch_moves_to_a_folder_that_exists() {
     assert_eq!(app.count("select count(*) from changes where removed"), 1);
 }
 
-/// A folder route's answer without what the server makes up.
+/// The answer of a folder route without generated values.
 fn shown(answer: &Answer, status: u16) -> Value {
     let mut folder = answer.json(status);
     for name in ["@odata.context", "@odata.etag", "id"] {
@@ -119,7 +119,7 @@ fn names(client: &Client, path: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_folder_is_made_read_renamed_and_deleted() {
+fn a_folder_is_created_read_renamed_and_deleted() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let made = ann.post("/v1.0/me/contactFolders", json!({"displayName": "Work", "parentFolderId": "ignored"}));
@@ -143,41 +143,44 @@ fn a_folder_is_made_read_renamed_and_deleted() {
     let stale = ann.with("If-Match", &made.header("etag"));
     assert_eq!((stale.patch(&path, json!({"displayName": "x"})).error().0, stale.delete(&path).error().0), (412, 412));
     assert_eq!(ann.with("If-Match", &renamed.header("etag")).delete(&path).status, 204);
-    let gone = (404, "ErrorItemNotFound".into(), String::new());
-    assert_eq!(ann.get(&path).error(), gone);
-    assert_eq!(ann.patch(&path, json!({"displayName": "x"})).error(), gone);
-    assert_eq!(ann.delete(&path).error(), gone);
-    assert_eq!(ann.post(&format!("{path}/contacts"), "{}").error(), gone);
+    let not_found = (404, "ErrorItemNotFound".into(), String::new());
+    assert_eq!(ann.get(&path).error(), not_found);
+    assert_eq!(ann.patch(&path, json!({"displayName": "x"})).error(), not_found);
+    assert_eq!(ann.delete(&path).error(), not_found);
+    assert_eq!(ann.post(&format!("{path}/contacts"), "{}").error(), not_found);
     assert_eq!(app.count("select count(*) - max(seq) from changes"), 0);
 }
 
 #[test]
-fn names_are_unique_beside_each_other_where_a_folder_route_sets_them() {
+fn folder_names_are_unique_among_siblings_when_set_by_a_folder_route() {
     let app = TestApp::new();
     let ann = app.user("ann");
-    let taken = (409, "ErrorFolderExists".into(), String::new());
+    let name_conflict = (409, "ErrorFolderExists".into(), String::new());
     let post = |path: &str, name: &str| ann.post(path, json!({"displayName": name}));
     let work = post("/me/contactFolders", "Straße").id();
-    assert_eq!(post("/me/contactFolders", "STRAßE").error(), taken);
+    assert_eq!(post("/me/contactFolders", "STRAßE").error(), name_conflict);
     let inner = format!("/me/contactFolders/{work}/childFolders");
     let child = post(&inner, "Straße");
     assert_eq!(child.json(201)["parentFolderId"], work);
     let other = post("/me/contactFolders", "Other").id();
-    assert_eq!(ann.patch(&format!("/me/contactFolders/{other}"), json!({"displayName": "straße"})).error(), taken);
+    assert_eq!(
+        ann.patch(&format!("/me/contactFolders/{other}"), json!({"displayName": "straße"})).error(),
+        name_conflict
+    );
     let moved = ann.patch(&format!("/me/contactFolders/{}", child.id()), json!({"parentFolderId": "contacts"}));
-    assert_eq!(moved.error(), taken);
-    // Its own name in another case is its own.
+    assert_eq!(moved.error(), name_conflict);
+    // A folder can change the letter case of its own name.
     assert_eq!(ann.patch(&format!("/me/contactFolders/{work}"), json!({"displayName": "STRAßE"})).status, 200);
-    // A folder implied by a create never fails.
+    // An implicit folder never causes a name conflict.
     assert_eq!(ann.post("/me/contacts", json!({"parentFolderId": "Other"})).status, 201);
     assert_eq!(names(&ann, "/v1.0/me/contactFolders"), ["STRAßE", "Other", "Other"]);
-    // The name of a deleted one is free.
+    // The name of a deleted folder is free.
     ann.delete(&format!("/me/contactFolders/{work}")).empty(204);
     assert_eq!(post("/me/contactFolders", "Straße").status, 201);
 }
 
 #[test]
-fn folders_nest_move_and_take_along_what_is_inside() {
+fn folders_nest_and_move_with_their_content() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let make = |path: &str, name: &str| ann.post(path, json!({"displayName": name})).id();
@@ -202,32 +205,32 @@ fn folders_nest_move_and_take_along_what_is_inside() {
         format!("http://{}/v1.0/$metadata#users('ann')/contactFolders('{a}')/contacts", app.address)
     );
 
-    // A contact is found where it is, and anywhere without a folder.
-    let gone = (404, "ErrorItemNotFound".into(), String::new());
+    // A contact is found in its own folder, and by paths without a folder.
+    let not_found = (404, "ErrorItemNotFound".into(), String::new());
     let elsewhere = format!("/me/contactFolders/{a}/contacts/{}", in_c.id());
     assert_eq!(ann.get(&format!("{deep}/contacts/{}", in_c.id())).status, 200);
     assert_eq!(ann.get(&format!("/me/contacts/{}", in_c.id())).status, 200);
-    assert_eq!(ann.get(&elsewhere).error(), gone);
-    assert_eq!(ann.patch(&elsewhere, json!({"title": "x"})).error(), gone);
-    assert_eq!(ann.delete(&elsewhere).error(), gone);
-    // A path must be one.
-    assert_eq!(ann.get(&format!("/me/contactFolders/{a}/childFolders/{c}")).error(), gone);
-    assert_eq!(ann.post(&format!("/me/contactFolders/{a}/childFolders/{c}/contacts"), "{}").error(), gone);
-    assert_eq!(ann.post("/me/contactFolders/nowhere/contacts", "{}").error(), gone);
-    assert_eq!(ann.get("/me/contactFolders/nowhere/contacts").error(), gone);
-    assert_eq!(ann.get("/me/contactFolders/nowhere/childFolders").error(), gone);
-    assert_eq!(app.user("bob").get(&format!("/me/contactFolders/{a}")).error(), gone);
+    assert_eq!(ann.get(&elsewhere).error(), not_found);
+    assert_eq!(ann.patch(&elsewhere, json!({"title": "x"})).error(), not_found);
+    assert_eq!(ann.delete(&elsewhere).error(), not_found);
+    // Each folder in a path must be inside the one before.
+    assert_eq!(ann.get(&format!("/me/contactFolders/{a}/childFolders/{c}")).error(), not_found);
+    assert_eq!(ann.post(&format!("/me/contactFolders/{a}/childFolders/{c}/contacts"), "{}").error(), not_found);
+    assert_eq!(ann.post("/me/contactFolders/nowhere/contacts", "{}").error(), not_found);
+    assert_eq!(ann.get("/me/contactFolders/nowhere/contacts").error(), not_found);
+    assert_eq!(ann.get("/me/contactFolders/nowhere/childFolders").error(), not_found);
+    assert_eq!(app.user("bob").get(&format!("/me/contactFolders/{a}")).error(), not_found);
 
     // Not into itself, not below itself, not into an unknown folder.
     let moves = |id: &str, to: &str| ann.patch(&format!("/me/contactFolders/{id}"), json!({"parentFolderId": to}));
     assert_eq!(moves(&a, &a).error().0, 400);
     assert_eq!(moves(&a, &c).error(), (400, "ErrorInvalidRequest".into(), String::new()));
-    assert_eq!(moves(&a, "nowhere").error(), gone);
+    assert_eq!(moves(&a, "nowhere").error(), not_found);
     assert_eq!(moves(&b, "contacts").json(200)["parentFolderId"], "contacts");
     assert_eq!(names(&ann, "/v1.0/me/contactFolders"), ["a", "b"]);
     assert_eq!(moves(&b, &a).status, 200);
 
-    // With everything inside: each contact and each folder has its entry in the log.
+    // The content is deleted too: each contact and each folder has an entry in the log.
     let before = app.count("select max(seq) from changes where mailbox = (select min(id) from mailboxes)");
     let deleted = ann.delete(&format!("/me/contactFolders/{a}"));
     deleted.empty(204);
@@ -236,17 +239,17 @@ fn folders_nest_move_and_take_along_what_is_inside() {
     assert_eq!(app.count("select count(*) - max(seq) from changes where mailbox = (select min(id) from mailboxes)"), 0);
     assert_eq!(app.count("select count(*) from contacts c join changes l on l.mailbox = c.mailbox and l.seq = c.version and l.contact_id = c.id and l.removed"), 2);
     for id in [&in_c.id(), &in_a] {
-        assert_eq!(ann.get(&format!("/me/contacts/{id}")).error(), gone);
+        assert_eq!(ann.get(&format!("/me/contacts/{id}")).error(), not_found);
     }
     assert_eq!(titles("/me/contacts"), ["own"]);
-    assert_eq!(ann.get(&format!("/me/contactFolders/{c}")).error(), gone);
-    assert_eq!(ann.patch(&format!("/me/contacts/{own}"), json!({"parentFolderId": c})).error(), gone);
-    // What comes after is numbered on.
+    assert_eq!(ann.get(&format!("/me/contactFolders/{c}")).error(), not_found);
+    assert_eq!(ann.patch(&format!("/me/contacts/{own}"), json!({"parentFolderId": c})).error(), not_found);
+    // Later changes continue the numbering.
     assert_eq!(ann.post("/me/contacts", "{}").header("contactd-position"), (before + 6).to_string());
 }
 
 #[test]
-fn the_default_folder_is_listed_in_the_seeds_shape_and_stays_what_it_is() {
+fn the_default_folder_is_listed_in_the_seeds_shape_and_is_immutable() {
     let app = TestApp::new();
     let ann = app.user("ann");
     ann.post("/me/contactFolders", json!({"displayName": "x"}));
@@ -265,7 +268,7 @@ fn the_default_folder_is_listed_in_the_seeds_shape_and_stays_what_it_is() {
 }
 
 #[test]
-fn a_list_of_folders_has_pages_that_show_each_once() {
+fn a_paged_list_of_folders_shows_each_once() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let ids: Vec<_> =
@@ -288,7 +291,7 @@ fn a_list_of_folders_has_pages_that_show_each_once() {
                 assert!(
                     link.len() < 2_000 && link.starts_with(&format!("http://{}/v1.0/me/contactFolders?", app.address))
                 );
-                // One that was shown, and one that was not made yet, do not shift what follows.
+                // Deleting a shown folder and creating a new one do not shift later pages.
                 if found.len() == 7 {
                     let made = ann.post("/me/contactFolders", json!({"displayName": "between"})).id();
                     ann.delete(&format!("/me/contactFolders/{made}")).empty(204);
@@ -301,7 +304,7 @@ fn a_list_of_folders_has_pages_that_show_each_once() {
 }
 
 #[test]
-fn what_is_no_folder_is_refused() {
+fn an_invalid_folder_is_refused() {
     let app = TestApp::with(Setup { options: Options { max_folders: 3, ..Options::default() }, ..Setup::default() });
     let ann = app.user("ann");
     for (body, code, target) in [

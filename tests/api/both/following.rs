@@ -1,4 +1,4 @@
-//! Several clients create, change, move and delete; others follow. After every round a follower's copy is the server's list.
+//! Several clients create, change, move and delete; others read delta. After every round a follower's copy equals the server's list.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -11,10 +11,10 @@ use crate::app::{Client, TestApp};
 
 /// A client that keeps a copy of a list.
 pub struct Follower {
-    /// The client it asks next, possibly of another process.
+    /// The client for the next request, possibly of another process.
     pub client: Client,
     list: String,
-    /// Without its host.
+    /// The delta link, without its host.
     link: String,
     copy: BTreeMap<String, Value>,
 }
@@ -24,7 +24,7 @@ impl Follower {
         Self { client: client.clone(), list: list.to_owned(), link: format!("{list}/delta"), copy: BTreeMap::new() }
     }
 
-    /// Follows links to the end of the round, by pages of so many.
+    /// Follows links to the end of the round, with this page size.
     pub fn round(&mut self, size: usize) {
         let client = self.client.with("Prefer", &format!("odata.maxpagesize={size}"));
         loop {
@@ -50,12 +50,12 @@ impl Follower {
 
     /// Asserts that the copy equals the server's list.
     pub fn check(&self) {
-        let mut there = BTreeMap::new();
+        let mut listed = BTreeMap::new();
         let mut link = format!("{}?$top=1000", self.list);
         loop {
             let page = self.client.get(&link).json(200);
             for contact in page["value"].as_array().unwrap() {
-                there.insert(contact["id"].as_str().unwrap().to_owned(), contact["@odata.etag"].clone());
+                listed.insert(contact["id"].as_str().unwrap().to_owned(), contact["@odata.etag"].clone());
             }
             match page.get("@odata.nextLink") {
                 Some(next) => next.as_str().unwrap().clone_into(&mut link),
@@ -64,7 +64,7 @@ impl Follower {
         }
         let copy: BTreeMap<_, _> =
             self.copy.iter().map(|(id, contact)| (id.clone(), contact["@odata.etag"].clone())).collect();
-        assert_eq!(copy, there, "{}", self.list);
+        assert_eq!(copy, listed, "{}", self.list);
     }
 }
 
@@ -102,10 +102,11 @@ fn run(app: &TestApp, user: &str, steps: Vec<Step>) {
     ];
     let mut followers: Vec<_> = lists.iter().map(|list| Follower::new(&client, list)).collect();
     for step in steps {
-        let all = || client.get("/me/contacts?$top=1000&$select=id").json(200)["value"].as_array().unwrap().clone();
+        let list_all =
+            || client.get("/me/contacts?$top=1000&$select=id").json(200)["value"].as_array().unwrap().clone();
         let pick = |i: Index| {
-            let all = all();
-            (!all.is_empty()).then(|| format!("/me/contacts/{}", i.get(&all)["id"].as_str().unwrap()))
+            let list_all = list_all();
+            (!list_all.is_empty()).then(|| format!("/me/contacts/{}", i.get(&list_all)["id"].as_str().unwrap()))
         };
         match step {
             Step::Create(folder) => {
@@ -115,7 +116,7 @@ fn run(app: &TestApp, user: &str, steps: Vec<Step>) {
                 pick(i).map(|path| client.patch(&path, json!({"jobTitle": "x"})).json(200));
             }
             Step::Move(i, folder) => {
-                // The folder may be gone, which is a 404.
+                // The folder may be deleted, which is a 404.
                 pick(i).map(|path| client.patch(&path, json!({"parentFolderId": FOLDERS[folder]})).status);
             }
             Step::Delete(i) => {
@@ -138,7 +139,7 @@ fn run(app: &TestApp, user: &str, steps: Vec<Step>) {
 }
 
 #[test]
-fn after_every_round_a_follower_has_what_the_server_lists() {
+fn after_every_delta_round_a_client_has_the_servers_state() {
     let app = TestApp::new();
     let number = AtomicUsize::new(0);
     let config = ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() };
@@ -153,7 +154,7 @@ fn after_every_round_a_follower_has_what_the_server_lists() {
 }
 
 #[test]
-fn nothing_is_missed_while_others_write() {
+fn delta_misses_nothing_during_concurrent_writes() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let done = AtomicBool::new(false);

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::app::{Answer, TestApp};
 
-/// The body, whatever kind of JSON it says it is.
+/// The body, with any JSON media type.
 fn body(answer: &Answer) -> Value {
     assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
     assert!(answer.header("content-type").starts_with("application/json"));
@@ -12,7 +12,7 @@ fn body(answer: &Answer) -> Value {
 }
 
 #[test]
-fn json_is_answered_whoever_asks_for_it() {
+fn json_is_the_answer_for_every_accept_header_that_allows_it() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let id = ann.post("/me/contacts?$format=json", "{}").id();
@@ -72,7 +72,7 @@ fn a_walk_keeps_its_format() {
     assert!(link.contains("?$format=application/json;odata.metadata=none&$top=2&$skiptoken="), "{link}");
     let last = ann.get(link).json(200);
     assert!(last["value"][0].get("@odata.etag").is_none() && last.as_object().unwrap().len() == 1, "{last}");
-    // So does whoever follows changes, on every page and in every round.
+    // Delta keeps it too, on every page and in every round.
     let mut page =
         ann.get("/me/contacts/delta?$format=application/json;odata.metadata=none&$top=2&$select=displayName").json(200);
     for (link, count) in [("nextLink", 2), ("deltaLink", 1), ("deltaLink", 0), ("deltaLink", 1)] {
@@ -106,8 +106,8 @@ fn another_format_is_not_acceptable_and_nothing_is_done() {
         ] {
             let refused = ann.get(&format!("{path}?$format={format}"));
             assert_eq!(refused.error(), (406, "notSupported".into(), String::new()), "{path} {format}");
-            let said = format!("The '$format' '{format}' is not supported here; use json or application/json");
-            assert!(refused.message().starts_with(&said), "{}", refused.message());
+            let message = format!("The '$format' '{format}' is not supported here; use json or application/json");
+            assert!(refused.message().starts_with(&message), "{}", refused.message());
         }
         assert_eq!(ann.post(&format!("/me/contacts?$format={format}"), "{}").error().0, 406);
         for (path, body) in
@@ -124,7 +124,7 @@ fn another_format_is_not_acceptable_and_nothing_is_done() {
 }
 
 #[test]
-fn what_has_one_form_has_it_whatever_is_asked() {
+fn answers_with_one_format_ignore_accept() {
     let app = TestApp::new();
     let (ann, sync) = (app.user("ann"), app.user("app:sync"));
     for format in ["json", "xml", "text/plain", "application/json;odata.metadata=none"] {
@@ -144,8 +144,8 @@ fn what_has_one_form_has_it_whatever_is_asked() {
         [("xml", 200), ("application%2Fxml", 200), ("XML", 200), ("json", 406), ("application/json", 406), ("", 406)]
     {
         for root in ["", "/v1.0", "/beta"] {
-            let nobody = app.user("").with("Accept", "application/json");
-            let answer = nobody.get(&format!("{root}/$metadata?$format={format}"));
+            let stranger = app.user("").with("Accept", "application/json");
+            let answer = stranger.get(&format!("{root}/$metadata?$format={format}"));
             assert_eq!(answer.status, status, "{format}");
             if status == 200 {
                 assert_eq!(answer.header("content-type"), "application/xml");

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use contactd::http::Settings;
 use serde_json::json;
 
-use super::checklist::{METHODS, Things, rows, send};
+use super::checklist::{METHODS, TestObjects, rows, send};
 use super::pictures::JPEG;
 use crate::app::{Answer, Client, SEED_REQUEST, Setup, TestApp};
 
-const PAGE: &str = "https://app.example.org";
-const OTHER: &str = "http://localhost:3000";
+const ORIGIN: &str = "https://app.example.org";
+const OTHER_ORIGIN: &str = "http://localhost:3000";
 
 fn with_cors(origins: &[&str]) -> TestApp {
     let cors = origins.iter().map(|origin| origin.parse().unwrap()).collect();
@@ -19,17 +19,17 @@ fn with_cors(origins: &[&str]) -> TestApp {
 
 /// Asserts what holds for every answer.
 #[track_caller]
-fn assert_habits(answer: &Answer, what: &str) {
-    assert_eq!(answer.header("x-content-type-options"), "nosniff", "{what}");
+fn assert_habits(answer: &Answer, description: &str) {
+    assert_eq!(answer.header("x-content-type-options"), "nosniff", "{description}");
     for name in ["server", "x-powered-by", "via", "x-aspnet-version", "set-cookie"] {
-        assert!(!answer.headers.contains_key(name), "{what}: {name}");
+        assert!(!answer.headers.contains_key(name), "{description}: {name}");
     }
     if answer.status >= 400 {
         let text = String::from_utf8_lossy(&answer.body).to_lowercase();
         for word in
             ["sqlite", "sqlx", "postgres", "actix", "contactd", "src/", ".rs:", "panicked", env!("CARGO_PKG_VERSION")]
         {
-            assert!(!text.contains(word), "{what}: {word}: {text}");
+            assert!(!text.contains(word), "{description}: {word}: {text}");
         }
     }
 }
@@ -48,23 +48,23 @@ fn caching(path: &str, status: u16) -> &'static str {
 fn every_answer_of_every_call_has_the_headers_that_are_due_and_no_others() {
     let app = TestApp::new();
     let ann = app.user("ann");
-    let things = Things::make(&ann);
-    let photo = format!("/me/contacts/{}/photo/$value", things.contact);
+    let objects = TestObjects::make(&ann);
+    let photo = format!("/me/contacts/{}/photo/$value", objects.contact);
     assert_eq!(ann.with("Content-Type", "image/jpeg").send("PUT", &photo, Some(JPEG.to_vec())).status, 200);
     let (mut answers, mut seen) = (0, BTreeSet::new());
     for row in rows() {
         for (_, path) in row.calls {
-            for spelled in things.spelled(&path) {
+            for spelled in objects.spelled(&path) {
                 // OPTIONS of `/` is a call of CardDAV.
                 let others = if path == "/" { &["HEAD"][..] } else { &["OPTIONS", "HEAD"] };
                 for method in METHODS.iter().chain(others) {
                     for client in [&ann, &app.user("app:sync"), &app.user("")] {
                         let answer = send(client, method, &spelled);
-                        let what = format!("{method} {spelled}: {}", answer.status);
-                        assert_habits(&answer, &what);
-                        assert_eq!(answer.header("cache-control"), caching(&spelled, answer.status), "{what}");
+                        let description = format!("{method} {spelled}: {}", answer.status);
+                        assert_habits(&answer, &description);
+                        assert_eq!(answer.header("cache-control"), caching(&spelled, answer.status), "{description}");
                         let cors = answer.headers.keys().find(|name| name.as_str().starts_with("access-control-"));
-                        assert_eq!(cors, None, "{what}");
+                        assert_eq!(cors, None, "{description}");
                         answers += 1;
                         seen.insert(answer.header("cache-control"));
                     }
@@ -87,7 +87,7 @@ fn every_answer_of_every_call_has_the_headers_that_are_due_and_no_others() {
     }
 }
 
-/// What a browser asks before it sends something.
+/// A preflight request of a browser.
 fn preflight(client: &Client, origin: &str, path: &str, method: &str) -> Answer {
     client
         .with("Origin", origin)
@@ -97,11 +97,11 @@ fn preflight(client: &Client, origin: &str, path: &str, method: &str) -> Answer 
 }
 
 #[test]
-fn a_page_that_is_named_is_told_what_is_offered_at_every_address() {
-    let app = with_cors(&[PAGE, OTHER]);
+fn an_allowed_origin_gets_the_methods_of_every_path_in_preflights() {
+    let app = with_cors(&[ORIGIN, OTHER_ORIGIN]);
     // Browsers ask without a token.
-    let nobody = app.user("");
-    let things = Things::make(&app.user("ann"));
+    let stranger = app.user("");
+    let objects = TestObjects::make(&app.user("ann"));
     let mut offered: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for row in rows().iter().filter(|row| ["supported", "beyond Graph"].contains(&row.state.as_str())) {
         for (method, path) in &row.calls {
@@ -111,12 +111,16 @@ fn a_page_that_is_named_is_told_what_is_offered_at_every_address() {
     }
     assert!(offered.len() > 30);
     for (path, methods) in offered {
-        for spelled in things.spelled(&path) {
-            for origin in [PAGE, OTHER] {
-                let answer = preflight(&nobody, origin, &spelled, "GET");
+        for spelled in objects.spelled(&path) {
+            for origin in [ORIGIN, OTHER_ORIGIN] {
+                let answer = preflight(&stranger, origin, &spelled, "GET");
                 answer.empty(204);
-                let told = answer.header("access-control-allow-methods");
-                assert_eq!(told.split(", ").map(str::to_owned).collect::<BTreeSet<_>>(), methods, "{spelled}");
+                let allowed_methods = answer.header("access-control-allow-methods");
+                assert_eq!(
+                    allowed_methods.split(", ").map(str::to_owned).collect::<BTreeSet<_>>(),
+                    methods,
+                    "{spelled}"
+                );
                 for (name, value) in [
                     ("access-control-allow-origin", origin),
                     ("access-control-allow-headers", "authorization, content-type, prefer, sdkversion"),
@@ -134,9 +138,9 @@ fn a_page_that_is_named_is_told_what_is_offered_at_every_address() {
 }
 
 #[test]
-fn a_page_reads_answers_and_refusals_with_the_headers_that_sdks_want() {
-    let app = with_cors(&[PAGE, OTHER]);
-    let ann = app.user("ann").with("Origin", PAGE);
+fn an_allowed_origin_may_read_answers_errors_and_the_headers_that_sdks_use() {
+    let app = with_cors(&[ORIGIN, OTHER_ORIGIN]);
+    let ann = app.user("ann").with("Origin", ORIGIN);
     let created = ann.post("/me/contacts/$ref", SEED_REQUEST);
     assert_eq!(created.status, 201);
     let path = format!("/me/contacts/{}", created.id());
@@ -149,11 +153,11 @@ fn a_page_reads_answers_and_refusals_with_the_headers_that_sdks_want() {
         ann.get("/nothing"),
         ann.get("/me/contacts/x"),
         ann.with("If-Match", "\"x\"").patch(&path, "{}"),
-        app.user("").with("Origin", PAGE).get("/me"),
+        app.user("").with("Origin", ORIGIN).get("/me"),
         ann.delete(&path),
     ] {
         for (name, value) in [
-            ("access-control-allow-origin", PAGE),
+            ("access-control-allow-origin", ORIGIN),
             (
                 "access-control-expose-headers",
                 "DAV, request-id, client-request-id, ETag, Location, Preference-Applied, Retry-After, \
@@ -170,7 +174,7 @@ fn a_page_reads_answers_and_refusals_with_the_headers_that_sdks_want() {
 #[test]
 fn a_page_that_is_not_named_is_told_nothing() {
     let off = TestApp::new();
-    let on = with_cors(&[PAGE]);
+    let on = with_cors(&[ORIGIN]);
     let close = [
         "https://evil.example.org",
         "https://app.example.org.evil.example",
@@ -184,7 +188,7 @@ fn a_page_that_is_not_named_is_told_nothing() {
         "*",
         "",
     ];
-    for (app, origins, vary) in [(&off, [&[PAGE], &close[..]].concat(), ""), (&on, close.to_vec(), "Origin")] {
+    for (app, origins, vary) in [(&off, [&[ORIGIN], &close[..]].concat(), ""), (&on, close.to_vec(), "Origin")] {
         for origin in origins {
             let mut answers = vec![app.user("ann").with("Origin", origin).get("/me/contacts")];
             assert_eq!(answers[0].status, 200, "who has a token is served; the browser keeps the answer to itself");
@@ -194,17 +198,17 @@ fn a_page_that_is_not_named_is_told_nothing() {
                 answers.push(answer);
             }
             for answer in answers {
-                let told = answer.headers.keys().find(|name| name.as_str().starts_with("access-control-"));
-                assert_eq!((told, answer.header("vary").as_str()), (None, vary), "{origin}");
+                let cors_header = answer.headers.keys().find(|name| name.as_str().starts_with("access-control-"));
+                assert_eq!((cors_header, answer.header("vary").as_str()), (None, vary), "{origin}");
             }
         }
     }
     // A plain OPTIONS is unchanged, also from an allowed origin.
-    let options = on.user("").with("Origin", PAGE).send("OPTIONS", "/me/contacts", None);
+    let options = on.user("").with("Origin", ORIGIN).send("OPTIONS", "/me/contacts", None);
     assert_eq!(options.error(), (405, "methodNotAllowed".into(), String::new()));
     assert_eq!(options.header("allow"), "GET, POST");
     // An unknown path offers no methods.
-    assert_eq!(preflight(&on.user(""), PAGE, "/nothing", "GET").error().0, 404);
-    // Asking changes nothing.
+    assert_eq!(preflight(&on.user(""), ORIGIN, "/nothing", "GET").error().0, 404);
+    // A preflight changes nothing.
     assert_eq!(on.user("ann").get("/me/contacts").json(200)["value"], json!([]));
 }

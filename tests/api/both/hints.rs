@@ -1,19 +1,20 @@
-//! Hints in refusals about what is accepted.
+//! Hints in error messages about accepted values.
 
 use serde_json::json;
 
 use crate::app::TestApp;
 
 #[test]
-fn a_refused_date_is_told_with_one_that_is_taken() {
+fn the_error_for_a_date_shows_a_valid_date() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let strict = ann.with("Prefer", "handling=strict");
     for prefix in ["", "/v1.0"] {
-        let one = format!("{prefix}/me/contacts/{}", ann.post("/me/contacts", json!({"givenName": "Born"})).id());
-        let before = ann.get(&one).json(200);
+        let contact_path =
+            format!("{prefix}/me/contacts/{}", ann.post("/me/contacts", json!({"givenName": "Born"})).id());
+        let before = ann.get(&contact_path).json(200);
         for text in ["31.01.2001", "05/06/1980", "", "--05-06", "1980-05-06T00:00:00", "1980-05-06 00:00:00"] {
-            let refused = ann.patch(&one, json!({"birthday": text}));
+            let refused = ann.patch(&contact_path, json!({"birthday": text}));
             assert_eq!(refused.error(), (400, "RequestBodyRead".to_owned(), "birthday".to_owned()));
             let message = refused.message();
             assert!(
@@ -21,7 +22,7 @@ fn a_refused_date_is_told_with_one_that_is_taken() {
                 "{message}"
             );
         }
-        assert_eq!(ann.get(&one).json(200), before, "nothing is stored");
+        assert_eq!(ann.get(&contact_path).json(200), before, "nothing is stored");
     }
     let refused = strict.post("/me/contacts", json!({"weddingAnniversary": "31.01.2001"}));
     assert_eq!(refused.error(), (400, "RequestBodyRead".to_owned(), "weddingAnniversary".to_owned()));
@@ -30,7 +31,7 @@ fn a_refused_date_is_told_with_one_that_is_taken() {
 }
 
 #[test]
-fn a_photo_in_a_contact_is_told_where_it_goes() {
+fn the_error_for_a_photo_in_a_contact_names_the_photo_path() {
     let app = TestApp::new();
     let ann = app.user("ann");
     for prefix in ["", "/beta", "/v1.0"] {
@@ -45,7 +46,7 @@ fn a_photo_in_a_contact_is_told_where_it_goes() {
 }
 
 #[test]
-fn an_option_out_of_its_range_is_told_with_the_range() {
+fn the_error_for_an_option_out_of_range_names_the_range() {
     let app = TestApp::new();
     let ann = app.user("ann");
     for (option, least) in [("$top", "1 or more; a page has at most 1,000"), ("$skip", "0 or more")] {

@@ -1,4 +1,4 @@
-//! `POST …/contacts/$import`: how a file may be sent, what is answered while it is read, and what is left when it breaks off.
+//! `POST …/contacts/$import`: how a file may be sent, the streamed answer, and the result of an interrupted upload.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -13,7 +13,7 @@ use crate::app::{Client, TestApp};
 
 const IMPORT: &str = "/me/contacts/$import";
 
-/// Cards of so many contacts, from a number on.
+/// Cards with these numbers.
 pub fn cards(numbers: std::ops::Range<usize>) -> String {
     let card = |n| {
         format!(
@@ -34,30 +34,34 @@ fn names(user: &Client) -> Vec<String> {
     contacts(user, "").iter().map(|contact| contact["displayName"].as_str().unwrap().to_owned()).collect()
 }
 
-/// What is answered, whatever it is.
-fn sent(user: &Client, path: &str, kind: &str, body: &[u8]) -> crate::app::Answer {
+/// Sends a file, and returns the answer with any status.
+fn send_file(user: &Client, path: &str, kind: &str, body: &[u8]) -> crate::app::Answer {
     user.with("Content-Type", kind).send("POST", path, Some(body.to_vec()))
 }
 
 #[test]
-fn each_record_is_a_line_and_the_last_line_has_the_counts() {
+fn an_import_answers_one_line_per_record_and_a_line_of_counts() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let file = cards(1..2) + "BEGIN:VCARD\r\nVERSION:3.0\r\nEND:VCARD\r\n" + &cards(2..3) + "BEGIN:VCARD\r\nFN:cut";
-    let answer = sent(&ann, IMPORT, "text/vcard", file.as_bytes());
+    let answer = send_file(&ann, IMPORT, "text/vcard", file.as_bytes());
     assert_eq!(answer.status, 200);
     let (lines, last) = lines(&answer);
-    let all = contacts(&ann, "");
+    let stored_contacts = contacts(&ann, "");
     let created = |card: u64, line: u64, contact: &Value| json!({"card": card, "line": line, "result": "created", "id": contact["id"], "aside": ["X-KEEP"]});
     let refused =
         |card: u64, line: u64, reason: &str| json!({"card": card, "line": line, "result": "refused", "reason": reason});
-    let expected =
-        [created(1, 1, &all[0]), refused(2, 10, "empty"), created(3, 13, &all[1]), refused(4, 22, "unterminated")];
+    let expected = [
+        created(1, 1, &stored_contacts[0]),
+        refused(2, 10, "empty"),
+        created(3, 13, &stored_contacts[1]),
+        refused(4, 22, "unterminated"),
+    ];
     assert_eq!(lines, expected);
     assert_eq!(last["counts"], json!({"created": 2, "updated": 0, "unchanged": 0, "refused": 2, "groups": 0}));
     assert_eq!(last["names"]["X-KEEP"], json!({"aside": 2}));
     assert_eq!(last["detected"]["format"], "vcard");
-    // The import is kept, to be undone.
+    // The import is recorded so that it can be undone.
     let run = last["import"].as_str().unwrap().replace('-', "");
     assert_eq!(app.sql("select created, refused from imports"), "2|2");
     assert_eq!(run.len(), 32);
@@ -68,31 +72,31 @@ fn each_record_is_a_line_and_the_last_line_has_the_counts() {
 }
 
 #[test]
-fn a_file_may_come_compressed_as_a_form_and_as_any_type() {
+fn an_import_accepts_compressed_files_forms_and_any_media_type() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let file = cards(0..3);
     let gzip = ann.with("Content-Encoding", "gzip");
     let (_, last) = import(&gzip, IMPORT, &packed(file.as_bytes()));
     assert_eq!(last["counts"]["created"], 3);
-    // A compressed file as it is, in two members.
+    // A gzip file of two members, without `Content-Encoding`.
     let (_, last) = import(&ann, IMPORT, &[packed(&file.as_bytes()[..300]), packed(&file.as_bytes()[300..])].concat());
     assert_eq!(last["counts"]["unchanged"], 3);
     let form = format!(
         "--x\r\nContent-Disposition: form-data; name=\"note\"\r\n\r\nno file\r\n--x\r\nContent-Disposition: form-data; \
          name=\"file\"; filename=\"a.vcf\"\r\nContent-Type: text/vcard\r\n\r\n{file}\r\n--x--\r\n"
     );
-    let answer = sent(&ann, IMPORT, "multipart/form-data; boundary=x", form.as_bytes());
+    let answer = send_file(&ann, IMPORT, "multipart/form-data; boundary=x", form.as_bytes());
     assert_eq!(lines(&answer).1["counts"]["unchanged"], 3);
     assert_eq!(names(&ann), ["Contact 0", "Contact 1", "Contact 2"]);
 }
 
 #[test]
-fn what_cannot_be_imported_is_refused_before_anything_is_answered() {
+fn an_invalid_import_is_refused_with_an_error_status() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let error = |path: &str, kind: &str, body: &[u8]| {
-        let answer = sent(&ann, path, kind, body);
+        let answer = send_file(&ann, path, kind, body);
         let (status, code, target) = answer.error();
         (status, code, target, answer.message())
     };
@@ -139,7 +143,7 @@ fn what_cannot_be_imported_is_refused_before_anything_is_answered() {
 }
 
 #[test]
-fn a_folder_gets_the_new_contacts_and_others_stay_where_they_are() {
+fn an_import_into_a_folder_does_not_move_existing_contacts() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let folder = ann.post("/me/contactFolders", json!({"displayName": "Friends"})).id();
@@ -151,7 +155,7 @@ fn a_folder_gets_the_new_contacts_and_others_stay_where_they_are() {
 }
 
 #[test]
-fn a_contact_is_found_by_its_address_where_that_is_asked() {
+fn an_import_matches_contacts_by_email_address_on_request() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let body = json!({"givenName": "Old", "emailAddresses": [{"address": "Bea@example.org"}]});
@@ -163,7 +167,7 @@ fn a_contact_is_found_by_its_address_where_that_is_asked() {
 }
 
 #[test]
-fn a_dry_run_says_the_same_and_writes_nothing() {
+fn a_dry_run_of_an_import_answers_the_same_and_writes_nothing() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let file = cards(0..2) + &cards(0..1);
@@ -174,8 +178,8 @@ fn a_dry_run_says_the_same_and_writes_nothing() {
     assert_eq!(app.sql("select count(*) from imports"), "0");
 }
 
-/// A request that is sent by hand, piece by piece.
-fn begun(app: &TestApp, headers: &str) -> TcpStream {
+/// Starts a chunked request on a raw socket.
+fn start_import(app: &TestApp, headers: &str) -> TcpStream {
     let mut stream = TcpStream::connect(&app.address).unwrap();
     stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
     let head = format!("POST {IMPORT} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ann\r\n{headers}\r\n\r\n");
@@ -189,13 +193,13 @@ fn chunk(stream: &mut TcpStream, bytes: &[u8]) {
 }
 
 #[test]
-fn what_came_before_a_body_breaks_off_stays_and_the_rest_can_be_sent_again() {
+fn an_interrupted_import_keeps_its_records_and_can_be_repeated() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let file = cards(0..12_000);
-    let mut stream = begun(&app, "Content-Type: text/vcard\r\nTransfer-Encoding: chunked");
+    let mut stream = start_import(&app, "Content-Type: text/vcard\r\nTransfer-Encoding: chunked");
     chunk(&mut stream, &file.as_bytes()[..file.len() / 3 * 2]);
-    // What is told is committed.
+    // Reported records are committed.
     let mut answer = Vec::new();
     while !String::from_utf8_lossy(&answer).contains("\"created\"") {
         let mut piece = [0; 4_096];
@@ -207,14 +211,14 @@ fn what_came_before_a_body_breaks_off_stays_and_the_rest_can_be_sent_again() {
     let stored = contacts(&ann, "").len();
     assert!((500..12_000).contains(&stored), "{stored}");
     let (_, last) = import(&ann, IMPORT, file.as_bytes());
-    // A commit may have been under way when the client went.
-    let count = |what: &str| usize::try_from(last["counts"][what].as_u64().unwrap()).unwrap();
+    // A commit may have been in progress when the client disconnected.
+    let count = |effect: &str| usize::try_from(last["counts"][effect].as_u64().unwrap()).unwrap();
     assert!(count("unchanged") >= stored && count("unchanged") + count("created") == 12_000, "{last}");
     assert_eq!(contacts(&ann, "").len(), 12_000);
 }
 
 #[test]
-fn an_import_beside_other_writers_stores_all_and_a_follower_sees_each_contact_once() {
+fn an_import_during_other_writes_stores_all_and_delta_reports_each_contact_once() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let file = cards(0..1_500);
@@ -276,7 +280,7 @@ fn extensions_and_extended_properties_of_a_file_are_set_on_an_existing_contact()
     };
     assert_eq!(effect(&file("red", "1", &["x"])), "created");
     let contact = format!("/me/contacts/{}", contacts(&ann, "")[0]["id"].as_str().unwrap());
-    // The file does not name this one.
+    // The file does not contain this one.
     ann.post(&format!("{contact}/extensions"), json!({"extensionName": "org.example.b", "own": true})).json(201);
     let shown = || {
         let path = format!(
@@ -294,7 +298,7 @@ fn extensions_and_extended_properties_of_a_file_are_set_on_an_existing_contact()
     };
     assert_eq!(shown(), json!([["red", 1, true], ["1", ["x"]], 2]));
     let etag = || ann.get(&contact).json(200)["changeKey"].clone();
-    // Each alone is an update, and the same file again is none.
+    // Each of these changes is an update, and the same file again is not.
     for (color, value, values) in [("blue", "1", &["x"][..]), ("blue", "2", &["x"]), ("blue", "2", &["x", "y"])] {
         let file = file(color, value, values);
         assert_eq!(effect(&file), "updated", "{file}");
@@ -303,7 +307,7 @@ fn extensions_and_extended_properties_of_a_file_are_set_on_an_existing_contact()
         assert_eq!(effect(&file), "unchanged", "{file}");
         assert_eq!(etag(), before);
     }
-    // Members that the file no longer has are gone.
+    // Members that are missing in the file are removed.
     let less = json!({"id": "g-1", "givenName": "Ann", "extensions": [{"extensionName": "org.example.a", "size": 2}]});
     assert_eq!(effect(&less.to_string()), "updated");
     assert_eq!(shown(), json!([[null, 2, true], ["2", ["x", "y"]], 2]));

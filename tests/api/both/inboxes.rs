@@ -1,4 +1,4 @@
-//! Inboxes of the control plane for tests: receivers of notifications inside the server.
+//! Inboxes of the control plane for tests, which are receivers of notifications inside the server.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ fn control(app: &TestApp, method: &str, path: &str, body: Value) -> Answer {
     Client::new(&app.address, "").send(method, &format!("/_contactd{path}"), body)
 }
 
-/// Makes an inbox, and answers its address.
+/// Creates an inbox. Returns its URL.
 fn inbox(app: &TestApp, name: &str, spec: Value) -> String {
     let made = control(app, "POST", &format!("/inboxes/{name}"), spec).json(201);
     made["notificationUrl"].as_str().unwrap().to_owned()
@@ -33,19 +33,19 @@ fn subscribe(client: &Client, url: &str) -> Answer {
     client.post("/v1.0/subscriptions", terms)
 }
 
-/// What an inbox has, once nothing is pending: statuses and the kinds of changes.
-fn posts(app: &TestApp, name: &str) -> Vec<(u64, Vec<String>)> {
+/// The content of an inbox when nothing is pending: statuses and kinds of changes.
+fn received_posts(app: &TestApp, name: &str) -> Vec<(u64, Vec<String>)> {
     control(app, "POST", "/settle", Value::Null).empty(204);
-    let told = control(app, "GET", &format!("/inboxes/{name}"), Value::Null).json(200);
-    of(&told)
+    let inbox = control(app, "GET", &format!("/inboxes/{name}"), Value::Null).json(200);
+    statuses_and_changes(&inbox)
 }
 
-fn of(told: &Value) -> Vec<(u64, Vec<String>)> {
+fn statuses_and_changes(inbox: &Value) -> Vec<(u64, Vec<String>)> {
     let kinds = |post: &Value| {
         let notices = post["body"]["value"].as_array().unwrap();
         notices.iter().map(|notice| notice["changeType"].as_str().unwrap().to_owned()).collect()
     };
-    told["value"].as_array().unwrap().iter().map(|post| (post["status"].as_u64().unwrap(), kinds(post))).collect()
+    inbox["value"].as_array().unwrap().iter().map(|post| (post["status"].as_u64().unwrap(), kinds(post))).collect()
 }
 
 fn created() -> Vec<String> {
@@ -53,18 +53,18 @@ fn created() -> Vec<String> {
 }
 
 #[test]
-fn a_subscription_is_confirmed_by_the_inbox_and_told_of_each_change_before_settle_answers() {
+fn an_inbox_confirms_subscriptions_and_has_all_notifications_after_settle() {
     let app = controlled();
     let ann = app.user("ann");
     let url = inbox(&app, "hooks", Value::Null);
     assert_eq!(url, format!("http://{}/_contactd/inboxes/hooks/notifications", app.address));
     let subscription = subscribe(&ann, &format!("{url}?for=ann")).json(201);
-    assert_eq!(posts(&app, "hooks"), []);
+    assert_eq!(received_posts(&app, "hooks"), []);
     let made = ann.post("/v1.0/me/contacts", json!({"givenName": "Ann"})).id();
-    assert_eq!(posts(&app, "hooks"), [(202, created())]);
-    let told = control(&app, "GET", "/inboxes/hooks", Value::Null).json(200);
-    assert_eq!((&told["name"], &told["confirmed"]), (&json!("hooks"), &json!(1)));
-    let post = &told["value"][0];
+    assert_eq!(received_posts(&app, "hooks"), [(202, created())]);
+    let inbox = control(&app, "GET", "/inboxes/hooks", Value::Null).json(200);
+    assert_eq!((&inbox["name"], &inbox["confirmed"]), (&json!("hooks"), &json!(1)));
+    let post = &inbox["value"][0];
     assert_eq!((&post["number"], &post["url"]), (&json!(1), &json!("/_contactd/inboxes/hooks/notifications?for=ann")));
     let notice = &post["body"]["value"][0];
     assert_eq!(
@@ -72,10 +72,10 @@ fn a_subscription_is_confirmed_by_the_inbox_and_told_of_each_change_before_settl
         (&subscription["id"], &json!("secret"), &json!(made))
     );
     ann.patch(&format!("/v1.0/me/contacts/{made}"), json!({"givenName": "Anna"})).json(200);
-    assert_eq!(posts(&app, "hooks"), [(202, created()), (202, vec!["updated".to_owned()])]);
+    assert_eq!(received_posts(&app, "hooks"), [(202, created()), (202, vec!["updated".to_owned()])]);
     control(&app, "DELETE", "/inboxes/hooks", Value::Null).empty(204);
     ann.post("/v1.0/me/contacts", json!({})).json(201);
-    assert_eq!(posts(&app, "hooks"), [(202, created())], "the subscription goes on");
+    assert_eq!(received_posts(&app, "hooks"), [(202, created())], "the subscription goes on");
     assert_eq!(
         control(&app, "GET", "/inboxes", Value::Null).json(200),
         json!({"value": [{"name": "hooks", "count": 1}]})
@@ -86,28 +86,28 @@ fn a_subscription_is_confirmed_by_the_inbox_and_told_of_each_change_before_settl
 }
 
 #[test]
-fn an_inbox_refuses_as_often_as_it_is_told_to_and_gets_it_again() {
+fn an_inbox_refuses_a_set_number_of_notifications_and_gets_retries() {
     let app = controlled();
     let ann = app.user("ann");
     let url = inbox(&app, "a", json!({"answers": [{"status": 503}, {"status": 500}]}));
     let id = subscribe(&ann, &url).id();
     ann.post("/v1.0/me/contacts", json!({})).json(201);
-    let came = control(&app, "POST", "/inboxes/a/wait", json!({"count": 3, "timeout": "PT30S"})).json(200);
-    assert_eq!(of(&came), [(503, created()), (500, created()), (202, created())]);
-    // The last one is recorded after it came.
+    let waited = control(&app, "POST", "/inboxes/a/wait", json!({"count": 3, "timeout": "PT30S"})).json(200);
+    assert_eq!(statuses_and_changes(&waited), [(503, created()), (500, created()), (202, created())]);
+    // The last notification is recorded after it arrives.
     control(&app, "POST", "/settle", Value::Null).empty(204);
     let deliveries = ann.get(&format!("/subscriptions/{id}/deliveries")).json(200);
     assert_eq!(deliveries["value"].as_array().unwrap().len(), 3);
-    // One that answers too late.
+    // An inbox that answers too late.
     let changed = control(&app, "POST", "/inboxes/a", json!({"delay": "PT3S"})).json(200);
     assert_eq!((&changed["answer"], &changed["delay"]), (&json!({"status": 202}), &json!("PT3S")));
     ann.post("/v1.0/me/contacts", json!({})).json(201);
-    let came = control(&app, "POST", "/inboxes/a/wait", json!({"count": 5, "timeout": "PT30S"})).json(200);
-    assert!(of(&came).len() >= 5, "it was sent again");
+    let waited = control(&app, "POST", "/inboxes/a/wait", json!({"count": 5, "timeout": "PT30S"})).json(200);
+    assert!(statuses_and_changes(&waited).len() >= 5, "it was sent again");
 }
 
 #[test]
-fn an_inbox_that_does_not_confirm_gets_no_subscription_and_other_addresses_are_refused_as_ever() {
+fn an_unconfirmed_inbox_gets_no_subscription_and_other_addresses_stay_refused() {
     let app = controlled();
     let ann = app.user("ann");
     let url = inbox(&app, "a", json!({"confirms": false}));
@@ -130,7 +130,7 @@ fn an_inbox_that_does_not_confirm_gets_no_subscription_and_other_addresses_are_r
 }
 
 #[test]
-fn the_address_answers_over_http_too_and_waiting_says_what_came() {
+fn an_inbox_is_reachable_over_http_and_a_wait_reports_its_content() {
     let app = controlled();
     let url = inbox(&app, "a", json!({"answer": {"status": 418}}));
     let path = url.strip_prefix(&format!("http://{}", app.address)).unwrap();
@@ -144,12 +144,12 @@ fn the_address_answers_over_http_too_and_waiting_says_what_came() {
         (&json!("0 of 1 notifications arrived in time."), &json!([]))
     );
     client.post(path, r#"{"b": 1, "a": 2}"#).empty(418);
-    let came = control(&app, "POST", "/inboxes/a/wait", Value::Null);
-    assert!(came.text().contains(r#""body":{"b": 1, "a": 2}"#), "as it was sent: {}", came.text());
+    let waited = control(&app, "POST", "/inboxes/a/wait", Value::Null);
+    assert!(waited.text().contains(r#""body":{"b": 1, "a": 2}"#), "as it was sent: {}", waited.text());
 }
 
 #[test]
-fn what_an_inbox_does_not_know_is_refused_by_its_name() {
+fn unknown_inbox_members_are_refused_by_name() {
     let app = controlled();
     for (method, path, body, expected) in [
         ("POST", "/inboxes/a%20b", json!({}), (400, "name")),

@@ -1,4 +1,4 @@
-//! Hostile texts in every place of an address where a client can write one: each is read as plain text or refused, and
+//! Hostile texts in every part of a URL that a client can choose. Each is treated as plain text or refused, and
 //! changes nothing.
 
 use contactd::domain::plain::is_plain;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::app::{Answer, Client, TestApp};
 
-/// What is percent-encoded before it is sent.
+/// Texts that are percent-encoded before they are sent.
 fn texts() -> Vec<String> {
     let mut texts: Vec<_> = [
         "'",
@@ -87,7 +87,7 @@ fn texts() -> Vec<String> {
     texts
 }
 
-/// What is sent as it stands.
+/// Texts that are sent unchanged.
 const RAW: [&str; 14] = [
     "%",
     "%2",
@@ -105,7 +105,7 @@ const RAW: [&str; 14] = [
     "=&=&=",
 ];
 
-/// Asserts a status below 500, and the body of a refusal.
+/// Asserts a status below 500, and the body of an error.
 #[track_caller]
 fn assert_harmless(answer: &Answer, sent: &str) {
     let sent: String = sent.chars().take(200).collect();
@@ -117,7 +117,7 @@ fn assert_harmless(answer: &Answer, sent: &str) {
     assert_eq!(answer.header("set-cookie"), "", "{sent}");
 }
 
-/// All that a mailbox holds.
+/// The complete content of a mailbox.
 fn everything(client: &Client) -> [Value; 3] {
     ["/me/contacts?$top=1000", "/me/contactFolders?$top=1000&$expand=childFolders", "/v1.0/me/contacts?$top=1000"]
         .map(|path| client.get(path).json(200))
@@ -176,20 +176,20 @@ fn every_option_takes_or_refuses_whatever_is_sent() {
     let values: Vec<_> = texts().iter().map(|text| percent_encode(text)).chain(RAW.map(str::to_owned)).collect();
     for (i, value) in values.iter().enumerate() {
         for (j, option) in options.into_iter().enumerate() {
-            // Every text at the lists; elsewhere each comes by in its turn.
+            // Lists get every text; other calls get them in turn.
             for path in lists.into_iter().chain([others[(i + j) % others.len()].as_str()]) {
                 let sent = format!("{path}?{option}={value}");
                 assert_harmless(&ann.get(&sent), &sent);
             }
         }
         for sent in [
-            // As a literal, and half of one.
+            // As a literal, and as an unterminated one.
             format!("/me/contacts?$filter=surname%20eq%20'{value}'"),
             format!("/me/contactFolders?$filter=startswith(displayName,'{value}')%20or%20id%20eq%20'{value}'"),
             format!("/me/contacts?$orderby=concat(surname,'{value}')%20desc"),
             format!("/me/contactFolders?$orderby=contains(displayName,'{value}'),displayName"),
             format!("/me/outlook/masterCategories?$filter=displayName%20eq%20'{value}'%20or%20color%20eq%20'{value}'"),
-            // As an alias, by its value and by its name.
+            // As the value and as the name of an alias.
             format!("/me/contacts?$filter=surname%20eq%20@p&@p={value}"),
             format!("/me/contactFolders?$filter=displayName%20eq%20@p&@p='{value}'&$orderby=displayName"),
             format!("/me/contacts?@{value}=1&$filter=surname%20eq%20@{value}"),

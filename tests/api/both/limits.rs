@@ -1,5 +1,5 @@
-//! HTTP itself: sizes, types, encodings, and clients that break off, dawdle or send nonsense. What is sent here no
-//! client library would send, so it goes over a bare socket.
+//! HTTP itself: sizes, types, encodings, and clients that disconnect, are slow or send garbage. No HTTP library would send these
+//! requests, so the tests use raw sockets.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
@@ -15,7 +15,7 @@ use crate::app::{SEED_REQUEST, Setup, TestApp};
 const HEAD: &str =
     "POST /me/contacts HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ann\r\nContent-Type: application/json\r\n";
 
-/// Sends bytes and reads what comes back until the server closes, or nothing comes for 10 seconds.
+/// Sends bytes and reads the answer until the server closes the connection or sends nothing for 10 seconds.
 fn raw(app: &TestApp, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(&app.address).unwrap();
     stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
@@ -39,7 +39,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// A contact of exactly so many bytes.
+/// A contact of exactly this many bytes.
 fn body_of(size: usize) -> String {
     let empty = json!({"personalNotes": "", "@odata.padding": ""}).to_string();
     json!({"personalNotes": "x", "@odata.padding": "x".repeat(size - empty.len() - 1)}).to_string()
@@ -56,14 +56,14 @@ fn a_body_may_have_four_mebibytes_and_no_byte_more() {
         413,
         "RequestEntityTooLarge",
     );
-    // Declared: refused at once, before a byte of it has come.
+    // With `Content-Length` it is refused at once, before any byte of the body arrives.
     let mut stream = TcpStream::connect(&app.address).unwrap();
     stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
     write!(stream, "{HEAD}Content-Length: 99999999999\r\n\r\n").unwrap();
     let mut start = [0; 12];
     stream.read_exact(&mut start).unwrap();
     assert_eq!(&start, b"HTTP/1.1 413");
-    // Not declared: refused when it is too much.
+    // Without it, the body is refused when it exceeds the limit.
     let chunk = format!("{:x}\r\n{}\r\n", 1 << 20, "x".repeat(1 << 20));
     assert_error(
         &raw(&app, format!("{HEAD}Transfer-Encoding: chunked\r\n\r\n{}0\r\n\r\n", chunk.repeat(5)).as_bytes()),
@@ -85,7 +85,7 @@ fn a_gzip_body_is_understood_within_the_same_limit() {
     assert_eq!(ann.with("Content-Encoding", "X-GZIP").send("POST", "/me/contacts", Some(gzip(b"{}"))).status, 201);
     assert_eq!(ann.with("Content-Encoding", "identity").post("/me/contacts", "{}").status, 201);
     assert_eq!(post(gzip(body_of(MAX_BODY).as_bytes())).status, 201);
-    // A bomb: 64 KiB that would be 64 MiB.
+    // A gzip bomb: 64 KiB that decompress to 64 MiB.
     let bomb = gzip(&vec![b' '; 64 << 20]);
     for body in [gzip(body_of(MAX_BODY + 1).as_bytes()), bomb] {
         assert_eq!(post(body).error(), (413, "RequestEntityTooLarge".into(), String::new()));
@@ -130,7 +130,7 @@ fn a_body_must_say_that_it_is_json() {
         }
     }
     assert_error(&raw(&app, b"POST /me/contacts HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ann\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"), 415, "notSupported");
-    // Where no body is expected its type means nothing.
+    // If no body is expected, its type is ignored.
     let typed = ann.with("Content-Type", "application/json;odata.metadata=minimal");
     assert_eq!((typed.get(&path).status, typed.delete(&path).status), (200, 204));
     assert_eq!(app.count("select count(*) from contacts"), 4);

@@ -1,4 +1,4 @@
-//! Every link that an answer gives is followed, also where all that it repeats is as long as it may be.
+//! Every link in an answer works, also if everything that it repeats has the maximum length.
 
 use std::collections::BTreeSet;
 
@@ -10,10 +10,10 @@ use super::subscriptions::{start, terms};
 use crate::app::{Answer, Client, TestApp};
 use crate::receiver::Receiver;
 
-/// Longest address, as links repeat it.
-const LONGEST: usize = 65_534 - 4_096 - 64;
+/// Maximum length of a URL as repeated in links.
+const MAX_URL_LENGTH: usize = 65_534 - 4_096 - 64;
 
-/// Follows a list to its end, by whatever links its pages give, and answers how many entries there were.
+/// Follows all links of a list to its end, and returns the number of entries.
 #[track_caller]
 fn follow(client: &Client, first: &str, link: &str) -> usize {
     let (mut path, mut count) = (first.to_owned(), 0);
@@ -33,11 +33,11 @@ fn contacts(client: &Client, list: &str, count: usize) {
 }
 
 #[test]
-fn a_next_link_is_followed_where_the_address_is_as_long_as_it_may_be() {
+fn a_next_link_works_at_the_length_limit_of_urls() {
     let app = TestApp::new();
     let ann = app.user("ann");
     contacts(&ann, "/me/contacts", 3);
-    let of = |list: &str, size: usize, filler: &str, each: usize| {
+    let list_path = |list: &str, size: usize, filler: &str, each: usize| {
         let begin = format!("{list}?$top=1&mine=");
         let rest = size - begin.len();
         format!("{begin}{}{}", filler.repeat(rest / each), "a".repeat(rest % each))
@@ -46,8 +46,12 @@ fn a_next_link_is_followed_where_the_address_is_as_long_as_it_may_be() {
         ["/me/contacts", "/v1.0/me/contacts", "/me/contacts/$ref", "/v1.0/users/ann/contactFolders/contacts/contacts"];
     for list in all {
         for (filler, each) in [("a", 1), ("{", 3), ("%C3%A9", 6)] {
-            assert_eq!(follow(&ann, &of(list, LONGEST, filler, each), "@odata.nextLink"), 3, "{list} {filler}");
-            let refused = ann.get(&of(list, LONGEST + 1, filler, each));
+            assert_eq!(
+                follow(&ann, &list_path(list, MAX_URL_LENGTH, filler, each), "@odata.nextLink"),
+                3,
+                "{list} {filler}"
+            );
+            let refused = ann.get(&list_path(list, MAX_URL_LENGTH + 1, filler, each));
             assert_eq!(refused.error(), (400, "BadRequest".into(), String::new()), "{list} {filler}");
             assert!(refused.message().starts_with("An address has at most 61374 bytes"), "{}", refused.message());
         }
@@ -55,7 +59,7 @@ fn a_next_link_is_followed_where_the_address_is_as_long_as_it_may_be() {
 }
 
 #[test]
-fn a_next_link_is_followed_with_all_options_at_their_limits() {
+fn a_next_link_works_with_all_options_at_their_limits() {
     let app = TestApp::new();
     let ann = app.user("ann");
     for i in 0..3 {
@@ -70,12 +74,12 @@ fn a_next_link_is_followed_with_all_options_at_their_limits() {
     let query =
         format!("$filter={}&$search={search}&$orderby={order}&$select={select}&@p={alias}", filter.replace(' ', "%20"));
     let long = format!("/v1.0/me/contacts?$top=1&{query}");
-    assert!(long.len() < LONGEST, "{}", long.len());
+    assert!(long.len() < MAX_URL_LENGTH, "{}", long.len());
     assert_eq!(follow(&ann, &long, "@odata.nextLink"), 3);
 }
 
 #[test]
-fn a_link_to_the_rest_of_what_is_expanded_is_followed_at_the_limits() {
+fn a_next_link_of_an_expansion_works_at_the_limits() {
     let app = TestApp::new();
     let ann = app.user("ann");
     contacts(&ann, "/me/contactFolders/contacts/contacts", 3);
@@ -90,7 +94,7 @@ fn a_link_to_the_rest_of_what_is_expanded_is_followed_at_the_limits() {
 }
 
 #[test]
-fn every_link_of_delta_is_followed_whatever_was_selected() {
+fn every_delta_link_works_with_any_select() {
     let app = TestApp::new();
     let ann = app.user("ann");
     contacts(&ann, "/me/contacts", 3);
@@ -114,14 +118,14 @@ fn every_link_of_delta_is_followed_whatever_was_selected() {
         let link = page["@odata.deltaLink"].as_str().unwrap().to_owned();
         let round = ann.get(&link).json(200);
         assert_eq!(round["value"], json!([]), "{list}");
-        // The `$select` it began with may be repeated, and no other.
+        // Only the original `$select` may be repeated.
         ann.get(&format!("{link}&$select={select}")).json(200);
         assert_eq!(ann.get(&format!("{link}&$select=id")).error(), (400, "BadRequest".into(), "$select".into()));
     }
 }
 
 #[test]
-fn the_link_by_which_delta_starts_over_selects_the_same() {
+fn the_link_that_restarts_delta_keeps_its_select() {
     let app = TestApp::new();
     let ann = app.user("ann");
     contacts(&ann, "/me/contacts", 2);
@@ -133,16 +137,16 @@ fn the_link_by_which_delta_starts_over_selects_the_same() {
     let app = app.restarted();
     let ann = app.user("ann");
     let (_, path) = link.split_once("/v1.0").unwrap();
-    let gone = ann.get(&format!("/v1.0{path}&$select={select}"));
-    assert_eq!(gone.error().0, 410);
-    let start = gone.header("location");
-    let begun = ann.get(&start).json(200);
-    assert_eq!(begun["value"].as_array().unwrap().len(), 2, "{begun}");
-    assert_eq!(begun["value"][0].get("givenName"), None, "{begun}");
+    let expired = ann.get(&format!("/v1.0{path}&$select={select}"));
+    assert_eq!(expired.error().0, 410);
+    let start = expired.header("location");
+    let first_page = ann.get(&start).json(200);
+    assert_eq!(first_page["value"].as_array().unwrap().len(), 2, "{first_page}");
+    assert_eq!(first_page["value"][0].get("givenName"), None, "{first_page}");
 }
 
 #[test]
-fn what_a_location_says_is_there() {
+fn a_location_header_leads_to_the_created_object() {
     let app = TestApp::new();
     let ann = app.user("ann");
     app.user("bob").get("/me").json(200);
@@ -184,7 +188,7 @@ fn what_a_location_says_is_there() {
     ann.get(&made.header("odata-entityid")).json(200);
 }
 
-/// Follows every address that answers have: of pages, of references, of contexts, and of what has a `Location`.
+/// Follows every URL in answers: of pages, references, contexts, and `Location`.
 fn follow_all(client: &Client, first: Vec<String>) -> usize {
     let (mut waiting, mut seen) = (first, BTreeSet::new());
     while let Some(path) = waiting.pop() {
@@ -197,7 +201,7 @@ fn follow_all(client: &Client, first: Vec<String>) -> usize {
         if answer.header("content-type").starts_with("application/json") {
             let mut found = Vec::new();
             addresses(&answer.json(200), &mut found);
-            // Delta has no end: what has changed since is asked for once.
+            // Delta has no end, so later changes are requested once.
             let follows = |path: &str| path.contains("$deltatoken=");
             waiting.extend(found.into_iter().filter(|next| !follows(&path) || !follows(next)));
         }
@@ -226,14 +230,14 @@ fn text(value: &Value) -> String {
     value.as_str().unwrap().to_owned()
 }
 
-/// With another option of the client's own, as long as it may be.
+/// With another custom option of maximum length.
 fn longest(path: &str) -> String {
     let begin = format!("{path}{}mine=", if path.contains('?') { '&' } else { '?' });
-    format!("{begin}{}", "a".repeat(LONGEST - begin.len()))
+    format!("{begin}{}", "a".repeat(MAX_URL_LENGTH - begin.len()))
 }
 
 #[test]
-fn every_address_in_every_answer_is_there_also_below_the_longest_names() {
+fn every_url_in_every_answer_works_also_below_the_longest_names() {
     let app = TestApp::new();
     let name = format!("{}@{}", "n".repeat(31), "d".repeat(32));
     let ann = app.user(&name);
@@ -269,8 +273,8 @@ fn every_address_in_every_answer_is_there_also_below_the_longest_names() {
     let photo = format!("{}/photo", made(&contact));
     assert_eq!(put(&ann, &photo, &gif(10, 10, 1_000, 0)).status, 200);
     first.extend([format!("{photo}/$value"), photo]);
-    let gone = ann.post("/me/contacts", json!({"surname": "Gone"}));
-    ann.delete(&made(&gone)).empty(204);
+    let deleted = ann.post("/me/contacts", json!({"surname": "Gone"}));
+    ann.delete(&made(&deleted)).empty(204);
     ann.delete(&made(&ann.post("/me/contacts", json!({"surname": "Gone too"})))).empty(204);
     for version in ["", "/v1.0"] {
         let folders = format!("{version}/me/contactFolders");
@@ -295,12 +299,13 @@ fn every_address_in_every_answer_is_there_also_below_the_longest_names() {
     }
     let followed = follow_all(&ann, first);
     assert!(followed > 70, "{followed}");
-    let of_all = ["/users?$top=1".to_owned(), format!("/users/{name}/contactPermissions"), "/v1.0/users?$top=1".into()];
-    assert!(follow_all(&admin, of_all.map(|path| longest(&path)).into()) > 6);
+    let app_paths =
+        ["/users?$top=1".to_owned(), format!("/users/{name}/contactPermissions"), "/v1.0/users?$top=1".into()];
+    assert!(follow_all(&admin, app_paths.map(|path| longest(&path)).into()) > 6);
 }
 
 #[test]
-fn a_subscription_is_where_its_location_says_and_all_of_them_are_found_by_links() {
+fn subscriptions_are_found_by_their_location_and_by_next_links() {
     let (app, receiver) = (start(), Receiver::new());
     let admin = app.user("app:admin");
     let mut locations = Vec::new();
@@ -316,13 +321,13 @@ fn a_subscription_is_where_its_location_says_and_all_of_them_are_found_by_links(
     let minimal = admin.with("Prefer", "return=minimal");
     let about = terms("/users/bob/contactFolders", &receiver.url("/told"));
     locations.push(minimal.post("/subscriptions", about).empty(204).header("location"));
-    let all =
+    let expected_links =
         ["/subscriptions".to_owned(), longest("/v1.0/subscriptions"), longest("/beta/subscriptions?$format=json")];
-    for list in &all {
+    for list in &expected_links {
         assert_eq!(follow(&admin, list, "@odata.nextLink"), 103, "{list:.60}");
     }
-    follow_all(&admin, [locations, all.to_vec()].concat());
+    follow_all(&admin, [locations, expected_links.to_vec()].concat());
     let folder = app.user("bob").post("/me/contactFolders", json!({"displayName": "x"})).id();
-    let told = text(&receiver.wait("/told", 1)[0]["resourceData"]["@odata.id"]);
-    assert_eq!(admin.get(&format!("/v1.0/{told}")).json(200)["id"], folder.as_str());
+    let notified_path = text(&receiver.wait("/told", 1)[0]["resourceData"]["@odata.id"]);
+    assert_eq!(admin.get(&format!("/v1.0/{notified_path}")).json(200)["id"], folder.as_str());
 }

@@ -1,4 +1,4 @@
-//! Random calls by two users against a model in memory: after each, the server answers what the model holds.
+//! Random calls by two users, compared with a model in memory after each call.
 
 use std::collections::BTreeMap;
 
@@ -17,11 +17,11 @@ pub enum Step {
     Delete(Index),
     Read(Index),
     List(usize),
-    /// Sets the members of an extension, which is made if need be, or takes it away.
+    /// Sets the members of an extension, which is created if necessary, or deletes it.
     Extend(Index, &'static str, Option<Value>),
 }
 
-/// Properties whose value comes back as it is sent, so that the model is a plain overlay.
+/// Properties whose value is returned as sent, so that the model can merge them.
 fn properties() -> impl Strategy<Value = Value> {
     let text = prop_oneof![Just(Value::Null), "\\PC{0,12}".prop_map(|text| json!(text))];
     let list = proptest::collection::vec("\\PC{0,6}", 0..4).prop_map(|list| json!(list));
@@ -34,7 +34,7 @@ fn properties() -> impl Strategy<Value = Value> {
                 .collect::<Vec<_>>()
         )
     });
-    let one = prop_oneof![
+    let property = prop_oneof![
         (prop_oneof![Just("jobTitle"), Just("nickName"), Just("gender")], text).prop_map(|(name, value)| (name, value)),
         (prop_oneof![Just("categories"), Just("children"), Just("imAddresses")], list)
             .prop_map(|(name, value)| (name, value)),
@@ -43,7 +43,7 @@ fn properties() -> impl Strategy<Value = Value> {
         prop_oneof![Just("contacts"), Just("folder a"), Just("folder b")]
             .prop_map(|folder| ("parentFolderId", json!(folder))),
     ];
-    proptest::collection::vec(one, 0..5).prop_map(|members| {
+    proptest::collection::vec(property, 0..5).prop_map(|members| {
         let mut body = json!({});
         for (name, value) in members {
             body[name] = value;
@@ -52,7 +52,7 @@ fn properties() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Members of an extension; null takes one away.
+/// Members of an extension; null removes one.
 fn members() -> impl Strategy<Value = Value> {
     let value =
         prop_oneof![Just(Value::Null), any::<i64>().prop_map(|n| json!(n)), "\\PC{0,6}".prop_map(|text| json!([text]))];
@@ -73,13 +73,13 @@ pub fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// A mailbox as it should be: id, ETag and the whole contact, in creation order.
+/// The expected mailbox: id, ETag and contact, in creation order.
 #[derive(Default)]
 pub struct Model {
     contacts: Vec<(String, String, Value)>,
     deleted: Vec<String>,
     folders: Vec<String>,
-    /// What is in the extensions of each contact, by their names.
+    /// The members of the extensions of each contact, by name.
     extensions: BTreeMap<String, BTreeMap<&'static str, Value>>,
 }
 
@@ -133,14 +133,14 @@ impl Model {
             Step::Extend(at, name, members) if !self.contacts.is_empty() => {
                 let (id, etag, _) = at.get(&self.contacts);
                 let known = self.extensions.entry(id.clone()).or_default();
-                extend(client, &format!("{}/extensions", path(id)), known, name, members.as_ref());
+                change_extension(client, &format!("{}/extensions", path(id)), known, name, members.as_ref());
                 assert_eq!(client.get(&path(id)).header("etag"), *etag, "it is no change of the contact");
             }
             Step::Patch(..) | Step::PatchStale(..) | Step::Delete(_) | Step::Read(_) | Step::Extend(..) => {}
         }
     }
 
-    /// The whole mailbox, by pages of any size.
+    /// Compares the whole mailbox, read in pages of any size.
     pub fn compare(&self, client: &Client, size: usize) {
         let mut found = Vec::new();
         let mut next = Some(format!("/me/contacts?$top={size}"));
@@ -174,18 +174,18 @@ impl Model {
     }
 }
 
-/// Takes a step on the extension of this name and on its model.
-fn extend(
+/// Executes a step on the extension with this name and on the model.
+fn change_extension(
     client: &Client,
     path: &str,
     known: &mut BTreeMap<&'static str, Value>,
     name: &'static str,
     members: Option<&Value>,
 ) {
-    let one = format!("{path}/{name}");
+    let extension_path = format!("{path}/{name}");
     let Some(members) = members else {
         let status = if known.remove(name).is_some() { 204 } else { 404 };
-        assert_eq!(client.delete(&one).status, status);
+        assert_eq!(client.delete(&extension_path).status, status);
         return;
     };
     if let Some(stored) = known.get_mut(name) {
@@ -193,10 +193,10 @@ fn extend(
             stored[member] = value.clone();
         }
         stored.as_object_mut().unwrap().retain(|_, value| !value.is_null());
-        client.patch(&one, members).json(200);
+        client.patch(&extension_path, members).json(200);
         return;
     }
-    assert_eq!(client.patch(&one, members).status, 404);
+    assert_eq!(client.patch(&extension_path, members).status, 404);
     let mut body = members.clone();
     body["extensionName"] = json!(name);
     client.post(path, body).json(201);
@@ -205,7 +205,7 @@ fn extend(
     known.insert(name, stored);
 }
 
-/// Runs the steps, those marked by the second user.
+/// Executes the steps. The second user executes the marked ones.
 pub fn run(app: &TestApp, steps: &[(bool, Step)]) -> [Model; 2] {
     let clients = [app.user("ann"), app.user("bob")];
     let mut models = [Model::default(), Model::default()];

@@ -1,9 +1,9 @@
-//! By which names users of an identity provider are found: by none that they could choose.
+//! The names by which users of an identity provider are found, of which none may be chosen by the user.
 
 use contactd::percent::percent_encode;
 use serde_json::{Value, json};
 
-use super::oidc::{TIMES, titles, trusting};
+use super::oidc::{TIMES, access_with_claim, titles};
 use crate::app::{Client, Setup, TestApp};
 use crate::identity::IdentityProvider;
 
@@ -12,10 +12,10 @@ const ALL: &str = "app:sync=sync,ann=ann";
 const SHARED: &str = "Contacts.ReadWrite.Shared";
 
 fn app(provider: &IdentityProvider, claim: Option<&str>) -> TestApp {
-    TestApp::with(Setup { access: Some(trusting(provider, ALL, claim, TIMES)), ..Setup::default() })
+    TestApp::with(Setup { access: Some(access_with_claim(provider, ALL, claim, TIMES)), ..Setup::default() })
 }
 
-/// Somebody whose tokens say this.
+/// A user whose tokens have these claims.
 fn signed_in(app: &TestApp, provider: &mut IdentityProvider, login: &str, claims: Value) -> Client {
     provider.say(login, claims);
     let client = app.user(&provider.user(login, SHARED));
@@ -23,7 +23,7 @@ fn signed_in(app: &TestApp, provider: &mut IdentityProvider, login: &str, claims
     client
 }
 
-/// Sees that nobody is found by the boss's name, wherever one is looked for.
+/// Asserts that no call finds a user by the boss's name.
 #[track_caller]
 fn assert_nobody(app: &TestApp) {
     let sync = app.user("sync");
@@ -54,7 +54,7 @@ fn nobody_is_found_by_a_name_that_they_claim_themselves() {
     let claims = [
         json!({"preferred_username": BOSS, "upn": BOSS, "email": BOSS}),
         json!({"preferred_username": BOSS, "email": BOSS, "email_verified": true, "unique_name": BOSS}),
-        // What others are found by.
+        // The names by which other users are found.
         json!({"preferred_username": "ann", "email": "ann@localhost"}),
     ];
     let mut people = Vec::new();
@@ -62,7 +62,7 @@ fn nobody_is_found_by_a_name_that_they_claim_themselves() {
         people.push(signed_in(&app, &mut provider, &format!("p{i}"), claims));
         assert_nobody(&app);
     }
-    // Each is found by the id, and called the same whoever came first.
+    // Each is found by the id, and has the same name whoever signs in first.
     let mut names: Vec<String> = Vec::new();
     for (i, person) in people.iter().enumerate() {
         let me = person.get("/me").json(200);
@@ -76,8 +76,9 @@ fn nobody_is_found_by_a_name_that_they_claim_themselves() {
         names.push(id.to_owned());
     }
     assert_eq!(titles(&app.user("sync"), "/users/ann/contacts"), ["ann's"]);
-    // A name that is taken by nobody is its user's when one is made.
-    let setup = Setup { access: Some(trusting(&provider, &format!("{BOSS}=boss"), None, TIMES)), ..Setup::default() };
+    // A free name belongs to the user that is created with it.
+    let setup =
+        Setup { access: Some(access_with_claim(&provider, &format!("{BOSS}=boss"), None, TIMES)), ..Setup::default() };
     let app = app.restarted_with(setup);
     assert_eq!(titles(&app.user("boss"), "/me/contacts"), [] as [Value; 0]);
     assert_eq!(app.user("boss").get("/me").json(200)["userPrincipalName"], BOSS);
@@ -100,10 +101,10 @@ fn a_name_is_found_where_the_operator_trusts_the_claim_and_one_alone_has_it() {
     assert_eq!(titles(&sync, "/users/BOSS@corp.example/contacts"), ["boss"]);
     assert_eq!(titles(&boss, "/users/boss@corp.example/contacts"), ["boss"]);
     let share = json!({"emailAddress": {"address": BOSS}, "role": "write"});
-    let given = sync.post("/users/ann/contactPermissions", share).json(201);
-    assert_eq!((&given["id"], &given["emailAddress"]["address"]), (&me["id"], &json!(BOSS)));
+    let permission = sync.post("/users/ann/contactPermissions", share).json(201);
+    assert_eq!((&permission["id"], &permission["emailAddress"]["address"]), (&me["id"], &json!(BOSS)));
     assert_eq!(boss.get("/users/ann/contacts").status, 200);
-    // Renamed, they are found by the new name; what was shared with them stays theirs.
+    // After a rename the user is found by the new name, and keeps the shares.
     signed_in(
         &app,
         &mut provider,
@@ -113,16 +114,16 @@ fn a_name_is_found_where_the_operator_trusts_the_claim_and_one_alone_has_it() {
     assert_eq!(sync.get("/users/boss@corp.example").error().0, 404);
     let chief = sync.get("/users/chief@corp.example").json(200);
     assert_eq!((&chief["id"], &chief["displayName"]), (&me["id"], &json!("Chief")));
-    // Who is given the old name later has none of it.
+    // A later user with the old name gets none of the shares.
     let heir = signed_in(&app, &mut provider, "heir", json!({"email": BOSS, "email_verified": true}));
     assert_eq!(heir.get("/me").json(200)["mail"], BOSS);
     assert_eq!(heir.get("/users/ann/contacts").error().0, 404);
     assert_eq!(titles(&sync, "/users/boss@corp.example/contacts"), ["heir"]);
-    // A second one: neither is found.
+    // If two users have the same name, neither is found.
     signed_in(&app, &mut provider, "twin", json!({"email": "Boss@Corp.Example", "email_verified": true}));
     assert_eq!(sync.get("/users/boss@corp.example/contacts").error().0, 404);
     assert_eq!(heir.get("/me").json(200)["mail"], format!("{}@identity", heir.get("/me").id()));
-    // Names that are others', or somebody's id.
+    // Names of other users, and an id of a user.
     let id = chief["id"].as_str().unwrap();
     for (i, taken) in
         ["ann", "ANN@localhost", id, &format!("{id}@localhost"), &format!("{id}@identity")].into_iter().enumerate()
@@ -132,7 +133,7 @@ fn a_name_is_found_where_the_operator_trusts_the_claim_and_one_alone_has_it() {
         assert_eq!(thief.get("/me").json(200)["mail"], format!("{}@identity", thief.get("/me").id()), "{taken}");
         assert_eq!(titles(&thief, "/me/contacts"), [login], "{taken}");
         match i {
-            // An id is itself alone, and who has a name has no other.
+            // An id cannot be a name, and a user has at most one name.
             3 | 4 => assert_eq!(sync.get(&format!("/users/{taken}")).error().0, 404),
             _ => assert_eq!(sync.get(&format!("/users/{taken}")).json(200)["id"], if i < 2 { "ann" } else { id }),
         }
@@ -152,7 +153,7 @@ fn a_bound_name_finds_whom_the_operator_means() {
     assert_eq!(titles(&app.user("sync"), "/users/boss@corp.example/contacts"), ["p2"]);
     assert_eq!(titles(&boss, "/users/boss@corp.example/contacts"), ["p2"]);
     assert_eq!(squatter.get("/users/boss@corp.example/contacts").error().0, 404);
-    // In every process, at once.
+    // In every process and at once.
     app.beside(async |store| {
         store.unbind_name(BOSS).await.unwrap();
         store.bind_name(BOSS, None, "p1").await.unwrap();

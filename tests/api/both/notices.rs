@@ -7,12 +7,15 @@ use serde_json::{Value, json};
 use super::pictures::gif;
 use super::subscriptions::{after, patient, set_up, start, start_persistent, subscribe, terms, with};
 use crate::app::{Answer, Client, Setup, TestApp};
-use crate::receiver::{Mood, Receiver, until};
+use crate::receiver::{Behaviour, Receiver, until};
 
-/// What happened to what, in order.
-fn told(notifications: &[Value]) -> Vec<(String, String)> {
+/// Pairs of change type and id, in order.
+fn types_and_ids(notifications: &[Value]) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
-    notifications.iter().map(|told| (text(&told["changeType"]), text(&told["resourceData"]["id"]))).collect()
+    notifications
+        .iter()
+        .map(|notification| (text(&notification["changeType"]), text(&notification["resourceData"]["id"])))
+        .collect()
 }
 
 fn changes(expected: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -27,21 +30,21 @@ fn position(answer: &Answer) -> i64 {
     answer.header("contactd-position").parse().unwrap()
 }
 
-/// What a notice names is there, as it says.
-fn assert_can_be_read(client: &Client, told: &Value) {
-    let path = format!("/v1.0/{}", told["resourceData"]["@odata.id"].as_str().unwrap());
+/// Asserts that the object of a notification can be read.
+fn assert_can_be_read(client: &Client, notification: &Value) {
+    let path = format!("/v1.0/{}", notification["resourceData"]["@odata.id"].as_str().unwrap());
     let read = client.get(&path);
-    let etag = told["resourceData"]["@odata.etag"].as_str().unwrap();
+    let etag = notification["resourceData"]["@odata.etag"].as_str().unwrap();
     assert_eq!((read.status, read.header("etag").as_str()), (200, etag), "{path}");
 }
 
 #[test]
-fn every_change_is_told_once_and_in_order() {
+fn every_change_is_notified_once_and_in_order() {
     let (app, receiver) = (start(), Receiver::new());
     let ann = app.user("ann");
     let before = ann.post("/me/contacts", json!({"title": "before"})).id();
     let folder = ann.post("/me/contactFolders", json!({"displayName": "It's a folder"})).id();
-    let all = subscribe(&ann, "me/contacts", &receiver.url("/all"));
+    let subscription = subscribe(&ann, "me/contacts", &receiver.url("/all"));
     subscribe(&ann, &format!("users/ann/contactFolders('{folder}')/contacts"), &receiver.url("/folder"));
     subscribe(&ann, "me/contactFolders/contacts/contacts", &receiver.url("/default"));
     subscribe(&ann, "me/contactFolders", &receiver.url("/folders"));
@@ -49,8 +52,8 @@ fn every_change_is_told_once_and_in_order() {
     ann.post("/subscriptions", deleted).json(201);
 
     let created = ann.post("/me/contacts", json!({"title": "one"}));
-    let one = created.id();
-    let path = format!("/me/contacts/{one}");
+    let first_id = created.id();
+    let path = format!("/me/contacts/{first_id}");
     ann.patch(&path, json!({"title": "two"}));
     ann.patch(&path, "{}");
     let photo =
@@ -65,84 +68,87 @@ fn every_change_is_told_once_and_in_order() {
     ann.patch(&format!("/me/contactFolders/{folder}"), json!({"displayName": "renamed"}));
     ann.delete(&format!("/me/contactFolders/{folder}"));
 
-    let all_told = receiver.wait("/all", 9);
-    let (one, before, inside, named) = (one.as_str(), before.as_str(), inside.as_str(), named.as_str());
+    let all_notifications = receiver.wait("/all", 9);
+    let (first_id, before, inside, named) = (first_id.as_str(), before.as_str(), inside.as_str(), named.as_str());
     assert_eq!(
-        told(&all_told),
+        types_and_ids(&all_notifications),
         changes(&[
-            ("created", one),
-            ("updated", one),
-            ("updated", one),
+            ("created", first_id),
+            ("updated", first_id),
+            ("updated", first_id),
             ("updated", before),
             ("created", inside),
-            ("updated", one),
-            ("deleted", one),
+            ("updated", first_id),
+            ("deleted", first_id),
             ("created", named),
             ("deleted", inside),
         ])
     );
     assert_eq!(
-        told(&receiver.wait("/folder", 4)),
-        changes(&[("created", one), ("created", inside), ("deleted", one), ("deleted", inside)])
+        types_and_ids(&receiver.wait("/folder", 4)),
+        changes(&[("created", first_id), ("created", inside), ("deleted", first_id), ("deleted", inside)])
     );
     assert_eq!(
-        told(&receiver.wait("/default", 6)),
+        types_and_ids(&receiver.wait("/default", 6)),
         changes(&[
-            ("created", one),
-            ("updated", one),
-            ("deleted", one),
+            ("created", first_id),
+            ("updated", first_id),
+            ("deleted", first_id),
             ("updated", before),
-            ("created", one),
-            ("deleted", one)
+            ("created", first_id),
+            ("deleted", first_id)
         ])
     );
     let of_folders = receiver.wait("/folders", 3);
-    assert_eq!(told(&of_folders), changes(&[("created", "a('b')"), ("updated", &folder), ("deleted", &folder)]));
-    assert_eq!(told(&receiver.wait("/deleted", 2)), changes(&[("deleted", one), ("deleted", inside)]));
-
-    // The whole of some.
-    let terms = ann.get(&format!("/subscriptions/{all}")).json(200);
     assert_eq!(
-        all_told[0],
+        types_and_ids(&of_folders),
+        changes(&[("created", "a('b')"), ("updated", &folder), ("deleted", &folder)])
+    );
+    assert_eq!(types_and_ids(&receiver.wait("/deleted", 2)), changes(&[("deleted", first_id), ("deleted", inside)]));
+
+    // Some notifications completely.
+    let terms = ann.get(&format!("/subscriptions/{subscription}")).json(200);
+    assert_eq!(
+        all_notifications[0],
         json!({
-            "id": format!("{all}-{}", position(&created)), "subscriptionId": all, "clientState": "secret",
+            "id": format!("{subscription}-{}", position(&created)), "subscriptionId": subscription, "clientState": "secret",
             "subscriptionExpirationDateTime": terms["expirationDateTime"], "changeType": "created",
-            "resource": format!("Users/ann/Contacts/{one}"), "tenantId": "00000000-0000-0000-0000-000000000000",
+            "resource": format!("Users/ann/Contacts/{first_id}"), "tenantId": "00000000-0000-0000-0000-000000000000",
             "resourceData": {
-                "@odata.type": "#Microsoft.Graph.Contact", "@odata.id": format!("Users/ann/Contacts/{one}"),
-                "@odata.etag": created.header("etag"), "id": one,
+                "@odata.type": "#Microsoft.Graph.Contact", "@odata.id": format!("Users/ann/Contacts/{first_id}"),
+                "@odata.etag": created.header("etag"), "id": first_id,
             },
         })
     );
-    assert_eq!(all_told[2]["resourceData"]["@odata.etag"], moved.header("etag"));
-    assert_eq!(all_told[6]["id"], format!("{all}-{}", position(&last)));
+    assert_eq!(all_notifications[2]["resourceData"]["@odata.etag"], moved.header("etag"));
+    assert_eq!(all_notifications[6]["id"], format!("{subscription}-{}", position(&last)));
     assert_eq!(of_folders[0]["resourceData"]["@odata.type"], "#Microsoft.Graph.ContactFolder");
-    for told in [&all_told[3], &of_folders[0]] {
-        assert_can_be_read(&ann, told);
+    for notification in [&all_notifications[3], &of_folders[0]] {
+        assert_can_be_read(&ann, notification);
     }
-    let head = receiver.got().into_iter().find(|got| got.path == "/all").unwrap().head.to_lowercase();
+    let head = receiver.requests().into_iter().find(|got| got.path == "/all").unwrap().head.to_lowercase();
     assert!(
         head.contains("content-type: application/json") && head.contains(&format!("host: 127.0.0.1:{}", receiver.port))
     );
 }
 
 #[test]
-fn a_contact_that_is_gone_for_good_is_told_as_the_log_has_it() {
+fn a_purged_contact_is_notified_as_logged() {
     let (app, receiver) = (start_persistent(), Receiver::new());
     let ann = app.user("ann");
-    receiver.set(Mood::Refuses(500));
+    receiver.set(Behaviour::Refuses(500));
     subscribe(&ann, "me/contacts", &receiver.url("/"));
     let id = ann.post("/me/contacts", "{}").id();
     ann.patch(&format!("/me/contacts/{id}"), json!({"title": "x"}));
     ann.delete(&format!("/me/contacts/{id}"));
     app.sql("delete from contacts");
-    receiver.set(Mood::Well);
+    receiver.set(Behaviour::Accepts);
     let expected = changes(&[("created", &id), ("updated", &id), ("deleted", &id)]);
-    until(|| told(&receiver.notifications("/")).ends_with(&expected));
+    until(|| types_and_ids(&receiver.notifications("/")).ends_with(&expected));
 }
 
 #[test]
-fn a_contact_that_is_restored_is_told_as_created() {
+fn a_restored_contact_is_notified_as_created() {
     let (app, receiver) = (start(), Receiver::new());
     let ann = app.user("ann");
     let id = ann.post("/me/contacts", "{}").id();
@@ -153,46 +159,46 @@ fn a_contact_that_is_restored_is_told_as_created() {
     ann.patch(&format!("/me/contacts/{id}"), json!({"title": "x"})).json(200);
     for path in ["/all", "/folder"] {
         let expected = changes(&[("deleted", &id), ("created", &id), ("updated", &id)]);
-        assert_eq!(told(&receiver.wait(path, 3)), expected, "{path}");
+        assert_eq!(types_and_ids(&receiver.wait(path, 3)), expected, "{path}");
     }
 }
 
 #[test]
-fn a_folder_that_is_made_anew_is_told_as_created_each_time() {
+fn a_folder_that_is_created_again_is_notified_as_created_each_time() {
     let (app, receiver) = (start_persistent(), Receiver::new());
     let ann = app.user("ann");
-    receiver.set(Mood::Silent);
+    receiver.set(Behaviour::Silent);
     subscribe(&ann, "me/contactFolders", &receiver.url("/"));
     for _ in 0..2 {
         ann.post("/me/contacts", json!({"parentFolderId": "f"}));
         ann.patch("/me/contactFolders/f", json!({"displayName": "g"}));
         ann.delete("/me/contactFolders/f").empty(204);
     }
-    receiver.set(Mood::Well);
+    receiver.set(Behaviour::Accepts);
     let expected = changes(&[("created", "f"), ("updated", "f"), ("deleted", "f")].repeat(2));
-    until(|| told(&receiver.notifications("/")).ends_with(&expected));
+    until(|| types_and_ids(&receiver.notifications("/")).ends_with(&expected));
 }
 
 #[test]
-fn what_is_not_accepted_is_told_again_until_it_is() {
+fn a_refused_notification_is_retried_until_accepted() {
     let (app, receiver) = (start_persistent(), Receiver::new());
     let ann = app.user("ann");
     let id = subscribe(&ann, "me/contacts", &receiver.url("/"));
-    receiver.set(Mood::Refuses(500));
+    receiver.set(Behaviour::Refuses(500));
     let created = ann.post("/me/contacts", "{}");
     until(|| receiver.bodies("/").len() >= 3);
-    receiver.set(Mood::Refuses(302));
+    receiver.set(Behaviour::Refuses(302));
     let seen = receiver.bodies("/").len();
     until(|| receiver.bodies("/").len() > seen);
-    receiver.set(Mood::Silent);
+    receiver.set(Behaviour::Silent);
     let seen = receiver.bodies("/").len();
     until(|| receiver.bodies("/").len() > seen);
-    // Others are told meanwhile.
+    // Other subscriptions are notified meanwhile.
     let other = Receiver::new();
     subscribe(&ann, "me/contacts", &other.url("/"));
     let second = ann.post("/me/contacts", "{}");
     other.wait("/", 1);
-    receiver.set(Mood::Well);
+    receiver.set(Behaviour::Accepts);
     let accepted = |delivery: &Value| delivery["status"] == 202;
     until(|| deliveries_of(&ann, &id).iter().any(accepted));
     let attempts = deliveries_of(&ann, &id);
@@ -217,15 +223,15 @@ fn what_is_not_accepted_is_told_again_until_it_is() {
         failed.iter().any(|delivery| delivery["error"].as_str().is_some_and(|error| error.contains("within 800 ms")))
     );
     // The rest of the answer is not read.
-    receiver.set(Mood::Says("HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\nx".to_owned()));
+    receiver.set(Behaviour::AnswersWith("HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\nx".to_owned()));
     ann.post("/me/contacts", "{}");
     let statuses = || deliveries_of(&ann, &id).iter().map(|delivery| delivery["status"].clone()).collect::<Vec<_>>();
     until(|| statuses().ends_with(&[json!(202), json!(200)]));
 }
 
 #[test]
-fn a_receiver_that_was_away_misses_nothing_and_the_last_hundred_attempts_are_kept() {
-    // On a busy machine a receiver takes longer to answer 100 notices than one in a hurry waits.
+fn a_receiver_that_was_offline_misses_nothing_and_the_last_hundred_attempts_are_kept() {
+    // On a busy machine a receiver may answer 100 notifications later than the short timeout allows.
     let receiver = Receiver::new();
     let app = patient();
     let ann = app.user("ann");
@@ -236,7 +242,7 @@ fn a_receiver_that_was_away_misses_nothing_and_the_last_hundred_attempts_are_kep
     until(|| deliveries_of(&ann, &id).len() > 2);
     let receiver = Receiver::at(port);
     let expected: Vec<_> = made.iter().map(|id| ("created".to_owned(), id.clone())).collect();
-    assert_eq!(told(&receiver.wait("/", 150)), expected);
+    assert_eq!(types_and_ids(&receiver.wait("/", 150)), expected);
     assert!(receiver.bodies("/").iter().all(|body| body["value"].as_array().unwrap().len() <= 100));
     for more in 1..=110 {
         ann.post("/me/contacts", "{}");
@@ -247,19 +253,19 @@ fn a_receiver_that_was_away_misses_nothing_and_the_last_hundred_attempts_are_kep
 }
 
 #[test]
-fn what_was_given_up_is_told_as_missed() {
+fn abandoned_notifications_are_reported_as_missed() {
     let (app, receiver) = (start(), Receiver::new());
     let ann = app.user("ann");
     let life = Receiver::new();
     let terms = with(terms("me/contacts", &receiver.url("/")), "lifecycleNotificationUrl", json!(life.url("/life")));
     let id = ann.post("/subscriptions", terms).id();
     let unheard = subscribe(&ann, "me/contacts", &receiver.url("/unheard"));
-    receiver.set(Mood::Refuses(503));
+    receiver.set(Behaviour::Refuses(503));
     ann.post("/me/contacts", "{}");
-    // The first attempt of its own is refused too.
-    life.set(Mood::Refuses(500));
+    // The first attempt of the lifecycle notification is refused too.
+    life.set(Behaviour::Refuses(500));
     until(|| !life.bodies("/life").is_empty());
-    life.set(Mood::Well);
+    life.set(Behaviour::Accepts);
     until(|| {
         deliveries_of(&ann, &id).iter().any(|delivery| delivery["about"] == "missed" && delivery["status"] == 202)
     });
@@ -276,32 +282,36 @@ fn what_was_given_up_is_told_as_missed() {
         })
     );
     // A subscription without lifecycle notifications ends without one.
-    let given_up =
-        |told: &[Value]| told.len() == 10 && told.iter().all(|delivery| delivery["about"] == "notifications");
+    let given_up = |attempts: &[Value]| {
+        attempts.len() == 10 && attempts.iter().all(|delivery| delivery["about"] == "notifications")
+    };
     until(|| given_up(&deliveries_of(&ann, &unheard)));
-    // It goes on with what comes.
+    // It continues with new changes.
     let before = receiver.notifications("/").len();
-    receiver.set(Mood::Well);
+    receiver.set(Behaviour::Accepts);
     let new = ann.post("/me/contacts", "{}").id();
     receiver.wait("/", before + 1);
-    assert_eq!(told(&receiver.notifications("/")[before..]), changes(&[("created", &new)]));
-    until(|| told(&receiver.notifications("/unheard")).last() == Some(&("created".to_owned(), new.clone())));
+    assert_eq!(types_and_ids(&receiver.notifications("/")[before..]), changes(&[("created", &new)]));
+    until(|| types_and_ids(&receiver.notifications("/unheard")).last() == Some(&("created".to_owned(), new.clone())));
 }
 
 #[test]
-fn a_subscription_ends_and_says_so_before_and_after() {
+fn a_subscription_sends_lifecycle_events_before_and_after_it_expires() {
     let (app, receiver) = (start(), Receiver::new());
     let ann = app.user("ann");
     let brief =
         with(terms("me/contacts", &receiver.url("/")), "lifecycleNotificationUrl", json!(receiver.url("/life")));
     let id = ann.post("/subscriptions", with(brief, "expirationDateTime", json!(after(3)))).id();
     let events = || {
-        let told = receiver.notifications("/life");
-        told.iter().map(|told| told["lifecycleEvent"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        let notifications = receiver.notifications("/life");
+        notifications
+            .iter()
+            .map(|notification| notification["lifecycleEvent"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
     };
     until(|| events() == ["reauthorizationRequired"]);
     let path = format!("/subscriptions/{id}");
-    // A renewal that is short as well is told of again.
+    // A renewal for a short time is announced again.
     ann.patch(&path, json!({"expirationDateTime": after(4)})).json(200);
     until(|| events() == ["reauthorizationRequired"; 2]);
     until(|| events().len() == 3);
@@ -318,35 +328,35 @@ fn a_subscription_ends_and_says_so_before_and_after() {
 }
 
 #[test]
-fn a_server_that_is_started_again_goes_on_where_it_was() {
+fn a_restarted_server_continues_notifications_where_it_stopped() {
     let (app, receiver) = (start_persistent(), Receiver::new());
     let ann = app.user("ann");
     let id = subscribe(&ann, "me/contacts", &receiver.url("/"));
     let one = ann.post("/me/contacts", "{}").id();
     receiver.wait("/", 1);
-    receiver.set(Mood::Refuses(500));
+    receiver.set(Behaviour::Refuses(500));
     let two = ann.post("/me/contacts", "{}").id();
-    // An attempt that the restart cuts off is not recorded.
+    // An attempt that the restart interrupts is not recorded.
     until(|| deliveries_of(&ann, &id).len() > 2);
     let app = app.restarted_with(set_up());
     let failed = receiver.bodies("/").len() - 1;
     let ann = app.user("ann");
     let kept = deliveries_of(&ann, &id);
     assert!(kept.len() > 2 && kept[0]["status"] == 202, "{kept:?}");
-    receiver.set(Mood::Well);
+    receiver.set(Behaviour::Accepts);
     until(|| deliveries_of(&ann, &id).last().unwrap()["status"] == 202);
     assert!(deliveries_of(&ann, &id).last().unwrap()["attempt"].as_u64().unwrap() > 2, "attempts are counted on");
     let three = ann.post("/me/contacts", "{}").id();
-    until(|| told(&receiver.notifications("/")).last() == Some(&("created".to_owned(), three.clone())));
-    let all = told(&receiver.notifications("/"));
-    assert!(all.len() > failed);
-    let mut without_repeats = all.clone();
+    until(|| types_and_ids(&receiver.notifications("/")).last() == Some(&("created".to_owned(), three.clone())));
+    let all_changes = types_and_ids(&receiver.notifications("/"));
+    assert!(all_changes.len() > failed);
+    let mut without_repeats = all_changes.clone();
     without_repeats.dedup();
     assert_eq!(without_repeats, changes(&[("created", &one), ("created", &two), ("created", &three)]));
 }
 
 #[test]
-fn what_is_told_of_a_user_with_an_apostrophe_or_a_hash_leads_to_the_contact() {
+fn notified_links_of_users_with_an_apostrophe_or_a_hash_lead_to_the_contact() {
     // The name is also the secret: development tokens allow fewer characters.
     let tokens = "o'brien@example.org=o'brien@example.org,ann_x.org#EXT#@example.org=ann_x.org#EXT#@example.org";
     let app = TestApp::with(Setup { access: Some(Access::tokens(tokens).unwrap()), ..set_up() });
@@ -363,10 +373,10 @@ fn what_is_told_of_a_user_with_an_apostrophe_or_a_hash_leads_to_the_contact() {
         let subscription = client.post("/subscriptions", terms(&resource, &receiver.url(&hook))).json(201);
         assert_eq!(subscription["resource"], resource);
         let id = client.post("/me/contacts", json!({"title": name})).id();
-        let told = &receiver.wait(&hook, 1)[0];
-        assert_eq!(told["resource"], format!("Users/{user}/Contacts/{id}"));
-        assert_eq!(told["resourceData"]["@odata.id"], told["resource"]);
-        let path = format!("/{}", told["resource"].as_str().unwrap());
+        let notification = &receiver.wait(&hook, 1)[0];
+        assert_eq!(notification["resource"], format!("Users/{user}/Contacts/{id}"));
+        assert_eq!(notification["resourceData"]["@odata.id"], notification["resource"]);
+        let path = format!("/{}", notification["resource"].as_str().unwrap());
         assert_eq!(client.get(&path).json(200)["title"], name, "{path}");
     }
 }

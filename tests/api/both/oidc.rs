@@ -10,16 +10,21 @@ use serde_json::{Value, json};
 use crate::app::{Client, Setup, TestApp};
 use crate::identity::{AUDIENCE, IdentityProvider};
 
-/// Keys are asked for again at once where one is unknown, and else only where a test says so.
+/// Keys are fetched again at once for an unknown key, and otherwise only when a test sets it.
 pub(super) const TIMES: KeyTimes =
     KeyTimes { fresh: Duration::from_mins(5), stale: Duration::from_hours(1), pause: Duration::ZERO };
 
-fn taking(provider: &IdentityProvider, tokens: &str, times: KeyTimes) -> Access {
-    trusting(provider, tokens, None, times)
+fn access_of(provider: &IdentityProvider, tokens: &str, times: KeyTimes) -> Access {
+    access_with_claim(provider, tokens, None, times)
 }
 
-/// The same, and a claim of the provider's is trusted.
-pub(super) fn trusting(provider: &IdentityProvider, tokens: &str, claim: Option<&str>, times: KeyTimes) -> Access {
+/// The same with a trusted claim of the provider.
+pub(super) fn access_with_claim(
+    provider: &IdentityProvider,
+    tokens: &str,
+    claim: Option<&str>,
+    times: KeyTimes,
+) -> Access {
     let (audiences, name_claim) = (vec!["another".to_owned(), AUDIENCE.to_owned()], claim.map(str::to_owned));
     let settings = OidcSettings { issuer: provider.issuer.clone(), audiences, name_claim, ca_file: None, times };
     let access = if tokens.is_empty() { Access::stored() } else { Access::tokens(tokens).unwrap() };
@@ -27,7 +32,7 @@ pub(super) fn trusting(provider: &IdentityProvider, tokens: &str, claim: Option<
 }
 
 fn app(provider: &IdentityProvider, tokens: &str) -> TestApp {
-    TestApp::with(Setup { access: Some(taking(provider, tokens, TIMES)), ..Setup::default() })
+    TestApp::with(Setup { access: Some(access_of(provider, tokens, TIMES)), ..Setup::default() })
 }
 
 pub(super) fn titles(client: &Client, path: &str) -> Vec<Value> {
@@ -72,7 +77,7 @@ fn real_tokens_open_exactly_what_their_scopes_say() {
     assert_eq!(statuses, [200, 403]);
     assert_eq!(writes.patch(&path, json!({"title": "still"})).json(200)["title"], "still");
 
-    // What is of other services permits nothing, and makes no user.
+    // Scopes of other services permit nothing, and create no user.
     let stranger = app.user(&provider.user("bob", "offline_access"));
     for path in ["/me", "/me/contacts", "/users"] {
         assert_eq!(stranger.get(path).error(), denied(), "{path}");
@@ -114,7 +119,7 @@ fn an_application_opens_the_mailboxes_that_its_roles_say() {
     assert_eq!(all.get("/users/$count").body, b"1");
     let nothing = app.user(&provider.app(&["Mail.Send"]));
     assert_eq!(nothing.get(&format!("/users/{id}/contacts")).error(), denied());
-    // It has no mailbox, and makes none.
+    // It has no mailbox, and creates none.
     assert_eq!(app.count("select count(*) from users"), 1);
     assert_eq!(app.count("select count(*) from identities"), 1);
 }
@@ -130,19 +135,19 @@ fn a_user_is_who_the_issuer_says_and_never_who_has_the_name() {
     let ann = app.user(&provider.user("ann", "Contacts.ReadWrite"));
     assert_eq!(titles(&ann, "/me/contacts"), [] as [Value; 0]);
     ann.post("/me/contacts", json!({"title": "of the provider's ann"}));
-    // The operator has named her, and she has not called yet.
+    // The operator has added her, and she has not signed in yet.
     let zoe = app.user(&provider.user("zoe", "Contacts.ReadWrite"));
     zoe.post("/me/contacts", json!({"title": "of the provider's zoe"}));
     assert_eq!(titles(&app.user("secret-z"), "/me/contacts"), [] as [Value; 0]);
 
-    // The same names at another provider, which has taken the first one's place.
-    let setup = Setup { access: Some(taking(&other, tokens, TIMES)), ..Setup::default() };
+    // The same names at another provider, which replaces the first one.
+    let setup = Setup { access: Some(access_of(&other, tokens, TIMES)), ..Setup::default() };
     let app = app.restarted_with(setup);
     let third = app.user(&other.user("ann", "Contacts.ReadWrite"));
     assert_eq!(titles(&third, "/me/contacts"), [] as [Value; 0]);
     assert_eq!(app.user(&provider.user("ann", "Contacts.ReadWrite")).get("/me").error(), unauthorized());
 
-    let setup = Setup { access: Some(taking(&provider, tokens, TIMES)), ..Setup::default() };
+    let setup = Setup { access: Some(access_of(&provider, tokens, TIMES)), ..Setup::default() };
     let app = app.restarted_with(setup);
     let ann = app.user(&provider.user("ann", "Contacts.Read"));
     assert_eq!(titles(&ann, "/me/contacts"), ["of the provider's ann"]);
@@ -159,9 +164,9 @@ fn a_local_name_that_comes_later_does_not_open_an_identitys_mailbox() {
     ann.post("/me/contacts", json!({"title": "hers"}));
     let id = ann.get("/me").json(200)["id"].as_str().unwrap().to_owned();
     let tokens = format!("ann@example.org=by-name,{id}=by-id,{id}@identity=by-principal-name,app:sync=sync");
-    let setup = Setup { access: Some(taking(&provider, &tokens, TIMES)), ..Setup::default() };
+    let setup = Setup { access: Some(access_of(&provider, &tokens, TIMES)), ..Setup::default() };
     let app = app.restarted_with(setup);
-    // The name is not hers, whatever her tokens say: it is a user's of its own.
+    // Although her token has the name, it belongs to a separate user.
     assert_eq!(titles(&app.user("by-name"), "/me/contacts"), [] as [Value; 0]);
     for secret in ["by-id", "by-principal-name"] {
         for path in ["/me", "/me/contacts"] {
@@ -169,7 +174,7 @@ fn a_local_name_that_comes_later_does_not_open_an_identitys_mailbox() {
         }
         assert_eq!(app.user(secret).post("/me/contacts", "{}").error(), denied());
     }
-    // An application finds her as before.
+    // An application still finds her.
     assert_eq!(titles(&app.user("sync"), &format!("/users/{id}/contacts")), ["hers"]);
     assert_eq!(titles(&app.user("sync"), "/users/ann@example.org/contacts"), [] as [Value; 0]);
     assert_eq!(titles(&app.user(&provider.user("ann", "Contacts.Read")), "/me/contacts"), ["hers"]);
@@ -177,9 +182,9 @@ fn a_local_name_that_comes_later_does_not_open_an_identitys_mailbox() {
 }
 
 #[test]
-fn a_trusted_name_of_any_characters_is_shown_and_finds_its_user() {
+fn a_trusted_name_with_any_characters_is_shown_and_finds_its_user() {
     let mut provider = IdentityProvider::start();
-    let access = trusting(&provider, "app:sync=sync", Some("preferred_username"), TIMES);
+    let access = access_with_claim(&provider, "app:sync=sync", Some("preferred_username"), TIMES);
     let app = TestApp::with(Setup { access: Some(access), ..Setup::default() });
     let sync = app.user("sync");
     let long = "x".repeat(100);
@@ -204,7 +209,7 @@ fn a_trusted_name_of_any_characters_is_shown_and_finds_its_user() {
 }
 
 #[test]
-fn first_requests_at_once_make_one_user() {
+fn concurrent_first_requests_create_one_user() {
     let mut provider = IdentityProvider::start();
     let app = app(&provider, "");
     let tokens: Vec<_> = (0..8).map(|_| provider.user("ann", "Contacts.ReadWrite")).collect();
@@ -219,7 +224,7 @@ fn first_requests_at_once_make_one_user() {
 }
 
 #[test]
-fn new_keys_of_the_provider_are_followed_and_old_ones_end() {
+fn new_provider_keys_are_accepted_and_old_ones_expire() {
     let mut provider = IdentityProvider::start();
     let app = app(&provider, "");
     let old = app.user(&provider.user("ann", "Contacts.Read"));
@@ -236,25 +241,25 @@ fn new_keys_of_the_provider_are_followed_and_old_ones_end() {
 }
 
 #[test]
-fn while_the_provider_is_down_its_keys_serve_on() {
+fn cached_keys_are_used_while_the_provider_is_down() {
     let mut provider = IdentityProvider::start();
     let times = KeyTimes { fresh: Duration::ZERO, ..TIMES };
-    let app = TestApp::with(Setup { access: Some(taking(&provider, "", times)), ..Setup::default() });
+    let app = TestApp::with(Setup { access: Some(access_of(&provider, "", times)), ..Setup::default() });
     let (one, two) = (provider.user("ann", "Contacts.Read"), provider.user("bob", "Contacts.Read"));
     assert_eq!(app.user(&one).get("/me").status, 200);
     provider.stop();
     for token in [&one, &two] {
         assert_eq!(app.user(token).get("/me/contacts").status, 200);
     }
-    // A server that never had them cannot tell.
-    let setup = Setup { access: Some(taking(&provider, "ann=secret", times)), ..Setup::default() };
+    // A server that has no cached keys cannot check tokens.
+    let setup = Setup { access: Some(access_of(&provider, "ann=secret", times)), ..Setup::default() };
     let app = app.restarted_with(setup);
     let answer = app.user(&one).get("/me/contacts");
     assert_eq!(answer.error(), (503, "serviceNotAvailable".into(), String::new()));
     assert_eq!(answer.header("retry-after"), "1");
     assert_eq!(app.user("secret").get("/me").status, 200);
     provider.resume();
-    // What was asked before it was there may still be waited for.
+    // An earlier fetch may still be in progress.
     app.user(&one).get("/me/contacts");
     assert_eq!(app.user(&one).get("/me/contacts").status, 200);
 }
@@ -290,7 +295,7 @@ fn what_is_no_token_of_the_issuers_is_refused() {
 }
 
 #[test]
-fn an_operator_keeps_out_and_removes_whom_a_provider_lets_in() {
+fn an_operator_disables_and_removes_users_of_the_provider() {
     let mut provider = IdentityProvider::start();
     let app = app(&provider, "");
     let ann = app.user(&provider.user("ann", "Contacts.ReadWrite"));
@@ -300,7 +305,7 @@ fn an_operator_keeps_out_and_removes_whom_a_provider_lets_in() {
     for called in [id.to_owned(), format!("{id}@identity")].map(|called| UserName::parse(&called).unwrap()) {
         app.beside(async |store| store.disable_user(&called, true).await.unwrap());
         assert_eq!(ann.get("/me/contacts").error(), unauthorized());
-        // Another token of hers is no way in.
+        // Another token of the same user is refused too.
         assert_eq!(app.user(&provider.user("ann", "Contacts.Read")).get("/me").error(), unauthorized());
         app.beside(async |store| store.disable_user(&called, false).await.unwrap());
         assert_eq!(titles(&ann, "/me/contacts"), ["hers"]);
@@ -312,7 +317,7 @@ fn an_operator_keeps_out_and_removes_whom_a_provider_lets_in() {
 }
 
 #[test]
-fn what_is_shared_with_an_identitys_user_is_seen_with_a_permission_to() {
+fn a_share_with_a_user_of_the_provider_needs_the_matching_scope() {
     let mut provider = IdentityProvider::start();
     let app = app(&provider, "");
     let ann = app.user(&provider.user("ann+x", "Contacts.ReadWrite"));
@@ -341,7 +346,7 @@ fn what_is_shared_with_an_identitys_user_is_seen_with_a_permission_to() {
 }
 
 #[test]
-fn a_token_of_the_provider_opens_the_address_books_as_far_as_its_scopes_say() {
+fn a_provider_token_opens_address_books_within_its_scopes() {
     use super::dav::{ADA, between, card, propfind, put};
     let mut provider = IdentityProvider::start();
     let app = app(&provider, "");
@@ -362,7 +367,7 @@ fn a_token_of_the_provider_opens_the_address_books_as_far_as_its_scopes_say() {
     assert!(refused.status == 403 && refused.text().contains("<D:need-privileges>"), "{}", refused.text());
     let privileges = propfind(&reads, &book, "0", "<D:current-user-privilege-set/>").text();
     assert!(privileges.contains("<D:read/>") && !privileges.contains("<D:write"), "{privileges}");
-    // Another user, and a token that is none, see nothing of it.
+    // Another user and an invalid token do not see it.
     let bob = app.user(&provider.user("bob", "Contacts.ReadWrite"));
     bob.get("/v1.0/me/contacts").json(200);
     assert_eq!((bob.get(&path).status, app.user("nonsense").get(&path).status), (404, 401));

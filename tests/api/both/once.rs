@@ -1,12 +1,12 @@
-//! `Idempotency-Key`: a create is done once, however often it is sent.
+//! `Idempotency-Key`: a create is executed once, however often it is sent.
 
 use serde_json::{Value, json};
 
 use super::concurrency::at_once;
 use crate::app::{Answer, SEED_REQUEST, TestApp};
 
-/// All of an answer that must be the same again.
-fn told(answer: &Answer) -> (u16, [String; 4], String) {
+/// The parts of an answer that a repeat must have too.
+fn repeatable_parts(answer: &Answer) -> (u16, [String; 4], String) {
     let headers = ["location", "etag", "contactd-position", "content-type"].map(|name| answer.header(name));
     (answer.status, headers, String::from_utf8(answer.body.clone()).unwrap())
 }
@@ -16,7 +16,7 @@ fn assert_reused(answer: &Answer) {
 }
 
 #[test]
-fn a_repeated_create_is_answered_again_and_makes_nothing() {
+fn a_repeated_create_gets_the_same_answer_and_creates_nothing() {
     let app = TestApp::new();
     let ann = app.user("ann").with("Idempotency-Key", "8e03978e-40d5-43dd-bc93-6894a57f9324");
     let work = app.user("ann").post("/me/contactFolders", json!({"displayName": "Work"})).id();
@@ -33,7 +33,7 @@ fn a_repeated_create_is_answered_again_and_makes_nothing() {
         let state =
             app.sql("select sum(seq), (select count(*) from contacts), (select count(*) from folders) from mailboxes");
         for _ in 0..3 {
-            assert_eq!(told(&client.post(path, body)), told(&first));
+            assert_eq!(repeatable_parts(&client.post(path, body)), repeatable_parts(&first));
         }
         let minimal = client.with("Prefer", "return=minimal").post(path, body);
         minimal.empty(204);
@@ -47,27 +47,31 @@ fn a_repeated_create_is_answered_again_and_makes_nothing() {
             state
         );
     }
-    // Another user's keys are others.
+    // Keys are separate per user.
     assert_eq!(app.user("bob").with("Idempotency-Key", "1").post("/me/contacts", "{}").status, 201);
     assert_eq!(ann.post("/me/contacts", "{}").status, 201);
     assert_eq!(app.count("select count(*) from idempotency_keys"), 7);
 }
 
 #[test]
-fn of_concurrent_repeats_one_makes_the_contact_and_all_are_answered_alike() {
+fn one_of_concurrent_repeats_creates_the_contact_and_all_get_the_same_answer() {
     let app = TestApp::new();
     for round in 0..5 {
         let client = app.user("ann").with("Idempotency-Key", &format!("key-{round}"));
         let answers = at_once(12, |_| client.clone().post("/me/contacts/$ref", SEED_REQUEST));
         for answer in &answers {
-            assert_eq!((answer.status, told(answer)), (201, told(&answers[0])));
+            assert_eq!((answer.status, repeatable_parts(answer)), (201, repeatable_parts(&answers[0])));
         }
         let folders = at_once(6, |_| {
             let client = app.user("ann").with("Idempotency-Key", &format!("folder-{round}"));
             client.post("/me/contactFolders", json!({"displayName": format!("Folder {round}")}))
         });
-        assert!(folders.iter().all(|answer| answer.status == 201 && told(answer) == told(&folders[0])));
-        // Of different bodies one wins, and nothing of the others is written.
+        assert!(
+            folders
+                .iter()
+                .all(|answer| answer.status == 201 && repeatable_parts(answer) == repeatable_parts(&folders[0]))
+        );
+        // One of several different bodies wins, and nothing of the others is written.
         let client = app.user("ann").with("Idempotency-Key", &format!("other-{round}"));
         let answers = at_once(6, |i| client.clone().post("/me/contacts", json!({"title": i})));
         assert_eq!(answers.iter().filter(|answer| answer.status == 400).count(), 6, "a number is no title");
@@ -80,7 +84,7 @@ fn of_concurrent_repeats_one_makes_the_contact_and_all_are_answered_alike() {
 }
 
 #[test]
-fn a_create_that_was_refused_has_not_used_its_key() {
+fn a_refused_create_does_not_use_its_key() {
     let app = TestApp::new();
     let client = app.user("ann").with("Idempotency-Key", "k");
     assert_eq!(client.post("/me/contacts", "{\"nope\": 1}").error().0, 400);
@@ -88,16 +92,16 @@ fn a_create_that_was_refused_has_not_used_its_key() {
     assert_eq!(client.post("/me/contactFolders", json!({"displayName": ""})).error().0, 400);
     assert_eq!(app.count("select count(*) from idempotency_keys"), 0);
     let id = client.post("/me/contacts", "{}").id();
-    // A reference makes nothing, and so uses none.
+    // A bare reference creates nothing, so it uses no key.
     client.post("/me/contacts/$ref", json!({"@odata.id": format!("/me/contacts/{id}")})).empty(204);
-    // Other calls do not read it.
+    // Other calls ignore the header.
     assert_eq!(client.patch(&format!("/me/contacts/{id}"), json!({"title": "x"})).status, 200);
     assert_eq!(client.get("/me/contacts").status, 200);
     assert_eq!(app.count("select count(*) from idempotency_keys"), 1);
 }
 
 #[test]
-fn a_key_that_is_none_is_refused() {
+fn an_invalid_idempotency_key_is_refused() {
     let app = TestApp::new();
     for key in ["", "a b", "é", &"x".repeat(256)] {
         for (path, body) in [
@@ -113,7 +117,7 @@ fn a_key_that_is_none_is_refused() {
 }
 
 #[test]
-fn a_repeat_shows_what_it_made_as_it_is_now() {
+fn a_repeat_shows_the_current_state_of_its_contact() {
     let app = TestApp::new();
     let client = app.user("ann").with("Idempotency-Key", "k");
     let first = client.post("/me/contacts", "{}");
@@ -135,7 +139,7 @@ fn a_repeat_shows_what_it_made_as_it_is_now() {
 }
 
 #[test]
-fn a_key_is_known_for_a_day_and_after_a_restart() {
+fn a_key_is_remembered_for_a_day_and_across_a_restart() {
     let app = TestApp::new();
     let first = app.user("ann").with("Idempotency-Key", "k").post("/me/contacts", "{}");
     let app = app.restarted();
@@ -159,7 +163,7 @@ fn a_key_is_known_for_a_day_and_after_a_restart() {
 }
 
 #[test]
-fn a_mailbox_has_so_many_keys_and_no_more() {
+fn the_number_of_keys_per_mailbox_is_limited() {
     let app = TestApp::new();
     let ann = app.user("ann");
     assert_eq!(ann.with("Idempotency-Key", "first").post("/me/contacts", "{}").status, 201);
@@ -173,7 +177,7 @@ fn a_mailbox_has_so_many_keys_and_no_more() {
     assert_eq!(full.post("/me/contacts", "{}").error().0, 403);
     assert_eq!(full.post("/me/contacts", "{}").error().1, "quotaLimitReached");
     assert_eq!(app.count("select count(*) from contacts"), 1);
-    // Those that are known are, and without a key nobody asks.
+    // Known keys still work, and creates without a key too.
     assert_eq!(ann.with("Idempotency-Key", "key7").post("/me/contacts", "{}").status, 201);
     assert_eq!(ann.post("/me/contacts", "{}").status, 201);
     assert_eq!(app.user("bob").with("Idempotency-Key", "another").post("/me/contacts", "{}").status, 201);

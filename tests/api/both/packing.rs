@@ -1,4 +1,4 @@
-//! Answers packed by gzip, where a client asks for that.
+//! Answers compressed by gzip on request.
 
 use std::io::Read as _;
 
@@ -28,26 +28,26 @@ fn contacts(client: &Client, count: usize, notes: usize) {
 }
 
 #[test]
-fn a_long_answer_is_packed_for_those_who_ask_and_says_that_it_depends_on_that() {
+fn a_long_answer_is_compressed_on_request_and_has_vary() {
     let app = TestApp::new();
     let ann = app.user("ann");
     contacts(&ann, 40, 10_000);
     let asks = ann.with("Accept-Encoding", "gzip, deflate, br");
-    // Some are packed on the event loop, others beside it.
+    // Small ones are compressed on the event loop, others on another thread.
     for path in
         ["/v1.0/me/contacts", "/me/contacts?$top=3", "/v1.0/me/contacts?$top=40", "/$metadata", "/v1.0/$metadata"]
     {
         let plain = ann.get(path);
         assert_eq!((plain.status, plain.header("content-encoding").as_str()), (200, ""), "{path}");
         assert_eq!(plain.header("vary"), "Accept-Encoding", "{path}");
-        let packed = asks.get(path);
-        assert_eq!((packed.status, packed.header("vary")), (200, "Accept-Encoding".into()), "{path}");
-        assert_eq!(packed.header("content-type"), plain.header("content-type"), "{path}");
-        assert!(packed.body.len() * 2 < plain.body.len(), "{path}");
-        assert_eq!(unpacked(&packed), plain.body, "{path}");
+        let compressed = asks.get(path);
+        assert_eq!((compressed.status, compressed.header("vary")), (200, "Accept-Encoding".into()), "{path}");
+        assert_eq!(compressed.header("content-type"), plain.header("content-type"), "{path}");
+        assert!(compressed.body.len() * 2 < plain.body.len(), "{path}");
+        assert_eq!(unpacked(&compressed), plain.body, "{path}");
         let head = asks.send("HEAD", path, None);
         for name in ["content-length", "content-encoding", "vary", "content-type"] {
-            assert_eq!(head.header(name), packed.header(name), "{path} {name}");
+            assert_eq!(head.header(name), compressed.header(name), "{path} {name}");
         }
         head.empty(200);
         assert_eq!(ann.with("Accept-Encoding", "gzip;q=0, identity").get(path).body, plain.body, "{path}");
@@ -55,7 +55,7 @@ fn a_long_answer_is_packed_for_those_who_ask_and_says_that_it_depends_on_that() 
 }
 
 #[test]
-fn what_is_short_and_what_is_a_picture_stays_as_it_is() {
+fn short_answers_and_pictures_are_not_compressed() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let asks = ann.with("Accept-Encoding", "gzip");
@@ -73,22 +73,22 @@ fn what_is_short_and_what_is_a_picture_stays_as_it_is() {
 }
 
 #[test]
-fn an_etag_is_the_same_of_an_answer_that_is_packed() {
+fn compression_does_not_change_the_etag() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let asks = ann.with("Accept-Encoding", "gzip");
     let id = ann.post("/me/contacts", json!({"personalNotes": "x".repeat(5_000)})).id();
     let path = format!("/v1.0/me/contacts/{id}");
-    let packed = asks.get(&path);
-    let read: Value = serde_json::from_slice(&unpacked(&packed)).unwrap();
-    assert_eq!((&read, packed.header("etag")), (&ann.get(&path).json(200), ann.get(&path).header("etag")));
-    asks.with("If-None-Match", &packed.header("etag")).get(&path).empty(304);
-    let changed = asks.with("If-Match", &packed.header("etag")).patch(&path, json!({"surname": "Lee"}));
+    let compressed = asks.get(&path);
+    let read: Value = serde_json::from_slice(&unpacked(&compressed)).unwrap();
+    assert_eq!((&read, compressed.header("etag")), (&ann.get(&path).json(200), ann.get(&path).header("etag")));
+    asks.with("If-None-Match", &compressed.header("etag")).get(&path).empty(304);
+    let changed = asks.with("If-Match", &compressed.header("etag")).patch(&path, json!({"surname": "Lee"}));
     assert_eq!((changed.status, unpacked(&changed).is_empty()), (200, false));
 }
 
 #[test]
-fn a_page_that_may_call_is_told_of_both_that_an_answer_depends_on() {
+fn vary_names_origin_and_accept_encoding_for_allowed_origins() {
     let cors = vec!["https://a.example".parse().unwrap()];
     let app = TestApp::with(Setup { settings: Settings { cors, ..Settings::default() }, ..Setup::default() });
     contacts(&app.user("ann"), 20, 1_000);

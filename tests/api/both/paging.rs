@@ -1,4 +1,4 @@
-//! Lists: pages, and the promise of nextLinks.
+//! Lists: pages and their next links.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +12,7 @@ fn ids(page: &Value) -> Vec<String> {
     page["value"].as_array().unwrap().iter().map(|contact| contact["id"].as_str().unwrap().to_owned()).collect()
 }
 
-/// Follows nextLinks to the end; each page but the last is full, and the last has no link.
+/// Follows next links to the end. Each page but the last is full, and the last has no link.
 fn walk(client: &Client, path: &str, size: usize) -> Vec<String> {
     let mut found = Vec::new();
     let mut next = Some(path.to_owned());
@@ -31,7 +31,7 @@ fn create(client: &Client, count: usize) -> Vec<String> {
 }
 
 #[test]
-fn a_list_has_ten_contacts_a_page_in_creation_order() {
+fn a_list_has_ten_contacts_per_page_in_creation_order() {
     let app = TestApp::new();
     let ann = app.user("ann");
     assert_eq!(ann.get("/me/contacts").json(200)["value"], json!([]));
@@ -53,7 +53,7 @@ fn a_list_has_ten_contacts_a_page_in_creation_order() {
 }
 
 #[test]
-fn a_next_link_is_the_clients_own_address_with_a_token() {
+fn a_next_link_is_the_request_url_with_a_token() {
     let app = TestApp::new();
     let ann = app.user("ann");
     create(&ann, 3);
@@ -78,7 +78,7 @@ fn a_next_link_is_the_clients_own_address_with_a_token() {
             "{link}"
         );
         assert_eq!(ids(&ann.get(&link).json(200)).len(), 1);
-        // A token is no key: in another mailbox it is only a place in the order.
+        // A token gives no access: in another mailbox it is only a position.
         let foreign = app.user("bob").get(&format!("/me/contacts?$skiptoken={token}")).json(200);
         assert_eq!(foreign["value"], json!([]));
     }
@@ -92,7 +92,7 @@ fn a_token_opens_no_other_mailbox() {
     let own = create(&bob, 3);
     let page = ann.get("/me/contacts?$top=1").json(200);
     let next = page["@odata.nextLink"].as_str().unwrap();
-    // Made by whom it may, it only says behind which contact to go on.
+    // A forged token only sets the contact after which the page starts.
     let found = ids(&bob.get(next).json(200));
     assert!(found.iter().all(|id| own.contains(id)), "{found:?}");
     let users = next.replace("/me/", "/users/ann/");
@@ -123,8 +123,8 @@ fn deleted_contacts_leave_no_gap_in_a_page() {
     for id in created.iter().step_by(2) {
         ann.delete(&format!("/me/contacts/{id}")).empty(204);
     }
-    let left: Vec<_> = created.iter().skip(1).step_by(2).cloned().collect();
-    assert_eq!(walk(&ann, "/me/contacts?$top=5", 5), left);
+    let remaining: Vec<_> = created.iter().skip(1).step_by(2).cloned().collect();
+    assert_eq!(walk(&ann, "/me/contacts?$top=5", 5), remaining);
 }
 
 #[test]
@@ -153,16 +153,16 @@ fn a_walk_sees_each_contact_once_while_others_are_written() {
                 assert!(next.is_none() || !ids(&page).is_empty());
                 found.extend(ids(&page));
             }
-            let once: BTreeSet<_> = found.iter().collect();
-            assert_eq!(once.len(), found.len(), "a contact came twice");
-            assert!(stay.iter().all(|id| once.contains(id)), "a contact was missed");
+            let distinct: BTreeSet<_> = found.iter().collect();
+            assert_eq!(distinct.len(), found.len(), "a contact came twice");
+            assert!(stay.iter().all(|id| distinct.contains(id)), "a contact was missed");
             walks += 1;
         }
     });
 }
 
 #[test]
-fn a_page_of_large_contacts_ends_early_and_the_walk_goes_on() {
+fn a_page_of_large_contacts_ends_early_and_its_next_link_continues() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let notes = "x".repeat(1_048_576);
@@ -181,7 +181,7 @@ fn a_page_of_large_contacts_ends_early_and_the_walk_goes_on() {
 }
 
 #[test]
-fn what_grows_in_json_counts_as_it_is_sent() {
+fn page_sizes_count_characters_as_escaped_in_json() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let text = "\u{1}".repeat(4096);

@@ -1,11 +1,11 @@
-//! Addresses: served, known to Graph but not served here, and unknown.
+//! Paths: served, known to Graph but not served here, and unknown.
 
 use serde_json::json;
 
 use crate::app::TestApp;
 
 #[test]
-fn a_path_that_names_nothing_is_a_404_that_says_which_part() {
+fn an_unknown_path_is_a_404_that_names_the_unknown_segment() {
     let app = TestApp::new();
     let ann = app.user("ann");
     for (path, segment) in [
@@ -29,7 +29,7 @@ fn a_path_that_names_nothing_is_a_404_that_says_which_part() {
 }
 
 #[test]
-fn a_method_that_is_not_offered_is_a_405_that_says_which_are() {
+fn an_unsupported_method_is_a_405_with_the_allowed_methods() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let id = ann.post("/me/contacts", "{}").id();
@@ -59,7 +59,7 @@ fn a_method_that_is_not_offered_is_a_405_that_says_which_are() {
 }
 
 #[test]
-fn what_is_not_served_yet_says_so() {
+fn a_search_of_categories_answers_501() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let path = "/me/outlook/masterCategories?$search=x";
@@ -99,7 +99,7 @@ fn every_option_that_cannot_be_honoured_is_refused() {
 #[test]
 fn the_service_describes_itself_to_anybody() {
     let app = TestApp::new();
-    let nobody = app.user("");
+    let stranger = app.user("");
     for (path, root) in [("/", ""), ("/v1.0/", "/v1.0"), ("/beta", "/beta")] {
         let expected = json!({
             "@odata.context": format!("http://{}{root}/$metadata", app.address),
@@ -109,19 +109,19 @@ fn the_service_describes_itself_to_anybody() {
                 {"name": "subscriptions", "kind": "EntitySet", "url": "subscriptions"},
             ],
         });
-        assert_eq!(nobody.get(path).json(200), expected, "{path}");
+        assert_eq!(stranger.get(path).json(200), expected, "{path}");
     }
     for (path, own, other) in [
         ("/v1.0/$metadata", "mobilePhone", "weddingAnniversary"),
         ("/%24metadata", "weddingAnniversary", "mobilePhone"),
     ] {
-        let answer = nobody.get(path);
+        let answer = stranger.get(path);
         assert_eq!((answer.status, answer.header("content-type").as_str()), (200, "application/xml"));
         let text = String::from_utf8(answer.body).unwrap();
         assert!(text.starts_with("<?xml") && text.contains(own) && !text.contains(other), "{path}");
     }
-    assert_eq!(nobody.post("/v1.0/$metadata", "{}").error().0, 405);
-    assert_eq!(nobody.post("/", "{}").header("allow"), "GET");
+    assert_eq!(stranger.post("/v1.0/$metadata", "{}").error().0, 405);
+    assert_eq!(stranger.post("/", "{}").header("allow"), "GET");
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn a_user_is_shown() {
     }
     let bob = app.user("bob@example.org");
     assert_eq!(bob.get("/beta/me").json(200), shown("/beta", "bob@example.org", "bob@example.org"));
-    // One user, however the name is written.
+    // All spellings of the name are the same user.
     assert_eq!(app.user("ann@localhost").get("/me").json(200), shown("", "Ann", "Ann@localhost"));
     assert_eq!(app.user("ANN").get("/me").json(200), shown("", "Ann", "Ann@localhost"));
     assert_eq!(app.count("select count(*) from users"), 2);
@@ -153,7 +153,7 @@ fn a_user_of_the_longest_name_is_found_by_the_principal_name_that_is_shown() {
 }
 
 #[test]
-fn head_answers_as_get_without_the_body() {
+fn head_answers_like_get_without_the_body() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let created = ann.post("/me/contacts", "{}");

@@ -1,4 +1,4 @@
-//! Photos of contacts: owners, addresses, preconditions and deletion.
+//! Photos of contacts: owners, paths, preconditions and deletion.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use super::pictures::{CHUNK, GIF, GONE, PNG, assert_error, assert_is, gif, photo
 use crate::app::{Answer, Client, TestApp, V1_JSON};
 
 #[test]
-fn what_a_photo_is_is_told_in_the_manner_of_the_shape() {
+fn photo_metadata_has_the_form_of_the_shape() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let id = ann.post("/me/contacts", "{}").id();
@@ -35,7 +35,7 @@ fn what_a_photo_is_is_told_in_the_manner_of_the_shape() {
 }
 
 #[test]
-fn a_reader_that_has_the_photo_is_told_so() {
+fn a_photo_read_with_the_current_etag_gets_304() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let photo = photo_of(&ann);
@@ -49,20 +49,20 @@ fn a_reader_that_has_the_photo_is_told_so() {
         assert_eq!(ann.with("If-None-Match", "\"x\"").get(path).status, 200);
     }
     assert_eq!(ann.with("If-None-Match", &etag).get(&bytes).header("cache-control"), "private, no-cache");
-    // The same bytes again are another write.
+    // The same bytes again are a new write.
     assert_ne!(put(&ann, &photo, PNG).header("etag"), etag);
     assert_eq!(ann.with("If-None-Match", &etag).get(&bytes).status, 200);
     assert_error(&ann.with("If-None-Match", "*").get(&photo_of(&ann)), GONE);
 }
 
 #[test]
-fn a_photo_is_written_only_on_the_state_that_is_expected() {
+fn a_photo_write_with_if_match_needs_the_current_etag() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let photo = photo_of(&ann);
     let bytes = format!("{photo}/$value");
     let stale = (412, "ErrorIrresolvableConflict");
-    // There is none yet.
+    // There is no photo yet.
     for tag in ["*", "\"x\""] {
         let client = ann.with("If-Match", tag);
         assert_error(&put(&client, &photo, PNG), stale);
@@ -87,7 +87,7 @@ fn a_photo_is_written_only_on_the_state_that_is_expected() {
         assert_error(&client.delete(&bytes), stale);
     }
     assert_is(&value(&ann, &photo), GIF, "image/gif");
-    // The contact's own version is another matter.
+    // The contact's own ETag is independent.
     let contact = ann.get(photo.trim_end_matches("/photo")).header("etag");
     assert_error(&put(&ann.with("If-Match", &contact), &photo, PNG), stale);
     ann.with("If-Match", &second.header("etag")).delete(&photo).empty(204);
@@ -97,7 +97,7 @@ fn a_photo_is_written_only_on_the_state_that_is_expected() {
 }
 
 #[test]
-fn a_photo_is_taken_away_in_every_way_that_clients_know() {
+fn a_photo_is_deleted_by_every_documented_call() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let photo = photo_of(&ann);
@@ -146,7 +146,7 @@ fn a_photo_is_taken_away_in_every_way_that_clients_know() {
 }
 
 #[test]
-fn a_minimal_answer_to_a_photo_is_given_where_it_is_preferred() {
+fn return_minimal_is_honoured_for_photos() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let photo = photo_of(&ann);
@@ -159,7 +159,7 @@ fn a_minimal_answer_to_a_photo_is_given_where_it_is_preferred() {
 }
 
 #[test]
-fn a_photo_is_no_change_of_its_contact() {
+fn a_photo_write_does_not_change_its_contact() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let photo = photo_of(&ann);
@@ -173,7 +173,7 @@ fn a_photo_is_no_change_of_its_contact() {
     assert_eq!(ann.get(contact).body, before);
     assert_eq!(ann.get("/me/contacts").body, list);
     assert_eq!(app.sql(logged), log);
-    // Each has a number all the same, and no contact has it too.
+    // Each photo write has a change number that no contact has.
     assert_eq!([position(&second), position(&removed)], [position(&first) + 1, position(&first) + 2]);
     let patched = ann.patch(contact, json!({"title": "y"}));
     assert_eq!(position(&patched), position(&first) + 3);
@@ -182,7 +182,7 @@ fn a_photo_is_no_change_of_its_contact() {
 }
 
 #[test]
-fn a_photo_is_found_where_its_contact_is() {
+fn a_photo_is_found_at_every_path_of_its_contact() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let folder = ann.post("/me/contactFolders", json!({"displayName": "Work"})).id();
@@ -245,20 +245,20 @@ fn nobody_sees_the_photo_of_another_or_of_a_contact_that_is_gone() {
         }
     }
     assert_is(&value(&ann, &photo), PNG, "image/png");
-    let theirs = photo.replace("/me", "/users/ann");
-    assert_is(&value(&app.user("app:sync"), &theirs), PNG, "image/png");
+    let other_path = photo.replace("/me", "/users/ann");
+    assert_is(&value(&app.user("app:sync"), &other_path), PNG, "image/png");
 
     ann.delete(photo.trim_end_matches("/photo")).empty(204);
     for answer in every(&ann, &photo) {
         assert_error(&answer, GONE);
     }
-    // It is kept with the contact's rows.
+    // The deleted contact keeps its photo.
     assert_eq!(app.sql("select count(*), count(deleted_date_time) from photos"), "1|0");
     assert_eq!(app.count("select count(*) from photo_chunks"), 1);
 }
 
 #[test]
-fn a_photo_is_there_after_a_restart() {
+fn a_photo_survives_a_restart() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let (photo, large) = (photo_of(&ann), gif(320, 200, 3 * CHUNK, 9));
@@ -270,13 +270,13 @@ fn a_photo_is_there_after_a_restart() {
 }
 
 #[test]
-fn head_tells_of_a_photo_without_its_bytes() {
+fn head_describes_a_photo_without_its_bytes() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let photo = photo_of(&ann);
     put(&ann, &photo, &gif(1, 1, 5 * CHUNK / 2, 0));
     for path in [&photo, &format!("{photo}/$value")] {
-        // On one connection: nothing that belongs to the first answer is taken for the second.
+        // On one connection, so that bytes of the first answer cannot be read as the second.
         for _ in 0..3 {
             let (head, get) = (ann.send("HEAD", path, None), ann.get(path));
             assert_eq!((head.status, head.body.len()), (200, 0));
@@ -289,7 +289,7 @@ fn head_tells_of_a_photo_without_its_bytes() {
 }
 
 #[test]
-fn a_photo_that_is_replaced_while_it_is_read_is_never_a_mixture() {
+fn a_photo_that_is_replaced_during_reads_is_never_mixed() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let photo = photo_of(&ann);
@@ -299,9 +299,9 @@ fn a_photo_that_is_replaced_while_it_is_read_is_never_a_mixture() {
         let readers: Vec<_> = (0..4)
             .map(|_| {
                 let (client, path) = (app.user("ann"), format!("{photo}/$value"));
-                // One that cannot be read to its end breaks off.
-                let once = move |_| client.try_send("GET", &path, None).ok().map(|a| (a.header("etag"), a.body));
-                scope.spawn(move || (0..8).filter_map(once).collect::<Vec<_>>())
+                // An answer whose photo cannot be read completely is cut off.
+                let read_photo = move |_| client.try_send("GET", &path, None).ok().map(|a| (a.header("etag"), a.body));
+                scope.spawn(move || (0..8).filter_map(read_photo).collect::<Vec<_>>())
             })
             .collect();
         etags.extend((1..12).map(write));

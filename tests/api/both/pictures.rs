@@ -1,4 +1,4 @@
-//! Which pictures are taken as photos, how large, and that they come back as they were sent and as nothing else.
+//! Accepted picture formats and sizes of photos, and that photos are served unchanged with a safe media type.
 
 use std::io::Write as _;
 use std::net::TcpStream;
@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::app::{Answer, Client, TestApp};
 
-/// Pictures of one pixel, whole and as small as they get.
+/// Minimal complete pictures of one pixel.
 pub const JPEG: &[u8] = b"\xff\xd8\xff\xe0\0\x10JFIF\0\x01\x01\x01\0H\0H\0\0\xff\xdb\0C\0\
     \xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\
     \xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\
@@ -27,13 +27,13 @@ const VP8X: &[u8] =
     b"RIFFJ\0\0\0WEBPVP8X\n\0\0\0\x10\0\0\0\0\0\0\0\0\0ALPH\x0c\0\0\0\x11\x07\x10\x11\xfd\x0fDD\xff\x03\0\0\
     VP8 \x18\0\0\0\x14\x01\0\x9d\x01*\x01\0\x01\0\0\0\xfe\0\0\r\xc0\0\xfe\xe6\xb5\0\0\0";
 
-/// One of each kind, and of each kind of WebP.
+/// One of each format, and of each variant of WebP.
 pub const WHOLE: [&[u8]; 6] = [JPEG, PNG, GIF, VP8, VP8L, VP8X];
 
 pub const CHUNK: usize = 256 << 10;
 pub const GONE: (u16, &str) = (404, "ErrorItemNotFound");
 
-/// A GIF with a screen of this size and so many bytes in all.
+/// A GIF with this screen size and total number of bytes.
 pub fn gif(width: u16, height: u16, size: usize, filled: u8) -> Vec<u8> {
     let mut bytes = GIF.to_vec();
     bytes[6..8].copy_from_slice(&width.to_le_bytes());
@@ -59,7 +59,7 @@ pub fn assert_error(answer: &Answer, (status, code): (u16, &str)) {
     assert_eq!(answer.error(), (status, code.to_owned(), String::new()), "{}", answer.message());
 }
 
-/// That the photo is these bytes, and comes as something that no browser runs.
+/// Asserts the bytes of the photo, and headers that keep browsers from executing it.
 #[track_caller]
 pub fn assert_is(answer: &Answer, bytes: &[u8], content_type: &str) {
     assert_eq!(answer.status, 200);
@@ -77,7 +77,7 @@ pub fn assert_is(answer: &Answer, bytes: &[u8], content_type: &str) {
 }
 
 #[test]
-fn a_photo_comes_back_as_it_was_sent_whatever_it_was_called() {
+fn a_photo_is_returned_unchanged_whatever_its_content_type() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let pictures = [
@@ -111,7 +111,7 @@ fn a_photo_comes_back_as_it_was_sent_whatever_it_was_called() {
             assert_eq!(read.header("etag"), answer.header("etag"));
         }
     }
-    // A client that says nothing of it at all.
+    // A client without a `Content-Type`.
     let photo = photo_of(&ann);
     let mut stream = TcpStream::connect(&app.address).unwrap();
     write!(stream, "PUT {photo}/%24VALUE HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ann\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", PNG.len()).unwrap();
@@ -218,7 +218,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 12, max_shrink_iters: 20, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_stands_behind_the_header_comes_back(
+    fn bytes_after_the_picture_header_are_returned_unchanged(
         around in (0_usize..4, -2_isize..3),
         seed in proptest::collection::vec(any::<u8>(), 1..300),
     ) {

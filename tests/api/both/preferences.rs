@@ -7,7 +7,7 @@ use super::subscriptions::{start, terms};
 use crate::app::{Answer, Client};
 use crate::receiver::Receiver;
 
-/// A call, and its answer without a preference.
+/// A call, and its status without a preference.
 struct Write {
     method: &'static str,
     path: String,
@@ -20,7 +20,7 @@ fn write(method: &'static str, path: impl Into<String>, body: impl ToString, sta
     Write { method, path: path.into(), body: body.to_string().into_bytes(), status, has_etag: true }
 }
 
-/// All of them, over new things.
+/// All writing calls, on new objects.
 fn writes(ann: &Client, receiver: &Receiver, round: usize) -> Vec<Write> {
     let id = ann.post("/me/contacts", "{}").id();
     let contact = format!("/me/contacts/{id}");
@@ -76,7 +76,7 @@ fn send(client: &Client, Write { method, path, body, .. }: &Write) -> Answer {
 }
 
 #[test]
-fn every_call_that_writes_does_what_it_says_of_what_was_preferred() {
+fn every_write_honours_the_return_preferences() {
     let (app, receiver) = (start(), Receiver::new());
     let ann = app.user("ann");
     app.user("bob").get("/me").json(200);
@@ -86,24 +86,26 @@ fn every_call_that_writes_does_what_it_says_of_what_was_preferred() {
             let client = app.user(if call.path.starts_with("/users") { "app:sync" } else { "ann" });
             let client = if preferred.is_empty() { client } else { client.with("Prefer", preferred) };
             let answer = send(&client, &call);
-            let what = format!("{} {}: {preferred}", call.method, call.path);
+            let description = format!("{} {}: {preferred}", call.method, call.path);
             let shows = call.status != 204 && preferred != "return=minimal";
-            assert_eq!(answer.status, if shows { call.status } else { 204 }, "{what}: {answer:?}");
-            assert_eq!(answer.body.is_empty(), !shows, "{what}");
-            assert_eq!(answer.header("etag").starts_with("W/\""), call.has_etag, "{what}");
+            assert_eq!(answer.status, if shows { call.status } else { 204 }, "{description}: {answer:?}");
+            assert_eq!(answer.body.is_empty(), !shows, "{description}");
+            assert_eq!(answer.header("etag").starts_with("W/\""), call.has_etag, "{description}");
             // `Location` names what was created; the entity id does too if the answer has no body.
             let (location, entity) = (answer.header("location"), answer.header("odata-entityid"));
-            assert_eq!(location.is_empty(), call.status != 201, "{what}");
-            assert_eq!(entity, if shows { String::new() } else { location.clone() }, "{what}");
+            assert_eq!(location.is_empty(), call.status != 201, "{description}");
+            assert_eq!(entity, if shows { String::new() } else { location.clone() }, "{description}");
             if !location.is_empty() {
-                assert_eq!(ann.get(&location).status, 200, "{what}");
+                assert_eq!(ann.get(&location).status, 200, "{description}");
             }
             let applied = answer.header("preference-applied");
             match (preferred, call.status) {
-                ("return=minimal", 200 | 201) => assert_eq!(applied, "return=minimal", "{what}"),
-                ("return=representation", 200 | 201) => assert_eq!(applied, "return=representation", "{what}"),
+                ("return=minimal", 200 | 201) => assert_eq!(applied, "return=minimal", "{description}"),
+                ("return=representation", 200 | 201) => assert_eq!(applied, "return=representation", "{description}"),
                 // The answer has no body in any case.
-                (_, _) => assert!(applied.is_empty() || applied == "return=minimal" && preferred == applied, "{what}"),
+                (_, _) => {
+                    assert!(applied.is_empty() || applied == "return=minimal" && preferred == applied, "{description}")
+                }
             }
         }
     }

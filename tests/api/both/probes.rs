@@ -3,7 +3,7 @@
 use crate::app::TestApp;
 
 #[test]
-fn who_is_alive_and_ready_says_so_without_a_token_and_line_by_line_if_asked() {
+fn livez_and_readyz_answer_without_a_token_and_verbosely_on_request() {
     let app = TestApp::new();
     let stranger = app.user("");
     for path in ["/livez", "/readyz", "/readyz/", "/ReadyZ", "/readyz?x=verbose"] {
@@ -16,12 +16,12 @@ fn who_is_alive_and_ready_says_so_without_a_token_and_line_by_line_if_asked() {
         assert_eq!((refused.status, refused.header("allow").as_str()), (405, "GET, HEAD"));
     }
     assert_eq!(stranger.get("/livez?verbose").text(), "[+]process ok\nlivez check passed\n");
-    let told = stranger.get("/readyz?verbose").text();
-    let lines: Vec<_> = told.lines().collect();
+    let report = stranger.get("/readyz?verbose").text();
+    let lines: Vec<_> = report.lines().collect();
     let last = if app.is_sqlite() { "[+]disk " } else { "[+]primary ok" };
-    assert!(lines[0].starts_with("[+]schema ") && lines[0].ends_with(" ok"), "{told}");
+    assert!(lines[0].starts_with("[+]schema ") && lines[0].ends_with(" ok"), "{report}");
     assert_eq!((lines[1], lines[2]), ("[+]read ok", "[+]writer ok"));
-    assert!(lines[3].starts_with(last), "{told}");
+    assert!(lines[3].starts_with(last), "{report}");
     assert_eq!(lines[4..], ["readyz check passed"]);
     for path in ["/readyz/x", "/livez/readyz", "/x/livez", "/v1.0/livez"] {
         assert_eq!(stranger.get(path).status, 404, "{path}");
@@ -37,11 +37,11 @@ fn a_schema_that_is_older_than_the_program_and_a_database_that_cannot_be_read_ar
     assert_eq!(answer.status, 503);
     assert!(answer.text().contains("[-]schema 1, but this program needs "), "{}", answer.text());
     app.sql("alter table store rename to gone");
-    // What was found is kept for a second.
+    // The result is cached for a second.
     crate::receiver::until(|| stranger.get("/readyz").text().contains("[-]read "));
-    let told = stranger.get("/readyz").text();
-    assert!(told.contains("[-]schema not known") && told.contains("[+]writer ok"), "{told}");
-    assert!(told.ends_with("readyz check failed\n"), "{told}");
+    let report = stranger.get("/readyz").text();
+    assert!(report.contains("[-]schema not known") && report.contains("[+]writer ok"), "{report}");
+    assert!(report.ends_with("readyz check failed\n"), "{report}");
     assert_eq!(stranger.get("/livez").status, 200);
     app.sql("alter table gone rename to store");
 }

@@ -1,5 +1,5 @@
-//! Behind a proxy, and under names that are not the server's own: where links begin, whose address a request is from, and to
-//! whom nothing is answered.
+//! Behind a proxy and under foreign host names: the origin of links, the address of the client, and which
+//! requests are refused.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -20,7 +20,7 @@ fn links(client: &Client) -> Vec<String> {
 }
 
 #[test]
-fn behind_a_proxy_links_begin_where_the_client_does() {
+fn behind_a_proxy_links_start_with_the_clients_origin() {
     let serve = |origin| {
         let settings = Settings { origin, ..Settings::default() };
         TestApp::with(Setup { settings, ..Setup::default() })
@@ -41,13 +41,13 @@ fn behind_a_proxy_links_begin_where_the_client_does() {
     let port = app.user("ann").with("X-Forwarded-Proto", "HTTPS").with("X-Forwarded-Host", "b.example");
     starts(links(&port.with("X-Forwarded-Port", "8443")), "https://b.example:8443");
     starts(links(&port.with("X-Forwarded-Port", "443")), "https://b.example");
-    // What contradicts itself is a client's.
+    // Contradicting headers come from a client.
     starts(links(&port.with("Forwarded", "host=c.example;proto=https")), &format!("https://{}", app.address));
     starts(spoof(&serve(Origin::Public("https://contacts.example/x".to_owned()))), "https://contacts.example/x");
 }
 
 #[test]
-fn what_is_served_below_a_public_prefix_is_so_too_where_the_proxy_leaves_it() {
+fn the_public_prefix_works_whether_or_not_the_proxy_strips_it() {
     let origin = Origin::Public("https://contacts.example/x".to_owned());
     let app = TestApp::with(Setup { settings: Settings { origin, ..Settings::default() }, ..Setup::default() });
     let ann = app.user("ann");

@@ -1,4 +1,4 @@
-//! `$filter`, `$orderby` and `$count` as clients send them. What they mean is tested beside the store (`store::tests`).
+//! `$filter`, `$orderby` and `$count` as clients send them. Their semantics are tested in the store (`store::tests`).
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::app::{Client, TestApp};
 
-/// Percent-encodes all that a query cannot hold as it is.
+/// Percent-encodes all characters that a query must not contain.
 pub fn encoded(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
@@ -51,7 +51,7 @@ fn people(client: &Client) {
 }
 
 #[test]
-fn a_filter_finds_what_it_says_in_either_shape() {
+fn filters_work_in_v1_and_beta() {
     let app = TestApp::new();
     let ann = app.user("ann");
     people(&ann);
@@ -75,7 +75,7 @@ fn a_filter_finds_what_it_says_in_either_shape() {
     assert_eq!(filtered(&ann, "/v1.0/me/contacts", "displayName eq 'Zoe'"), Vec::<String>::new());
     assert_eq!(filtered(&ann, "/v1.0/me/contactFolders/Friends/contacts", "displayName eq 'zoe'"), ["Zoe"]);
     assert_eq!(filtered(&app.user("bob"), "/me/contacts", "true"), Vec::<String>::new());
-    // Form style, aliases, and blanks as clients send them.
+    // Form encoding, aliases, and blanks as clients send them.
     let page = ann.get("/me/contacts?%24filter=surname+eq+%40p&@p='O''Neil'").json(200);
     assert_eq!(names(&page), ["Bob O'Neil"]);
 }
@@ -114,7 +114,7 @@ fn what_is_no_filter_is_refused_where_it_is_wrong() {
 }
 
 #[test]
-fn what_a_client_writes_is_a_value_and_nothing_else() {
+fn client_text_in_filters_is_only_a_value() {
     let app = TestApp::new();
     let ann = app.user("ann");
     people(&ann);
@@ -161,12 +161,12 @@ fn strict_handling_answers_with_graphs_codes() {
         let refused = ann.get(&format!("/me/contacts?$filter={}", encoded(filter)));
         assert_eq!(refused.error(), (400, code.into(), "$filter".into()), "{filter}");
     }
-    let taken = ann.get("/me/contacts?$filter=emailAddresses/any(a:a/address%20eq%20'x@y')&$orderby=displayName");
-    assert_eq!(taken.json(200)["value"], json!([]));
+    let accepted = ann.get("/me/contacts?$filter=emailAddresses/any(a:a/address%20eq%20'x@y')&$orderby=displayName");
+    assert_eq!(accepted.json(200)["value"], json!([]));
 }
 
 #[test]
-fn a_count_is_of_all_pages_and_the_segment_agrees() {
+fn a_count_covers_all_pages_and_equals_the_count_segment() {
     let app = TestApp::new();
     let ann = app.user("ann");
     people(&ann);
@@ -202,7 +202,7 @@ fn a_count_is_of_all_pages_and_the_segment_agrees() {
     assert_eq!(ann.post("/me/contacts/$count", "{}").status, 405);
 }
 
-/// A walk in an order whose keys are longer than a link may be, while others are written.
+/// Sort keys are longer than a link may be, while contacts are written.
 #[test]
 fn a_sorted_walk_sees_each_contact_once_while_others_are_written() {
     let app = TestApp::new();
@@ -219,7 +219,7 @@ fn a_sorted_walk_sees_each_contact_once_while_others_are_written() {
             scope.spawn(|| {
                 for (i, id) in leave.iter().enumerate() {
                     create(i, "l");
-                    // What changes does not touch the keys of those that stay.
+                    // The changes do not affect the sort keys of the other contacts.
                     ann.patch(&format!("/me/contacts/{}", stay[i * 3]), json!({"jobTitle": order}));
                     ann.patch(
                         &format!("/me/contacts/{id}"),
@@ -266,18 +266,18 @@ fn hostile_queries_end_soon() {
     for raw in ["%", "%2", "%zz", "%ff", "%00", "%C0%80", "surname%20eq%20'%E2%28'"] {
         assert_eq!(ann.get(&format!("/me/contacts?$filter={raw}")).error().0, 400, "{raw}");
     }
-    // As large as may be: both engines take it.
-    let many = |word: &str, part: &str, count: usize| vec![part; count].join(word);
+    // At the limit: both engines accept it.
+    let repeated = |word: &str, part: &str, count: usize| vec![part; count].join(word);
     for filter in [
-        many(" or ", "id eq '1'", 300),
-        many(" and ", "a ne 'x'", 2).replace("a ne", "title ne"),
+        repeated(" or ", "id eq '1'", 300),
+        repeated(" and ", "a ne 'x'", 2).replace("a ne", "title ne"),
         format!("{}true{}", "(".repeat(45), ")".repeat(45)),
         format!("{}isFavorite{}", "not (".repeat(24), ")".repeat(24)),
         format!("{}title{} eq 'x'", "trim(concat('a',".repeat(20), "))".repeat(20)),
         format!("{}title{} eq 'x'", "substring(".repeat(45), ",1)".repeat(45)),
         format!("{}1{} eq 1", "length(substring(title,".repeat(22), "))".repeat(22)),
         format!("{}true{}", "(contains(title,'x') eq ".repeat(24), ")".repeat(24)),
-        format!("title in ({})", many(",", "'a'", 900)),
+        format!("title in ({})", repeated(",", "'a'", 900)),
         format!("length(title){} ge 0", " add 1".repeat(45)),
     ] {
         assert_eq!(ann.get(&format!("/me/contacts?$filter={}", encoded(&filter))).status, 200, "{}", &filter[..20]);

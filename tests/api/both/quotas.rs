@@ -1,4 +1,4 @@
-//! How much a mailbox may hold: what would be more is refused on every way, and what is there is counted exactly.
+//! Limits of a mailbox: every call that would exceed one is refused, and the stored size is counted exactly.
 
 use contactd::store::Options;
 use serde_json::{Value, json};
@@ -16,21 +16,21 @@ fn limited(max_contacts: i64, max_mailbox_bytes: i64) -> TestApp {
 }
 
 #[track_caller]
-fn assert_full(answer: &Answer, says: &str) {
+fn assert_full(answer: &Answer, message: &str) {
     assert_eq!(answer.error(), (403, "quotaLimitReached".into(), String::new()), "{}", answer.message());
-    assert!(answer.message().contains(says), "{}", answer.message());
+    assert!(answer.message().contains(message), "{}", answer.message());
 }
 
-/// Everything that is stored, but for what everybody's calls leave behind.
-fn stored(app: &TestApp) -> String {
+/// All stored rows, except those that any call writes.
+fn stored_rows(app: &TestApp) -> String {
     let tables = ["contacts", "photos", "extension_members", "single_values", "multi_values", "folder_single_values"];
     let counts = tables.map(|table| app.sql(&format!("select count(*) from {table}")));
     format!("{counts:?} {}", app.sql("select id, seq, contacts, bytes from mailboxes order by id"))
 }
 
-/// What the counters say that rows do not.
+/// Asserts that the counters match the rows.
 fn assert_exact(app: &TestApp) {
-    // As the migration counts what is there when it comes.
+    // As the migration counts existing rows.
     let counted = include_str!("../../../migrations/sqlite/V16__counters.sql").split_once("    bytes = ").unwrap().1;
     let counted = counted.split_once(';').unwrap().0;
     let text = format!(
@@ -47,25 +47,25 @@ fn property(length: usize) -> Value {
 }
 
 #[test]
-fn a_contact_too_many_is_refused_on_every_way_that_makes_one() {
+fn the_contact_limit_applies_to_every_call_that_creates_one() {
     let app = limited(3, 1 << 40);
-    let (ann, bob, says) = (app.user("ann"), app.user("bob"), "at most 3 contacts");
+    let (ann, bob, message) = (app.user("ann"), app.user("bob"), "at most 3 contacts");
     let folder = ann.post("/me/contactFolders", json!({"displayName": "x"})).id();
     let kept = ann.post("/me/contacts", json!({"surname": "kept"})).id();
     for path in [format!("/me/contactFolders/{folder}/contacts"), "/v1.0/me/contacts".to_owned()] {
         ann.post(&path, json!({"surname": "x"})).json(201);
     }
-    let before = stored(&app);
+    let before = stored_rows(&app);
     let refused = || {
         for path in ["/me/contacts/$ref", "/me/contacts", "/v1.0/me/contacts", "/users/ann/contacts"] {
-            assert_full(&ann.post(path, json!({"surname": "x"})), says);
+            assert_full(&ann.post(path, json!({"surname": "x"})), message);
         }
-        assert_full(&ann.post("/me/contacts/%24ref", crate::app::SEED_REQUEST), says);
-        assert_full(&ann.post(&format!("/me/contactFolders/{folder}/contacts"), json!({})), says);
-        // Also where a folder would be made for it, and where it brings something along.
-        assert_full(&ann.post("/me/contacts", json!({"parentFolderId": "new"})), says);
-        assert_full(&ann.post("/me/contacts", json!({SINGLE: property(3)})), says);
-        assert_full(&ann.with("Idempotency-Key", "k").post("/me/contacts", json!({"surname": "x"})), says);
+        assert_full(&ann.post("/me/contacts/%24ref", crate::app::SEED_REQUEST), message);
+        assert_full(&ann.post(&format!("/me/contactFolders/{folder}/contacts"), json!({})), message);
+        // Also if it would create a folder, and if it has extensions or properties.
+        assert_full(&ann.post("/me/contacts", json!({"parentFolderId": "new"})), message);
+        assert_full(&ann.post("/me/contacts", json!({SINGLE: property(3)})), message);
+        assert_full(&ann.with("Idempotency-Key", "k").post("/me/contacts", json!({"surname": "x"})), message);
         let step = |id: &str, url: &str| json!({"id": id, "method": "POST", "url": url, "body": {"surname": "x"}});
         let steps = json!({"requests": [step("1", "/me/contacts"), step("2", "/me/contacts")]});
         for response in ann.post("/$batch", steps).json(200)["responses"].as_array().unwrap() {
@@ -76,29 +76,29 @@ fn a_contact_too_many_is_refused_on_every_way_that_makes_one() {
         }
     };
     refused();
-    assert_eq!(stored(&app), before);
+    assert_eq!(stored_rows(&app), before);
     bob.post("/me/contacts", json!({"surname": "other"})).json(201);
-    // Changes are no new contacts, nor is what comes back.
+    // Updates and restores do not count as new contacts.
     ann.patch(&format!("/me/contacts/{kept}"), json!({"personalNotes": "x".repeat(1_000)})).json(200);
     ann.delete(&format!("/me/contacts/{kept}")).empty(204);
-    assert_full(&ann.post("/me/contacts", json!({})), says);
+    assert_full(&ann.post("/me/contacts", json!({})), message);
     ann.post(&format!("/me/deletedContacts/{kept}/restore"), "").json(200);
-    assert_full(&ann.post("/me/contacts", json!({})), says);
-    // What is gone for good gives its place back.
+    assert_full(&ann.post("/me/contacts", json!({})), message);
+    // A permanent delete frees its place.
     ann.post(&format!("/me/contacts/{kept}/permanentDelete"), "").empty(204);
     let again = ann.post("/me/contacts", json!({"surname": "again"})).id();
-    assert_full(&ann.post("/me/contacts", json!({})), says);
+    assert_full(&ann.post("/me/contacts", json!({})), message);
     ann.delete(&format!("/me/contacts/{again}")).empty(204);
     ann.delete(&format!("/me/deletedContacts/{again}")).empty(204);
     ann.post("/me/contacts", json!({"surname": "again"})).json(201);
     ann.post(&format!("/me/contactFolders/{folder}/permanentDelete"), "").empty(204);
     ann.post("/me/contacts", json!({"surname": "again"})).json(201);
-    assert_full(&ann.post("/me/contacts", json!({})), says);
+    assert_full(&ann.post("/me/contacts", json!({})), message);
     assert_exact(&app);
 }
 
 #[test]
-fn creates_that_share_a_statement_fill_a_mailbox_to_the_last_and_no_further() {
+fn creates_that_share_a_statement_fill_a_mailbox_exactly_to_its_limit() {
     let app = limited(10, 1 << 40);
     let ann = app.user("ann");
     ann.get("/me").json(200);
@@ -112,16 +112,16 @@ fn creates_that_share_a_statement_fill_a_mailbox_to_the_last_and_no_further() {
 }
 
 #[test]
-fn what_would_make_a_mailbox_too_large_is_refused_wherever_it_grows_and_shrinking_never_is() {
+fn the_size_limit_of_a_mailbox_applies_to_every_growing_write_and_no_shrinking_one() {
     let app = limited(100, 20_000);
-    let (ann, says) = (app.user("ann"), "at most 20000 bytes");
+    let (ann, message) = (app.user("ann"), "at most 20000 bytes");
     let notes = |length: usize| json!({"personalNotes": "x".repeat(length)});
     let folder = ann.post("/me/contactFolders", json!({"displayName": "x"})).id();
     let id = ann.post("/me/contacts", notes(9_000)).id();
     let (contact, folder) = (format!("/me/contacts/{id}"), format!("/me/contactFolders/{folder}"));
     ann.post(&format!("{contact}/extensions"), json!({"extensionName": "a", "x": "y".repeat(3_000)})).json(201);
     ann.with("Content-Type", "image/gif").send("PUT", &format!("{contact}/photo/$value"), Some(gif(1, 1, 3_000, 0)));
-    let before = stored(&app);
+    let before = stored_rows(&app);
     for refused in [
         ann.post("/me/contacts", notes(9_000)),
         ann.patch(&contact, notes(15_000)),
@@ -142,11 +142,11 @@ fn what_would_make_a_mailbox_too_large_is_refused_wherever_it_grows_and_shrinkin
             Some(gif(1, 1, 9_000, 0)),
         ),
     ] {
-        assert_full(&refused, says);
+        assert_full(&refused, message);
     }
-    assert_eq!(stored(&app), before);
+    assert_eq!(stored_rows(&app), before);
     assert_exact(&app);
-    // The limit is lowered: what is there stays, and may shrink.
+    // After the limit is lowered, existing data stays and may shrink.
     let options = Options { max_contacts: 1, max_mailbox_bytes: 100, ..Options::default() };
     let app = app.restarted_with(Setup { options, ..Setup::default() });
     let ann = app.user("ann");
@@ -162,19 +162,19 @@ fn what_would_make_a_mailbox_too_large_is_refused_wherever_it_grows_and_shrinkin
     assert_eq!(app.sql("select contacts, bytes from mailboxes"), "0|0");
 }
 
-/// Numbers that look random and are the same each time.
-struct Numbers(u64);
+/// Repeatable pseudo-random numbers.
+struct Random(u64);
 
-impl Numbers {
+impl Random {
     fn below(&mut self, end: usize) -> usize {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(self.0 >> 33).unwrap() % end
     }
 }
 
-/// One of the things that change what a mailbox holds. Some are refused, which changes nothing.
-fn anything(client: &Client, numbers: &mut Numbers, contacts: &mut Vec<String>, folders: &mut Vec<String>) {
-    let text = |numbers: &mut Numbers| "é".repeat(numbers.below(40));
+/// Executes one random call that changes a mailbox. Some are refused, which changes nothing.
+fn random_call(client: &Client, numbers: &mut Random, contacts: &mut Vec<String>, folders: &mut Vec<String>) {
+    let text = |numbers: &mut Random| "é".repeat(numbers.below(40));
     let id = contacts[numbers.below(contacts.len())].clone();
     let folder = folders[numbers.below(folders.len())].clone();
     let (contact, value) = (format!("/me/contacts/{id}"), text(numbers));
@@ -225,16 +225,16 @@ fn anything(client: &Client, numbers: &mut Numbers, contacts: &mut Vec<String>, 
 }
 
 #[test]
-fn what_a_mailbox_holds_is_counted_exactly_whatever_is_done_to_it() {
+fn the_stored_size_of_a_mailbox_is_exact_after_any_calls() {
     let app = TestApp::new();
     let clients = [app.user("ann"), app.user("bob")];
-    let mut numbers = Numbers(7);
+    let mut numbers = Random(7);
     let mut known = clients.each_ref().map(|client| {
         (vec![client.post("/me/contacts", json!({"surname": "first"})).id()], vec!["x".to_owned(), "y".to_owned()])
     });
     for i in 0..400 {
         let (contacts, folders) = &mut known[i % 2];
-        anything(&clients[i % 2], &mut numbers, contacts, folders);
+        random_call(&clients[i % 2], &mut numbers, contacts, folders);
         if i % 40 == 39 {
             assert_exact(&app);
         }

@@ -10,7 +10,7 @@ const JSON: &str = "UnableToDeserializePostBody";
 const LIMIT: &str = "ErrorPropertyValidationFailure";
 
 /// Sends each body as a create and as a PATCH, by both ways to create, and asserts that nothing was stored.
-fn refused(cases: &[(Vec<u8>, &str, &str)]) {
+fn assert_refused(cases: &[(Vec<u8>, &str, &str)]) {
     let app = TestApp::new();
     let ann = app.user("ann");
     let start = ann.post("/me/contacts", json!({"title": "kept"}));
@@ -39,7 +39,7 @@ fn bodies(cases: &[(Value, &'static str, &'static str)]) -> Vec<(Vec<u8>, &'stat
 }
 
 #[test]
-fn a_body_that_is_not_json() {
+fn a_body_that_is_not_json_is_refused() {
     let deep = format!("{{\"title\":{}1{}}}", "[".repeat(5000), "]".repeat(5000));
     let cases: Vec<&[u8]> = vec![
         b"",
@@ -71,12 +71,12 @@ fn a_body_that_is_not_json() {
         b"{\"title\":tru}",
         deep.as_bytes(),
     ];
-    refused(&cases.into_iter().map(|body| (body.to_vec(), JSON, "")).collect::<Vec<_>>());
+    assert_refused(&cases.into_iter().map(|body| (body.to_vec(), JSON, "")).collect::<Vec<_>>());
 }
 
 #[test]
-fn a_body_that_is_no_contact() {
-    refused(&bodies(&[
+fn a_json_body_that_is_no_contact_is_refused() {
+    assert_refused(&bodies(&[
         (json!([]), BODY, ""),
         (json!(null), BODY, ""),
         (json!("x"), BODY, ""),
@@ -84,12 +84,12 @@ fn a_body_that_is_no_contact() {
         (json!([{}]), BODY, ""),
     ]));
     // A number of any size is refused where a text is expected.
-    refused(&[(b"{\"title\":1e999}".to_vec(), BODY, "title"), (b"{\"title\":-1E+400}".to_vec(), BODY, "title")]);
+    assert_refused(&[(b"{\"title\":1e999}".to_vec(), BODY, "title"), (b"{\"title\":-1E+400}".to_vec(), BODY, "title")]);
 }
 
 #[test]
-fn a_value_of_the_wrong_type() {
-    refused(&bodies(&[
+fn a_value_of_the_wrong_type_is_refused() {
+    assert_refused(&bodies(&[
         (json!({"jobTitle": 1}), BODY, "jobTitle"),
         (json!({"JOBTITLE": true}), BODY, "jobTitle"),
         (json!({"displayName": {}}), BODY, "displayName"),
@@ -122,7 +122,7 @@ fn a_value_of_the_wrong_type() {
 }
 
 #[test]
-fn a_birthday_that_is_none() {
+fn an_invalid_birthday_is_refused() {
     let texts = [
         "",
         "Date",
@@ -134,12 +134,12 @@ fn a_birthday_that_is_none() {
         " 1974-07-22",
         "19740722",
     ];
-    refused(&texts.map(|text| (json!({"birthday": text}).to_string().into_bytes(), BODY, "birthday")));
+    assert_refused(&texts.map(|text| (json!({"birthday": text}).to_string().into_bytes(), BODY, "birthday")));
 }
 
 #[test]
-fn a_property_that_does_not_exist() {
-    refused(&bodies(&[
+fn an_unknown_property_is_refused() {
+    assert_refused(&bodies(&[
         (json!({"nope": 1}), BODY, "nope"),
         (json!({"display_name": "x"}), BODY, "display_name"),
         (json!({"emailAddresses": [{"email": "x"}]}), BODY, "emailAddresses/0/email"),
@@ -154,7 +154,7 @@ fn a_property_that_does_not_exist() {
 }
 
 #[test]
-fn a_property_of_the_other_shape_is_told_where_it_lives_here() {
+fn the_error_for_a_property_of_the_other_shape_names_its_counterpart() {
     let app = TestApp::new();
     let ann = app.user("ann");
     for (name, counterpart) in [
@@ -177,7 +177,7 @@ fn a_property_of_the_other_shape_is_told_where_it_lives_here() {
 }
 
 #[test]
-fn a_value_over_its_limit() {
+fn a_value_over_its_limit_is_refused() {
     let app = TestApp::new();
     let ann = app.user("ann");
     // At the limit everything is kept, counted in characters.
@@ -188,7 +188,7 @@ fn a_value_over_its_limit() {
         assert_eq!(created[name], fits[name]);
     }
     let (long, entries) = ("é".repeat(4097), vec![json!({}); 101]);
-    refused(&bodies(&[
+    assert_refused(&bodies(&[
         (json!({"title": long}), LIMIT, "title"),
         (json!({"personalNotes": "x".repeat(1_048_577)}), LIMIT, "personalNotes"),
         (json!({"parentFolderId": "x".repeat(256)}), LIMIT, "parentFolderId"),
@@ -283,7 +283,7 @@ fn sql_in_every_string_is_only_text() {
 }
 
 #[test]
-fn an_id_that_is_none_and_one_that_is_unknown() {
+fn malformed_and_unknown_ids_are_not_found() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let id = ann.post("/me/contacts", "{}").id();
@@ -312,7 +312,7 @@ fn an_id_that_is_none_and_one_that_is_unknown() {
 }
 
 #[test]
-fn a_storage_that_fails_is_a_bland_500() {
+fn a_storage_failure_is_a_500_without_details() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let id = ann.post("/me/contacts", "{}").id();

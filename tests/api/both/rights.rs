@@ -82,7 +82,7 @@ fn what_is_permitted_is_done_and_what_is_not_changes_nothing() {
     assert_eq!(carl.get(&path).json(200)["title"], "again");
     assert_eq!(ann.get(&format!("/me/contacts/{id}")).json(200)["title"], "again");
     assert_eq!(carl.get("/users/ann@LOCALHOST/contacts/$count").body, b"2");
-    // Their own mailbox is another.
+    // The caller's own mailbox is not affected.
     assert_eq!(dora.get("/me/contacts/$count").body, b"0");
     assert_eq!(dora.get(&format!("/me/contacts/{id}")).error().1, "ErrorItemNotFound");
 
@@ -133,8 +133,8 @@ fn what_is_permitted_is_done_and_what_is_not_changes_nothing() {
         let answer = admin.post("/users/carl/contactPermissions", &body);
         assert_eq!(answer.error(), (400, code.into(), target.into()), "{body}");
     }
-    let nobody = json!({"emailAddress": {"address": "nobody"}, "role": "read"});
-    assert_eq!(admin.post("/users/carl/contactPermissions", nobody).error().1, "Request_ResourceNotFound");
+    let unknown_grantee = json!({"emailAddress": {"address": "nobody"}, "role": "read"});
+    assert_eq!(admin.post("/users/carl/contactPermissions", unknown_grantee).error().1, "Request_ResourceNotFound");
 }
 
 /// One of ann's tokens, and a way to revoke it.
@@ -161,8 +161,8 @@ fn guest() -> Guest {
 }
 
 impl Guest {
-    /// The answers of every kind of call.
-    fn tries(&self, delta: &str) -> Vec<char> {
+    /// The results of every kind of call.
+    fn try_all(&self, delta: &str) -> Vec<char> {
         let photo = format!("/users/ann/contacts/{}/photo/$value", self.contact);
         let answers = [
             self.dora.get("/users/ann/contacts"),
@@ -187,7 +187,7 @@ fn what_is_taken_back_is_so_at_once() {
     for (taken, expected) in [("share", "4444444"), ("token", "1111111"), ("user", "1111111"), ("write", "++++333")] {
         let guest = guest();
         let delta = guest.delta();
-        assert_eq!(guest.tries(&delta), vec!['+'; 7]);
+        assert_eq!(guest.try_all(&delta), vec!['+'; 7]);
         let before = guest.app.sql("select count(*) from changes");
         let id = guest.token.id;
         guest.app.beside(async |store| {
@@ -200,14 +200,14 @@ fn what_is_taken_back_is_so_at_once() {
                 _ => drop(store.disable_user(&dora, true).await.unwrap()),
             }
         });
-        assert_eq!(guest.tries(&delta), expected.chars().collect::<Vec<_>>(), "{taken}");
+        assert_eq!(guest.try_all(&delta), expected.chars().collect::<Vec<_>>(), "{taken}");
         assert_eq!(guest.app.sql("select count(*) from changes"), before, "{taken}");
         assert_eq!(guest.ann.get("/me/contacts").status, 200);
     }
 }
 
 #[test]
-fn a_share_that_was_taken_back_is_not_given_again_by_a_change_of_it() {
+fn a_patch_does_not_restore_a_revoked_share() {
     let guest = guest();
     guest.app.beside(async |store| {
         let ann = store.find_user(&name("ann")).await.unwrap().unwrap();
@@ -215,7 +215,7 @@ fn a_share_that_was_taken_back_is_not_given_again_by_a_change_of_it() {
         let changed = store.change_share(ann.mailbox, dora.clone(), false).await.unwrap();
         assert!(!changed.can_write && changed == store.shares(ann.mailbox).await.unwrap()[0]);
         store.unshare(ann.mailbox, dora.clone()).await.unwrap();
-        // As one that was read before, and written after.
+        // As in a request that read the share before, and writes after the change.
         let late = store.change_share(ann.mailbox, dora, true).await;
         assert!(matches!(late, Err(contactd::domain::error::Error::NotFound)));
     });
@@ -257,7 +257,7 @@ fn a_subscription_ends_with_the_right_to_see_what_it_tells_of() {
 }
 
 #[test]
-fn a_removed_user_leaves_nothing_and_the_name_may_begin_anew() {
+fn a_removed_user_leaves_no_data_and_the_name_can_be_reused() {
     let guest = guest();
     let app = guest.app;
     guest.ann.post("/me/contactFolders", json!({"displayName": "F"})).json(201);
@@ -306,7 +306,7 @@ fn a_removed_user_leaves_nothing_and_the_name_may_begin_anew() {
 #[test]
 fn creates_that_share_a_statement_have_each_its_own_right() {
     let app = app();
-    let (good, revoked) = app.beside(async |store| {
+    let (valid, revoked) = app.beside(async |store| {
         user(store, "ann").await;
         let (token, secret) = token(store, "ann", "Contacts.ReadWrite", None).await;
         let revoked = app.user(&secret);
@@ -316,7 +316,7 @@ fn creates_that_share_a_statement_have_each_its_own_right() {
     });
     std::thread::scope(|scope| {
         for i in 0..8 {
-            let (client, status) = if i % 2 == 0 { (&good, 201) } else { (&revoked, 401) };
+            let (client, status) = if i % 2 == 0 { (&valid, 201) } else { (&revoked, 401) };
             scope.spawn(move || {
                 for _ in 0..25 {
                     assert_eq!(client.post("/me/contacts", json!({"parentFolderId": "f"})).status, status);
@@ -335,7 +335,7 @@ fn creates_that_share_a_statement_have_each_its_own_right() {
 }
 
 #[test]
-fn the_audit_log_tells_who_did_what_to_which_and_from_where() {
+fn the_audit_log_records_actor_action_object_and_address() {
     let guest = guest();
     let id = &guest.contact;
     let made = guest.dora.post("/users/ann/contacts/$ref", "{}");
@@ -347,7 +347,7 @@ fn the_audit_log_tells_who_did_what_to_which_and_from_where() {
     let entries = guest
         .app
         .beside(async |store| store.audit_entries(&contactd::store::AuditQuery::default(), 100).await.unwrap());
-    let told: Vec<_> = entries
+    let actions: Vec<_> = entries
         .iter()
         .filter(|entry| entry.actor != "operator")
         .map(|entry| {
@@ -361,11 +361,11 @@ fn the_audit_log_tells_who_did_what_to_which_and_from_where() {
             )
         })
         .collect();
-    assert_eq!(told[0].0, "ann");
-    assert_eq!((told[1].1, &told[1].2), ("PUT /{user}/contacts/{id}/photo/$value", id));
-    assert_eq!(told[2], ("dora", "POST /{user}/contacts/$ref", made.id(), made.header("request-id")));
-    assert_eq!(told[3], ("dora", "PATCH /{user}/contacts/{id}", id.clone(), changed.header("request-id")));
-    let rest: Vec<_> = told[4..].iter().map(|(actor, action, item, _)| (*actor, *action, item.clone())).collect();
+    assert_eq!(actions[0].0, "ann");
+    assert_eq!((actions[1].1, &actions[1].2), ("PUT /{user}/contacts/{id}/photo/$value", id));
+    assert_eq!(actions[2], ("dora", "POST /{user}/contacts/$ref", made.id(), made.header("request-id")));
+    assert_eq!(actions[3], ("dora", "PATCH /{user}/contacts/{id}", id.clone(), changed.header("request-id")));
+    let rest: Vec<_> = actions[4..].iter().map(|(actor, action, item, _)| (*actor, *action, item.clone())).collect();
     assert_eq!(
         rest,
         [("ann", "POST /{user}/contactFolders", folder.clone()), ("ann", "DELETE /{user}/contactFolders/{id}", folder),]

@@ -1,4 +1,4 @@
-//! `$search` as clients send it. What it finds is tested beside the store (`store::tests::search`).
+//! `$search` as clients send it. Its results are tested in the store (`store::tests::search`).
 
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ fn names(page: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn a_search_finds_what_begins_so_in_any_case_and_without_marks() {
+fn a_search_matches_prefixes_and_ignores_case_and_accents() {
     let app = TestApp::new();
     let ann = app.user("ann");
     people(&ann);
@@ -65,7 +65,7 @@ fn a_search_finds_what_begins_so_in_any_case_and_without_marks() {
 }
 
 #[test]
-fn a_search_goes_with_all_other_options_and_through_pages() {
+fn a_search_combines_with_all_other_options_and_with_paging() {
     let app = TestApp::new();
     let ann = app.user("ann");
     people(&ann);
@@ -99,7 +99,7 @@ fn folders_are_searched_by_their_names() {
 }
 
 #[test]
-fn what_is_no_search_is_refused_and_so_is_what_graph_refuses() {
+fn invalid_searches_are_refused_and_strict_handling_refuses_as_graph() {
     let app = TestApp::new();
     let ann = app.user("ann");
     people(&ann);

@@ -1,4 +1,4 @@
-//! Seeds by the control plane: documents, and made-up contacts by number.
+//! Seeds by the control plane: documents, and generated contacts.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -20,7 +20,7 @@ fn names(answer: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn a_document_makes_users_with_all_that_it_has() {
+fn a_seed_document_creates_users_with_all_their_data() {
     let app = controlled();
     let picture = gif(2, 3, 100, 7);
     let document = json!({
@@ -62,20 +62,20 @@ fn a_document_makes_users_with_all_that_it_has() {
     assert_eq!(categories["value"][1]["color"], "none");
     // Bob writes to ann's mailbox.
     assert_eq!(app.user("bob").post("/v1.0/users/ann/contacts", json!({"givenName": "By Bob"})).status, 201);
-    // What is there stays, and what comes is added.
-    let more = json!({"users": [{"id": "ANN", "contacts": [{"givenName": "Fay"}]}]});
-    assert_eq!(seed(&app, &more).json(201)["users"][0]["id"], "ann");
+    // Existing data stays, and the seed is added.
+    let addition = json!({"users": [{"id": "ANN", "contacts": [{"givenName": "Fay"}]}]});
+    assert_eq!(seed(&app, &addition).json(201)["users"][0]["id"], "ann");
     assert_eq!(user.get("/v1.0/me/contacts/$count").text(), "4");
-    // A seed is a state that can be gone back to.
+    // A seed can be part of a snapshot.
     assert_eq!(app.faults(), Vec::<String>::new());
 }
 
 #[test]
-fn a_fault_in_a_document_is_named_with_its_place_and_nothing_is_written() {
+fn an_error_in_a_seed_document_is_located_and_nothing_is_written() {
     let app = controlled();
     let ann =
         |contacts: Value| json!({"users": [{"id": "bob", "contacts": [{}]}, {"id": "ann", "contacts": contacts}]});
-    let taken = json!({"users": [{"id": "ann", "folders": [{"displayName": "A"}, {"displayName": "a"}]}]});
+    let duplicate_names = json!({"users": [{"id": "ann", "folders": [{"displayName": "A"}, {"displayName": "a"}]}]});
     for (body, expected) in [
         (json!({}), (400, "")),
         (json!({"user": "ann"}), (400, "")),
@@ -100,7 +100,7 @@ fn a_fault_in_a_document_is_named_with_its_place_and_nothing_is_written() {
         ),
         (json!({"shares": [{"of": "ann", "with": "ANN"}]}), (400, "shares/0/with")),
         (json!({"users": [{"id": "ann"}], "shares": [{"of": "ann", "with": "nobody"}]}), (404, "")),
-        (taken, (409, "")),
+        (duplicate_names, (409, "")),
         (json!({"user": "ann", "count": 0}), (400, "count")),
         (json!({"user": "ann", "count": 100_001}), (400, "count")),
         (json!({"user": "ann", "count": 1, "photos": 1.5}), (400, "photos")),
@@ -117,7 +117,7 @@ fn a_fault_in_a_document_is_named_with_its_place_and_nothing_is_written() {
 }
 
 #[test]
-fn the_same_numbers_make_the_same_contacts() {
+fn the_same_seed_numbers_create_the_same_contacts() {
     let app = controlled();
     let list = |user: &str| {
         let listed = app.user(user).get("/me/contacts?$top=400&$orderby=id").json(200);
@@ -144,7 +144,7 @@ fn the_same_numbers_make_the_same_contacts() {
     seed(&app, &json!({"user": "dora", "count": 120, "seed": 43})).json(201);
     assert_ne!(list("dora"), list("cy"));
     assert_eq!(app.faults(), Vec::<String>::new());
-    // What was made is found as anything else.
+    // Generated contacts are found like any others.
     seed(&app, &json!({"user": "erik", "count": 50, "locale": "el"})).json(201);
     let found = app.user("erik").get("/me/contacts?$filter=startswith(displayName,'%CE%93')").json(200);
     let found = names(&found);
@@ -152,7 +152,7 @@ fn the_same_numbers_make_the_same_contacts() {
 }
 
 #[test]
-fn a_reset_takes_a_seed_away_and_a_snapshot_keeps_it() {
+fn a_reset_removes_a_seed_and_a_snapshot_keeps_it() {
     let app = controlled();
     seed(&app, &json!({"user": "ann", "count": 10})).json(201);
     let control = |path: &str, method: &str| {

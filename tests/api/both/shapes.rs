@@ -1,10 +1,10 @@
-//! The two shapes of one contact: what each shows, and what a write in one keeps of the other. Also `$select`.
+//! The two shapes of a contact: what each shows, and what a write in one shape keeps of the other. Also `$select`.
 
 use serde_json::{Value, json};
 
 use crate::app::{Client, SEED_REQUEST, TestApp, V1_JSON};
 
-/// A contact of which nothing was ever set, as v1.0 shows it, without what the server makes up.
+/// An empty contact in v1.0, without generated values.
 fn empty() -> Value {
     json!({
         "categories": [], "parentFolderId": "contacts", "birthday": null, "fileAs": "", "displayName": null,
@@ -18,7 +18,7 @@ fn empty() -> Value {
     })
 }
 
-/// A contact without the values that the server creates.
+/// A contact without generated values.
 fn settled(mut contact: Value) -> Value {
     let members = contact.as_object_mut().unwrap();
     for name in ["@odata.context", "@odata.etag", "id", "createdDateTime", "lastModifiedDateTime", "changeKey"] {
@@ -100,7 +100,7 @@ fn an_empty_contact_is_shown_as_graph_shows_it() {
 }
 
 #[test]
-fn what_is_written_in_v1_is_read_in_both() {
+fn contacts_written_in_v1_are_readable_in_v1_and_beta() {
     let app = TestApp::new();
     let body = json!({
         "givenName": "Ann", "surname": "Lee", "birthday": "1974-07-22", "categories": ["VIP"], "imAddresses": ["a@im"],
@@ -129,7 +129,7 @@ fn what_is_written_in_v1_is_read_in_both() {
     assert_eq!(both.beta("postalAddresses")[1], json!({"type": "other", "city": "Bergen"}));
 }
 
-/// A contact with all that v1.0 can show, and all that it cannot.
+/// A contact with every property that v1.0 shows, and with those that it does not.
 fn rich() -> Value {
     json!({
         "displayName": "Rich", "gender": "f", "isFavorite": true, "weddingAnniversary": "2001-06-30",
@@ -188,7 +188,7 @@ fn a_v1_patch_destroys_nothing_that_v1_does_not_show() {
         both.patch("/v1.0", &body);
         both
     };
-    // Each line: what is sent, the property of the other shape, and how that differs from before.
+    // Each line: the sent value, the property of the other shape, and its new value.
     let phones = rich()["phones"].clone();
     let with = |changes: &[(usize, Option<Value>)]| {
         let mut entries = phones.as_array().unwrap().clone();
@@ -216,10 +216,13 @@ fn a_v1_patch_destroys_nothing_that_v1_does_not_show() {
         let sent = if body[name].is_null() && name.ends_with('s') { json!([]) } else { body[name].clone() };
         assert_eq!(both.v1()[name], sent, "{body}");
     }
-    let more = patched(json!({"homePhones": ["1", "2", "3"]})).beta("phones");
+    let phones = patched(json!({"homePhones": ["1", "2", "3"]})).beta("phones");
     let home = |number: &str| json!({"type": "home", "number": number});
-    assert_eq!((&more[1], &more[4], &more[5], &more[6]["number"]), (&home("1"), &home("2"), &home("3"), &json!("m2")));
-    assert_eq!(more.as_array().unwrap().len(), 9);
+    assert_eq!(
+        (&phones[1], &phones[4], &phones[5], &phones[6]["number"]),
+        (&home("1"), &home("2"), &home("3"), &json!("m2"))
+    );
+    assert_eq!(phones.as_array().unwrap().len(), 9);
 
     let address = |at: usize, body: Value| patched(body).beta("postalAddresses")[at].clone();
     let home = address(1, json!({"homeAddress": {"city": "X"}}));
@@ -228,12 +231,12 @@ fn a_v1_patch_destroys_nothing_that_v1_does_not_show() {
     for cleared in [json!(null), json!({})] {
         let both = patched(json!({"homeAddress": cleared}));
         assert_eq!(both.v1()["homeAddress"], json!({}), "it reads back as it was sent");
-        let left = both.beta("postalAddresses");
+        let remaining = both.beta("postalAddresses");
         assert_eq!(
-            left,
+            remaining,
             json!([{"type": "unknown", "city": "U"}, {"type": "unknown", "city": "H2"}, {"type": "business", "postOfficeBox": "9"}])
         );
-        // v1.0 showed nothing of it, so nothing is removed.
+        // v1.0 does not show it, so it is not removed.
         assert_eq!(address(3, json!({"businessAddress": cleared})), json!({"type": "business", "postOfficeBox": "9"}));
         assert_eq!(patched(json!({"otherAddress": cleared})).beta("postalAddresses").as_array().unwrap().len(), 4);
     }
@@ -252,16 +255,16 @@ fn a_v1_patch_destroys_nothing_that_v1_does_not_show() {
     );
     assert_eq!(cleared.v1()["businessHomePage"], Value::Null);
 
-    let all = patched(json!({"homePhones": ["x"], "title": "y"}));
+    let patched_contact = patched(json!({"homePhones": ["x"], "title": "y"}));
     let rich = rich();
     for kept in ["gender", "isFavorite", "weddingAnniversary", "emailAddresses", "websites", "postalAddresses"] {
-        assert_eq!(all.beta(kept), rich[kept], "{kept}");
+        assert_eq!(patched_contact.beta(kept), rich[kept], "{kept}");
     }
-    assert_eq!(all.beta("flag")["flagStatus"], "flagged");
+    assert_eq!(patched_contact.beta("flag")["flagStatus"], "flagged");
 }
 
 #[test]
-fn emails_keep_their_types_and_labels_where_the_address_stays() {
+fn emails_keep_their_types_and_labels_if_the_address_is_unchanged() {
     let app = TestApp::new();
     let patched = |body: Value| {
         let both = Both::created(&app, "/beta", &rich());
@@ -282,14 +285,14 @@ fn emails_keep_their_types_and_labels_where_the_address_stays() {
     let both =
         json!({"emailAddresses": [{"address": "z@example.org"}], "primaryEmailAddress": {"address": "y@example.org"}});
     assert_eq!(patched(both)[0]["address"], "z@example.org");
-    // A slot without the ones before it moves up.
+    // An entry moves up if the slots before it are empty.
     let new = Both::created(&app, "/v1.0", &json!({"tertiaryEmailAddress": {"name": "T", "address": "t@example.org"}}));
     assert_eq!(new.beta("emailAddresses"), json!([{"name": "T", "address": "t@example.org"}]));
     assert_eq!(new.v1()["primaryEmailAddress"], json!({"name": "T", "address": "t@example.org"}));
 }
 
 #[test]
-fn what_one_shape_answered_can_be_sent_back_and_changes_nothing_in_the_other() {
+fn sending_back_the_answer_of_one_shape_changes_nothing_in_the_other() {
     let app = TestApp::new();
     for body in [rich(), json!({}), serde_json::from_str(SEED_REQUEST).unwrap()] {
         let both = Both::created(&app, "", &body);
@@ -299,13 +302,13 @@ fn what_one_shape_answered_can_be_sent_back_and_changes_nothing_in_the_other() {
         for name in ["@odata.etag", "changeKey", "lastModifiedDateTime"] {
             after[name] = beta[name].clone();
         }
-        // A name is set by hand once it was sent.
+        // A display name that was sent is no longer derived.
         assert_eq!(after, beta);
     }
 }
 
 #[test]
-fn a_contact_that_was_read_is_sent_as_a_new_one_and_takes_nothing_of_the_others_state() {
+fn a_contact_created_from_an_answer_copies_no_server_state() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let first = ann.post("/v1.0/me/contacts", json!({"givenName": "Ann"}));
@@ -326,13 +329,13 @@ fn a_contact_that_was_read_is_sent_as_a_new_one_and_takes_nothing_of_the_others_
         let path = format!("/v1.0/me/contacts/{}", copy.id());
         let changed = ann.with("If-Match", &format!("W/\"{key}\"")).patch(&path, json!({"title": "Dr."}));
         assert_eq!(changed.json(200)["title"], "Dr.");
-        // The older beta shape keeps a sent key, as its page shows.
+        // The older beta shape keeps a sent change key, as Graph's page shows.
         assert_eq!(ann.post("/me/contacts", json!({"changeKey": key})).json(201)["changeKey"], key);
     }
 }
 
 #[test]
-fn a_property_of_the_other_shape_is_told_where_it_lives() {
+fn the_error_for_a_property_of_the_other_shape_names_that_shape() {
     let app = TestApp::new();
     let ann = app.user("ann");
     for (name, value, hint) in [
@@ -373,7 +376,7 @@ fn a_property_of_the_other_shape_is_told_where_it_lives() {
 }
 
 #[test]
-fn the_lists_of_v1_are_of_the_default_folder() {
+fn lists_of_v1_have_only_the_default_folder() {
     let app = TestApp::new();
     let ann = app.user("ann");
     ann.post("/me/contacts/$ref", SEED_REQUEST);
@@ -387,7 +390,7 @@ fn the_lists_of_v1_are_of_the_default_folder() {
 }
 
 #[test]
-fn select_shows_what_is_asked_for() {
+fn select_returns_only_the_selected_properties() {
     let app = TestApp::new();
     let both = Both::created(&app, "/beta", &rich());
     let (ann, id) = (&both.ann, &both.id);

@@ -1,4 +1,4 @@
-//! Whole states of the store by the control plane for tests: reset, snapshots, copies of mailboxes.
+//! States of the store by the control plane for tests: reset, snapshots, copies of mailboxes.
 
 use contactd::http::Settings;
 use serde_json::{Value, json};
@@ -34,8 +34,8 @@ fn fill(user: &Client, name: &str) -> String {
     id
 }
 
-/// All that a user sees of a mailbox.
-fn seen(user: &Client) -> Vec<Value> {
+/// All visible data of a mailbox.
+fn visible_data(user: &Client) -> Vec<Value> {
     let paths = [
         "/v1.0/me/contacts?$expand=extensions&$orderby=displayName",
         "/v1.0/me/contactFolders?$expand=contacts,childFolders",
@@ -59,7 +59,7 @@ fn names(user: &Client) -> Vec<String> {
 }
 
 #[test]
-fn a_reset_leaves_nothing_and_everything_can_be_written_again() {
+fn a_reset_deletes_everything_and_all_writes_work_afterwards() {
     let app = controlled();
     let (ann, bob) = (app.user("ann"), app.user("bob"));
     for _ in 0..2 {
@@ -68,9 +68,9 @@ fn a_reset_leaves_nothing_and_everything_can_be_written_again() {
         control(&app, "POST", "/faults", json!({"times": null, "match": {"user": "cy"}, "answer": {"status": 500}}))
             .json(201);
         control(&app, "POST", "/reset", json!({})).empty(204);
-        let told = control(&app, "GET", "", Value::Null).json(200);
+        let description = control(&app, "GET", "", Value::Null).json(200);
         assert_eq!(
-            (&told["users"], &told["contacts"], &told["requests"], &told["faults"]),
+            (&description["users"], &description["contacts"], &description["requests"], &description["faults"]),
             (&json!(0), &json!(0), &json!(0), &json!(0))
         );
         assert_eq!(names(&ann), Vec::<String>::new());
@@ -79,15 +79,15 @@ fn a_reset_leaves_nothing_and_everything_can_be_written_again() {
 }
 
 #[test]
-fn a_reset_of_one_user_touches_no_other() {
+fn a_reset_of_one_user_changes_no_other_user() {
     let app = controlled();
     let (ann, bob) = (app.user("ann"), app.user("bob"));
     fill(&ann, "ann");
     fill(&bob, "bob");
-    let before = seen(&bob);
+    let before = visible_data(&bob);
     control(&app, "POST", "/reset", json!({"users": ["Ann"]})).empty(204);
     assert_eq!(names(&ann), Vec::<String>::new());
-    assert_eq!(seen(&bob), before);
+    assert_eq!(visible_data(&bob), before);
     assert_eq!(control(&app, "GET", "/requests/count?user=bob", Value::Null).json(200)["count"], 19);
     fill(&ann, "ann");
     assert!(names(&ann).contains(&"ann".to_owned()));
@@ -100,7 +100,7 @@ fn a_snapshot_is_restored_as_it_was() {
     let app = controlled();
     let (ann, bob) = (app.user("ann"), app.user("bob"));
     let id = fill(&ann, "ann");
-    let before = seen(&ann);
+    let before = visible_data(&ann);
     let made = control(&app, "PUT", "/snapshots/one", json!({})).json(201);
     assert_eq!((&made["name"], &made["users"], &made["contacts"]), (&json!("one"), &json!(["ann"]), &json!(4)));
     let link = ann.get("/v1.0/me/contacts/delta").json(200)["@odata.deltaLink"].as_str().unwrap().to_owned();
@@ -110,10 +110,10 @@ fn a_snapshot_is_restored_as_it_was() {
         let later = ann.get(&link).json(200)["@odata.deltaLink"].as_str().unwrap().to_owned();
         fill(&bob, "bob");
         control(&app, "POST", "/snapshots/one/restore", json!({})).empty(204);
-        assert_eq!(seen(&ann), before);
+        assert_eq!(visible_data(&ann), before);
         assert_eq!(names(&bob), Vec::<String>::new());
         assert_eq!(ann.get(&link).status, 200, "the link is of the restored history");
-        // What was learned of the history that is gone is no basis any more, also once there are as many changes again.
+        // Delta tokens of the old history are invalid, also after as many new changes.
         for _ in 0..2 {
             ann.post("/v1.0/me/contacts", json!({"givenName": "Anew"})).json(201);
         }
@@ -133,7 +133,7 @@ fn a_snapshot_is_restored_as_it_was() {
 }
 
 #[test]
-fn all_snapshots_together_have_a_limit() {
+fn the_total_size_of_snapshots_is_limited() {
     let app = controlled();
     fill(&app.user("ann"), "ann");
     let bytes = control(&app, "PUT", "/snapshots/one", json!({})).json(201)["bytes"].as_u64().unwrap();
@@ -151,8 +151,8 @@ fn all_snapshots_together_have_a_limit() {
         "{message}"
     );
     let names = |app: &TestApp| {
-        let all = control(app, "GET", "/snapshots", Value::Null).json(200);
-        all["value"].as_array().unwrap().iter().map(|one| one["name"].clone()).collect::<Vec<_>>()
+        let snapshots = control(app, "GET", "/snapshots", Value::Null).json(200);
+        snapshots["value"].as_array().unwrap().iter().map(|one| one["name"].clone()).collect::<Vec<_>>()
     };
     assert_eq!(names(&app), ["one"]);
     let file = control(&app, "GET", "/snapshots/one/$value", Value::Null).body;
@@ -166,17 +166,17 @@ fn all_snapshots_together_have_a_limit() {
 }
 
 #[test]
-fn one_user_goes_back_and_another_goes_on() {
+fn a_restore_of_one_user_does_not_affect_another() {
     let app = controlled();
     let (ann, bob) = (app.user("ann"), app.user("bob"));
     fill(&ann, "ann");
-    let before = seen(&ann);
+    let before = visible_data(&ann);
     control(&app, "PUT", "/snapshots/one", json!({"users": ["ann"]})).json(201);
-    // The number of ann's mailbox is another's before ann comes back.
+    // Another user gets the number of ann's mailbox before ann is restored.
     control(&app, "POST", "/reset", json!({"users": ["ann"]})).empty(204);
     fill(&bob, "bob");
     control(&app, "POST", "/snapshots/one/restore", json!({})).empty(204);
-    assert_eq!(seen(&ann), before);
+    assert_eq!(visible_data(&ann), before);
     assert!(names(&bob).contains(&"bob".to_owned()));
     ann.post("/v1.0/me/contacts", json!({"givenName": "More"})).json(201);
 }
@@ -186,31 +186,32 @@ fn a_mailbox_is_copied_with_its_ids() {
     let app = controlled();
     let (template, one) = (app.user("template"), app.user("one"));
     let id = fill(&template, "ann");
-    let told = control(&app, "POST", "/users/one/copy", json!({"from": "template"})).json(201);
-    assert_eq!((&told["user"], &told["contacts"]), (&json!("one"), &json!(4)));
-    let of =
-        |user: &Client| seen(user).iter().map(|value| value.to_string().replace("template", "one")).collect::<Vec<_>>();
-    assert_eq!(of(&one), of(&template));
+    let copy_report = control(&app, "POST", "/users/one/copy", json!({"from": "template"})).json(201);
+    assert_eq!((&copy_report["user"], &copy_report["contacts"]), (&json!("one"), &json!(4)));
+    let normalized = |user: &Client| {
+        visible_data(user).iter().map(|value| value.to_string().replace("template", "one")).collect::<Vec<_>>()
+    };
+    assert_eq!(normalized(&one), normalized(&template));
     one.patch(&format!("/v1.0/me/contacts/{id}"), json!({"givenName": "Mine"})).json(200);
     assert_eq!(template.get(&format!("/v1.0/me/contacts/{id}")).json(200)["givenName"], "ann");
     let copy = |name: &str, body: Value| control(&app, "POST", &format!("/users/{name}/copy"), body).status;
     assert_eq!(copy("one", json!({"from": "template"})), 409);
     assert_eq!(copy("one", json!({"from": "template", "replace": true})), 201);
-    assert_eq!(of(&one), of(&template));
+    assert_eq!(normalized(&one), normalized(&template));
     assert_eq!(copy("one", json!({"from": "nobody"})), 404);
     assert_eq!(copy("one", json!({"from": "one", "replace": true})), 400);
-    // Who follows the copy's changes learns of them.
+    // Delta of the copy reports them.
     let link = one.get("/v1.0/me/contacts/delta").json(200)["@odata.deltaLink"].as_str().unwrap().to_owned();
     one.post("/v1.0/me/contacts", json!({"givenName": "More"})).json(201);
     assert_eq!(one.get(&link).json(200)["value"].as_array().unwrap().len(), 1);
 }
 
 #[test]
-fn who_writes_while_states_change_gets_no_error_and_leaves_nothing_between_them() {
+fn writes_during_resets_and_restores_get_no_error_and_leave_no_mixed_state() {
     let app = controlled();
     let ann = app.user("ann");
     fill(&ann, "ann");
-    let before = seen(&ann);
+    let before = visible_data(&ann);
     control(&app, "PUT", "/snapshots/one", json!({})).json(201);
     std::thread::scope(|scope| {
         for writer in 0..8 {
@@ -228,6 +229,6 @@ fn who_writes_while_states_change_gets_no_error_and_leaves_nothing_between_them(
         }
     });
     control(&app, "POST", "/snapshots/one/restore", json!({})).empty(204);
-    assert_eq!(seen(&ann), before);
+    assert_eq!(visible_data(&ann), before);
     assert_eq!(control(&app, "GET", "", Value::Null).json(200)["users"], 1);
 }

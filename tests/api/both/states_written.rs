@@ -1,4 +1,4 @@
-//! After each reset, restore and copy everything can be read and written, and while they happen nobody sees a row of another
+//! After each reset, restore and copy everything can be read and written. Meanwhile no request sees a row of another
 //! state.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -11,9 +11,9 @@ use crate::app::{Answer, Client, Setup, TestApp};
 use crate::receiver::Receiver;
 use crate::walk::{calls, walk};
 
-/// Who write while states change.
+/// Number of users that write while states change.
 const WRITERS: usize = 16;
-/// How often states change meanwhile.
+/// The number of state changes.
 const CHANGES: usize = 4;
 
 fn controlled() -> TestApp {
@@ -29,7 +29,7 @@ fn seed(app: &TestApp, user: &str, count: usize) {
     control(app, "POST", "/seed", json!({"user": user, "count": count, "photos": 0.2})).json(201);
 }
 
-/// Rows that have no owner, or that a counter does not count, and what else a check finds.
+/// Asserts that no row lacks an owner or is missing in a counter, and that the check finds no fault.
 fn assert_sound(app: &TestApp) {
     assert_eq!(app.faults(), Vec::<String>::new());
     for table in ["contacts", "emails", "phones", "folders", "changes", "photos", "folded", "categories"] {
@@ -40,7 +40,7 @@ fn assert_sound(app: &TestApp) {
     }
 }
 
-/// What is in the tables, in an order that does not depend on the engine.
+/// The content of the tables, in an order that does not depend on the engine.
 fn dump(app: &TestApp) -> Vec<String> {
     [
         "select id, mailbox, display_name from users order by mailbox",
@@ -58,7 +58,7 @@ fn dump(app: &TestApp) -> Vec<String> {
 }
 
 #[test]
-fn every_call_succeeds_after_each_reset_restore_and_copy() {
+fn every_call_works_after_a_reset_restore_and_copy() {
     let (app, receiver) = (controlled(), Receiver::new());
     let hook = receiver.url("/hook");
     let served = served_calls().into_iter().map(|(method, path)| format!("{method} {path}")).collect();
@@ -91,7 +91,7 @@ fn every_call_succeeds_after_each_reset_restore_and_copy() {
 }
 
 #[test]
-fn sixteen_writers_leave_no_row_of_another_state() {
+fn a_reset_during_sixteen_writers_leaves_no_row_of_the_old_state() {
     let app = controlled();
     seed(&app, "ann", 60);
     seed(&app, "bob", 10);
@@ -100,7 +100,7 @@ fn sixteen_writers_leave_no_row_of_another_state() {
     let (ended, written) = (AtomicBool::new(false), AtomicUsize::new(0));
     std::thread::scope(|scope| {
         for writer in 0..WRITERS {
-            // Some write where states change, some beside.
+            // Some users write to mailboxes that change, some to others.
             let user = app.user(&["ann", "bob", "copy", "w"][writer % 4].replace('w', &format!("w{writer}")));
             let (ended, written) = (&ended, &written);
             scope.spawn(move || {
@@ -137,7 +137,7 @@ fn sixteen_writers_leave_no_row_of_another_state() {
 }
 
 #[test]
-fn what_is_put_back_for_one_user_is_found_and_others_are_left_alone() {
+fn a_restore_of_one_user_works_and_leaves_other_users_unchanged() {
     let app = controlled();
     let (ann, bob) = (app.user("ann"), app.user("bob"));
     seed(&app, "ann", 120);
@@ -146,7 +146,7 @@ fn what_is_put_back_for_one_user_is_found_and_others_are_left_alone() {
     let (of_ann, of_bob) = (searched(&ann), searched(&bob));
     assert!(of_ann.len() > 10_000 && of_bob.len() > 1_000);
     control(&app, "PUT", "/snapshots/one", json!({})).json(201);
-    // Ann comes back under another number than she had.
+    // Ann is restored with another mailbox number.
     control(&app, "POST", "/reset", json!({"users": ["ann"]})).empty(204);
     seed(&app, "cy", 10);
     let of_cy = searched(&app.user("cy"));

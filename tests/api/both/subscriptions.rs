@@ -1,4 +1,4 @@
-//! Subscriptions: who may make one, and what it must be.
+//! Subscriptions: permissions and validation.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use contactd::notify::{self, DeliveryTimes};
 use serde_json::{Value, json};
 
 use crate::app::{Client, Setup, TestApp};
-use crate::receiver::{Mood, Receiver};
+use crate::receiver::{Behaviour, Receiver};
 
 fn quick() -> DeliveryTimes {
     DeliveryTimes {
@@ -17,7 +17,7 @@ fn quick() -> DeliveryTimes {
     }
 }
 
-/// A server that may notify this machine.
+/// A server that may notify loopback addresses.
 pub fn set_up() -> Setup {
     let notify =
         notify::NotifierSettings { allowed: vec!["127.0.0.1".parse().unwrap()], times: quick(), ..Default::default() };
@@ -28,12 +28,12 @@ pub fn start() -> TestApp {
     TestApp::with(set_up())
 }
 
-/// Waits long for an answer.
+/// With a long timeout for answers.
 pub fn patient() -> TestApp {
     with_times(DeliveryTimes { answer: Duration::from_secs(50), lease: Duration::from_secs(100), ..persistent() })
 }
 
-/// Does not give up within half a minute what is not accepted, however long the test takes on a busy machine.
+/// Retries for longer than half a minute, so that a slow test on a busy machine does not fail.
 pub fn start_persistent() -> TestApp {
     with_times(persistent())
 }
@@ -92,13 +92,15 @@ fn a_subscription_is_confirmed_shown_listed_renewed_and_deleted() {
         assert_eq!(created.json(201), expected);
         let path = format!("{prefix}/subscriptions/{}", created.id());
         assert_eq!(created.header("location"), format!("http://{}{path}", app.address));
-        // It ends soon, which may be told meanwhile.
-        let asked = receiver.got().into_iter().filter(|got| got.path.contains("validationToken=")).collect::<Vec<_>>();
-        let asked = &asked[asked.len() - 2..];
+        // It expires soon, and this may be notified meanwhile.
+        let validations =
+            receiver.requests().into_iter().filter(|got| got.path.contains("validationToken=")).collect::<Vec<_>>();
+        let validations = &validations[validations.len() - 2..];
         assert!(
-            asked[0].path.starts_with("/n?a=b&validationToken=") && asked[1].path.starts_with("/l?validationToken=")
+            validations[0].path.starts_with("/n?a=b&validationToken=")
+                && validations[1].path.starts_with("/l?validationToken=")
         );
-        assert!(asked.iter().all(|got| got.head.starts_with("POST ") && got.body.is_empty()));
+        assert!(validations.iter().all(|got| got.head.starts_with("POST ") && got.body.is_empty()));
         assert_eq!(ann.get(&path).json(200), expected);
         assert_eq!(ann.post(&format!("{path}/reauthorize"), "").status, 204);
         let renewed = after(1200);
@@ -125,15 +127,15 @@ fn a_subscription_is_confirmed_shown_listed_renewed_and_deleted() {
 }
 
 #[test]
-fn a_renewal_may_repeat_what_is_there_and_name_another_url_which_is_confirmed() {
+fn a_renewal_may_repeat_its_values_and_a_new_url_is_confirmed() {
     let (app, receiver) = (start(), Receiver::new());
     let ann = app.user("ann");
     let lifecycle = json!(receiver.url("/l"));
     let made = ann
         .post("/subscriptions", with(terms("me/contacts", &receiver.url("/a")), "lifecycleNotificationUrl", lifecycle));
     let (path, mut shown) = (format!("/subscriptions/{}", made.id()), made.json(201));
-    let asked = |path: &str| receiver.got().iter().filter(|got| got.path.starts_with(path)).count();
-    // All of it, as it was read; and each by itself beside the end, in other spellings too.
+    let request_count = |path: &str| receiver.requests().iter().filter(|got| got.path.starts_with(path)).count();
+    // The whole subscription as it was read; and each member together with the expiry, also in other spellings.
     shown["expirationDateTime"] = json!(after(4000));
     assert_eq!(ann.patch(&path, &shown).json(200), shown);
     for (name, value) in [
@@ -146,16 +148,16 @@ fn a_renewal_may_repeat_what_is_there_and_name_another_url_which_is_confirmed() 
         let body = json!({name: value, "expirationDateTime": shown["expirationDateTime"]});
         assert_eq!(ann.patch(&path, body).json(200), shown, "{name}");
     }
-    assert_eq!((asked("/a"), asked("/l")), (1, 1), "nobody is asked again");
-    // Another URL is asked first, and then told.
+    assert_eq!((request_count("/a"), request_count("/l")), (1, 1), "nobody is asked again");
+    // Another URL is validated first, and then notified.
     shown["notificationUrl"] = json!(receiver.url("/b"));
     assert_eq!(ann.patch(&path, json!({"notificationUrl": receiver.url("/b")})).json(200), shown);
-    assert_eq!((asked("/a"), asked("/b")), (1, 1));
+    assert_eq!((request_count("/a"), request_count("/b")), (1, 1));
     ann.post("/me/contacts", "{}");
     receiver.wait("/b", 1);
-    assert_eq!(asked("/a"), 1);
-    // One that does not confirm, may not be called, or comes with a change of something else changes nothing.
-    receiver.set(Mood::Says("HTTP/1.1 404 Not Found\r\n\r\n".to_owned()));
+    assert_eq!(request_count("/a"), 1);
+    // A URL that does not confirm or is not allowed, or a change of another member, changes nothing.
+    receiver.set(Behaviour::AnswersWith("HTTP/1.1 404 Not Found\r\n\r\n".to_owned()));
     for (body, code, target) in [
         (json!({"notificationUrl": receiver.url("/c")}), "ValidationError", "notificationUrl"),
         (json!({"notificationUrl": "ftp://x/", "expirationDateTime": after(60)}), "ValidationError", "notificationUrl"),
@@ -180,7 +182,7 @@ fn a_renewal_may_repeat_what_is_there_and_name_another_url_which_is_confirmed() 
 }
 
 #[test]
-fn who_does_not_confirm_is_not_subscribed() {
+fn an_unconfirmed_subscription_is_not_created() {
     let (app, receiver, elsewhere) = (start(), Receiver::new(), Receiver::new());
     let ann = app.user("ann");
     let ok = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n";
@@ -200,20 +202,20 @@ fn who_does_not_confirm_is_not_subscribed() {
         (String::new(), "HTTP"),
         (format!("HTTP/1.1 307 Go\r\nLocation: {}\r\n\r\n", elsewhere.url("/")), "responds with 307"),
     ] {
-        receiver.set(Mood::Says(says.clone()));
+        receiver.set(Behaviour::AnswersWith(says.clone()));
         let refused = ann.post("/subscriptions", terms("me/contacts", &receiver.url("/")));
         assert_eq!(refused.error(), (400, "ValidationError".into(), "notificationUrl".into()), "{says}");
         assert!(refused.message().contains(why), "{says}: {}", refused.message());
-        // As well for the other address.
+        // The same for the other path.
         let fine =
             with(terms("me/contacts", &elsewhere.url("/")), "lifecycleNotificationUrl", json!(receiver.url("/")));
         assert_eq!(ann.post("/subscriptions", fine).error().2, "lifecycleNotificationUrl");
     }
-    assert!(elsewhere.got().iter().all(|got| got.path.contains("validationToken")), "a redirect was followed");
+    assert!(elsewhere.requests().iter().all(|got| got.path.contains("validationToken")), "a redirect was followed");
     let port = receiver.port;
     drop(receiver);
-    let nobody = ann.post("/subscriptions", terms("me/contacts", &format!("http://127.0.0.1:{port}/")));
-    assert_eq!(nobody.error(), (400, "ValidationError".into(), "notificationUrl".into()));
+    let unanswered = ann.post("/subscriptions", terms("me/contacts", &format!("http://127.0.0.1:{port}/")));
+    assert_eq!(unanswered.error(), (400, "ValidationError".into(), "notificationUrl".into()));
     // A receiver that accepts the connection and never answers.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", silent.local_addr().unwrap());
@@ -229,9 +231,9 @@ fn what_is_not_public_is_not_called() {
     let port = receiver.port;
     // An unknown name gets the same answer as one in the operator's network. No resolver is asked for a label
     // of 64 letters.
-    let nobody = format!("https://{}.example", "x".repeat(64));
+    let unresolvable = format!("https://{}.example", "x".repeat(64));
     for (host, why) in [
-        (nobody.as_str(), "names a host that has no public address."),
+        (unresolvable.as_str(), "names a host that has no public address."),
         ("https://localhost", "names a host that has no public address."),
         ("https://127.0.0.1", "names a host that has no public address."),
         ("https://127.1", "names a host that has no public address."),
@@ -250,7 +252,7 @@ fn what_is_not_public_is_not_called() {
         assert_eq!(refused.error(), (400, "ValidationError".into(), "notificationUrl".into()), "{url}");
         assert!(refused.message().contains(why), "{url}: {}", refused.message());
     }
-    assert_eq!(receiver.got().len(), 0);
+    assert_eq!(receiver.requests().len(), 0);
     assert_eq!(app.count("select count(*) from subscriptions"), 0);
 }
 
@@ -260,8 +262,9 @@ fn hosts_that_are_slow_to_confirm_hold_up_no_subscriptions_of_others() {
     let slow = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", slow.local_addr().unwrap());
     std::thread::scope(|scope| {
-        let asked = (0..4).map(|_| scope.spawn(|| app.user("ann").post("/subscriptions", terms("me/contacts", &url))));
-        let asked: Vec<_> = asked.collect();
+        let creates =
+            (0..4).map(|_| scope.spawn(|| app.user("ann").post("/subscriptions", terms("me/contacts", &url))));
+        let creates: Vec<_> = creates.collect();
         let held: Vec<_> = (0..4).map(|_| slow.accept().unwrap().0).collect();
         let refused = app.user("ann").post("/subscriptions", terms("me/contacts", &url));
         assert_eq!(refused.error(), (429, "TooManyRequests".into(), String::new()));
@@ -269,11 +272,11 @@ fn hosts_that_are_slow_to_confirm_hold_up_no_subscriptions_of_others() {
         assert!(refused.message().starts_with("Too many subscriptions of this creator"), "{}", refused.message());
         subscribe(&app.user("bob"), "me/contacts", &Receiver::new().url("/"));
         drop(held);
-        for asked in asked {
-            assert_eq!(asked.join().unwrap().error().0, 400);
+        for create in creates {
+            assert_eq!(create.join().unwrap().error().0, 400);
         }
     });
-    // Each place is given back.
+    // Each slot is released.
     let receiver = Receiver::new();
     for _ in 0..5 {
         subscribe(&app.user("ann"), "me/contacts", &receiver.url("/"));
@@ -282,10 +285,10 @@ fn hosts_that_are_slow_to_confirm_hold_up_no_subscriptions_of_others() {
 }
 
 #[test]
-fn a_body_that_is_no_subscription_is_refused_before_anybody_is_asked() {
+fn an_invalid_subscription_is_refused_before_validation() {
     let (app, receiver) = (start(), Receiver::new());
     let ann = app.user("ann");
-    let good = terms("me/contacts", &receiver.url("/"));
+    let valid = terms("me/contacts", &receiver.url("/"));
     let id = "01890000-0000-7000-8000-000000000000";
     for (name, value, code) in [
         ("changeType", json!("moved"), "RequestBodyRead"),
@@ -309,17 +312,20 @@ fn a_body_that_is_no_subscription_is_refused_before_anybody_is_asked() {
         ("resource", json!("x".repeat(4097)), "ErrorPropertyValidationFailure"),
         ("color", json!("red"), "RequestBodyRead"),
     ] {
-        let refused = ann.post("/subscriptions", with(good.clone(), name, value.clone()));
+        let refused = ann.post("/subscriptions", with(valid.clone(), name, value.clone()));
         assert_eq!(refused.error(), (400, code.into(), name.into()), "{name}: {value}");
     }
     for (body, expected) in [
         ("[]".to_owned(), (400, "RequestBodyRead")),
         ("{".to_owned(), (400, "UnableToDeserializePostBody")),
-        (with(good.clone(), "includeResourceData", json!(true)).to_string(), (501, "NotImplemented")),
-        (with(good.clone(), "notificationQueryOptions", json!("$filter=x")).to_string(), (501, "NotImplemented")),
-        (with(good.clone(), "resource", json!("users/nobody/contacts")).to_string(), (404, "Request_ResourceNotFound")),
+        (with(valid.clone(), "includeResourceData", json!(true)).to_string(), (501, "NotImplemented")),
+        (with(valid.clone(), "notificationQueryOptions", json!("$filter=x")).to_string(), (501, "NotImplemented")),
         (
-            with(good.clone(), "resource", json!("me/contactFolders/none/contacts")).to_string(),
+            with(valid.clone(), "resource", json!("users/nobody/contacts")).to_string(),
+            (404, "Request_ResourceNotFound"),
+        ),
+        (
+            with(valid.clone(), "resource", json!("me/contactFolders/none/contacts")).to_string(),
             (404, "ErrorItemNotFound"),
         ),
     ] {
@@ -328,12 +334,12 @@ fn a_body_that_is_no_subscription_is_refused_before_anybody_is_asked() {
     }
     let strict = ann
         .with("Prefer", "handling=strict")
-        .post("/subscriptions", with(good.clone(), "resource", json!("me/contactFolders")));
+        .post("/subscriptions", with(valid.clone(), "resource", json!("me/contactFolders")));
     assert_eq!(strict.error(), (400, "ErrorInvalidRequest".into(), "resource".into()));
-    assert_eq!(receiver.got().len(), 0);
+    assert_eq!(receiver.requests().len(), 0);
     assert_eq!(app.count("select count(*) from subscriptions"), 0);
 
-    let id_of = ann.post("/subscriptions", &good).id();
+    let id_of = ann.post("/subscriptions", &valid).id();
     let path = format!("/subscriptions/{id_of}");
     let before = ann.get(&path).json(200);
     for (body, target) in [
@@ -393,21 +399,21 @@ fn a_subscription_is_its_makers_alone() {
         assert_eq!(maker.get(&path).status, 200);
         assert_eq!(maker.get("/subscriptions").json(200)["value"][0]["id"], id);
     }
-    // Both are told, the one not of the other.
+    // Both are notified, each only of its own events.
     ann.post("/me/contacts", "{}");
-    let told = receiver.wait("/", 2);
-    assert_ne!(told[0]["subscriptionId"], told[1]["subscriptionId"]);
+    let notifications = receiver.wait("/", 2);
+    assert_ne!(notifications[0]["subscriptionId"], notifications[1]["subscriptionId"]);
 }
 
 #[test]
-fn a_creator_has_a_hundred_of_a_mailbox_and_pages_of_them() {
+fn a_creator_has_at_most_a_hundred_subscriptions_per_mailbox_listed_in_pages() {
     let (app, receiver) = (start(), Receiver::new());
     let ann = app.user("ann");
     let ids: Vec<_> = (0..100).map(|_| subscribe(&ann, "me/contacts", &receiver.url("/"))).collect();
-    let asked = receiver.got().len();
+    let requests_before = receiver.requests().len();
     let refused = ann.post("/subscriptions", terms("me/contacts", &receiver.url("/")));
     assert_eq!(refused.error(), (403, "quotaLimitReached".into(), String::new()));
-    assert_eq!(receiver.got().len(), asked, "nobody is asked for nothing");
+    assert_eq!(receiver.requests().len(), requests_before, "nobody is asked for nothing");
     assert_eq!(app.count("select count(*) from subscriptions"), 100);
     app.user("bob").post("/subscriptions", terms("me/contacts", &receiver.url("/"))).json(201);
     let sync = app.user("app:sync");

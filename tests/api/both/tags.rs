@@ -1,4 +1,4 @@
-//! Outlook's tags as extended properties: views on the contact, as a mail gateway uses them.
+//! MAPI tags as extended properties, which are views of the contact, as a mail gateway uses them.
 
 use contactd::percent::percent_encode;
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ fn sent(values: &[(&str, Value)]) -> Value {
     values.iter().map(|(id, value)| json!({"id": id, "value": value})).collect()
 }
 
-/// What is read by these ids, as they were asked for.
+/// The values of these ids, in the requested spelling.
 fn by_tags(client: &Client, path: &str, ids: &[&str]) -> Value {
     let filter = ids.iter().map(|id| format!("id eq '{id}'")).collect::<Vec<_>>().join(" or ");
     let expand = percent_encode(&format!("{SINGLE}($filter={filter})"));
@@ -32,7 +32,7 @@ fn found(client: &Client, condition: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_gateway_lists_reads_and_writes_contacts_by_tags() {
+fn contacts_are_listed_read_and_written_by_mapi_tags() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let made = ann.post(
@@ -43,18 +43,22 @@ fn a_gateway_lists_reads_and_writes_contacts_by_tags() {
             ("String 0x3A5A", json!("Norway")), ("String 0x3A09", Value::Null),
         ])}),
     );
-    let whole = made.json(201);
-    assert_eq!((&whole["mobilePhone"], &whole["businessPhones"]), (&json!("+47 1"), &json!(["+47 2"])));
-    assert_eq!((&whole["displayName"], &whole["businessAddress"]), (&json!("Ann Lee"), &json!({"street": "1 Elm"})));
-    assert_eq!(whole["homeAddress"], json!({"countryOrRegion": "Norway"}));
-    assert_eq!(whole["emailAddresses"], json!([{"name": "lee@example.org", "address": "lee@example.org"}]));
+    let created = made.json(201);
+    assert_eq!((&created["mobilePhone"], &created["businessPhones"]), (&json!("+47 1"), &json!(["+47 2"])));
+    assert_eq!(
+        (&created["displayName"], &created["businessAddress"]),
+        (&json!("Ann Lee"), &json!({"street": "1 Elm"}))
+    );
+    assert_eq!(created["homeAddress"], json!({"countryOrRegion": "Norway"}));
+    assert_eq!(created["emailAddresses"], json!([{"name": "lee@example.org", "address": "lee@example.org"}]));
     assert_eq!(app.count("select count(*) from single_values"), 1, "only what is no view is kept beside the contact");
-    let one = format!("/v1.0/me/contacts/{}", made.id());
+    let contact_path = format!("/v1.0/me/contacts/{}", made.id());
     let beta = ann.get(&format!("/me/contacts/{}", made.id())).json(200);
     let pager = json!({"@odata.type": "microsoft.graph.phone", "type": "pager", "number": "+47 3"});
     assert!(beta["phones"].as_array().unwrap().contains(&pager), "{beta}");
-    // What has no value is left out; ids come back as they were written.
-    let all = by_tags(&ann, &one, &[MOBILE, "String 0x3A1C001F", PAGER, CLASS, FILE, "String 0x3A09", EMAIL]);
+    // Properties without a value are left out; ids are returned as sent.
+    let values =
+        by_tags(&ann, &contact_path, &[MOBILE, "String 0x3A1C001F", PAGER, CLASS, FILE, "String 0x3A09", EMAIL]);
     let expected = sent(&[
         (FILE, json!("ann.EML")),
         (MOBILE, json!("+47 1")),
@@ -63,32 +67,35 @@ fn a_gateway_lists_reads_and_writes_contacts_by_tags() {
         (CLASS, json!("IPM.Contact")),
         (EMAIL, json!("lee@example.org")),
     ]);
-    assert_eq!(all, expected);
-    assert_eq!(ann.get(&format!("{one}?$expand={SINGLE}")).json(200)[SINGLE], sent(&[(FILE, json!("ann.EML"))]));
+    assert_eq!(values, expected);
+    assert_eq!(
+        ann.get(&format!("{contact_path}?$expand={SINGLE}")).json(200)[SINGLE],
+        sent(&[(FILE, json!("ann.EML"))])
+    );
     // A value written by the property is read by the tag, and the reverse.
-    ann.patch(&one, json!({"mobilePhone": "+47 9", "businessPhones": []})).json(200);
-    assert_eq!(by_tags(&ann, &one, &[MOBILE, WORK]), sent(&[(MOBILE, json!("+47 9"))]));
+    ann.patch(&contact_path, json!({"mobilePhone": "+47 9", "businessPhones": []})).json(200);
+    assert_eq!(by_tags(&ann, &contact_path, &[MOBILE, WORK]), sent(&[(MOBILE, json!("+47 9"))]));
     let other = ann.post("/me/contacts", json!({"surname": "Roe"})).id();
     assert_eq!(found(&ann, &format!("ep/id eq '{CLASS}' and ep/value eq 'IPM.Contact'")), [made.id(), other.clone()]);
     assert_eq!(found(&ann, &format!("ep/id eq '{CLASS}' and ep/value ne 'IPM.Contact'")), Vec::<String>::new());
     assert_eq!(found(&ann, &format!("ep/id eq '{MOBILE}' and ep/value eq '+47 9'")), [made.id()]);
     assert_eq!(found(&ann, &format!("ep/id eq '{MOBILE}'")), [made.id()]);
     assert_eq!(found(&ann, "ep/id eq 'String 0x3A11' and startswith(ep/value,'r')"), [other]);
-    let changed = ann.patch(&one, json!({SINGLE: sent(&[(MOBILE, Value::Null), (WORK, json!("+47 4"))])}));
+    let changed = ann.patch(&contact_path, json!({SINGLE: sent(&[(MOBILE, Value::Null), (WORK, json!("+47 4"))])}));
     assert_eq!(changed.json(200)["mobilePhone"], Value::Null);
     assert_eq!(changed.json(200)["businessPhones"], json!(["+47 4"]));
     assert_ne!(changed.header("etag"), made.header("etag"));
-    assert_eq!(by_tags(&ann, &one, &[MOBILE, WORK]), sent(&[(WORK, json!("+47 4"))]));
+    assert_eq!(by_tags(&ann, &contact_path, &[MOBILE, WORK]), sent(&[(WORK, json!("+47 4"))]));
     // The search follows.
     assert_eq!(ann.get("/v1.0/me/contacts?$search=474").json(200)["value"].as_array().unwrap().len(), 1);
 }
 
 #[test]
-fn what_cannot_be_written_by_a_tag_is_refused() {
+fn conflicting_and_invalid_writes_by_mapi_tags_are_refused() {
     let app = TestApp::new();
     let ann = app.user("ann");
-    let one = format!("/v1.0/me/contacts/{}", ann.post("/me/contacts", json!({"surname": "Lee"})).id());
-    let before = ann.get(&one).json(200);
+    let contact_path = format!("/v1.0/me/contacts/{}", ann.post("/me/contacts", json!({"surname": "Lee"})).id());
+    let before = ann.get(&contact_path).json(200);
     for (mut body, values, code, named) in [
         (json!({}), sent(&[(CLASS, json!("IPM.Note"))]), "RequestBodyRead", "always 'IPM.Contact'"),
         (json!({}), sent(&[(CLASS, Value::Null)]), "RequestBodyRead", "always 'IPM.Contact'"),
@@ -109,7 +116,7 @@ fn what_cannot_be_written_by_a_tag_is_refused() {
         (json!({}), sent(&[(MOBILE, json!("x".repeat(4_097)))]), "ErrorPropertyValidationFailure", "4096 allowed"),
     ] {
         body[SINGLE] = values;
-        let refused = ann.patch(&one, &body);
+        let refused = ann.patch(&contact_path, &body);
         let (status, is, target) = refused.error();
         assert_eq!((status, is.as_str()), (400, code), "{body}");
         assert!(
@@ -118,17 +125,17 @@ fn what_cannot_be_written_by_a_tag_is_refused() {
             refused.message()
         );
         assert_eq!(ann.post("/v1.0/me/contacts", &body).status, 400);
-        assert_eq!(ann.get(&one).json(200), before);
+        assert_eq!(ann.get(&contact_path).json(200), before);
     }
     // Equal values given twice count once.
     let alike = json!({"mobilePhone": "1", "surname": "Roe",
         SINGLE: sent(&[(MOBILE, json!("1")), ("String 0x3A11", json!("Roe")), (CLASS, json!("ipm.contact"))])});
-    assert_eq!(ann.patch(&one, alike).json(200)["mobilePhone"], "1");
+    assert_eq!(ann.patch(&contact_path, alike).json(200)["mobilePhone"], "1");
     assert_eq!(app.count("select count(*) from contacts"), 1);
 }
 
 #[test]
-fn the_values_of_extended_properties_are_compared_as_what_they_are_cast_to() {
+fn extended_property_values_are_compared_as_the_type_of_their_cast() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let id = |kind: &str| format!("{kind} {{66f5a359-4659-4830-9070-00047ec6ac6e}} Name {kind}");
@@ -166,7 +173,7 @@ fn the_values_of_extended_properties_are_compared_as_what_they_are_cast_to() {
     ] {
         let expected: Vec<_> = expected.into_iter().map(|i: usize| made[i].clone()).collect();
         let condition = format!("ep/id eq '{}' and {condition}", id(kind));
-        // The list under this prefix is of the default folder, where they are.
+        // Lists with this prefix have only the default folder, which contains these contacts.
         assert_eq!(found(&ann, &condition), expected, "{condition}");
     }
     for (condition, named) in [

@@ -26,7 +26,7 @@ fn assert_throttled(answer: &Answer, code: &str, wait: std::ops::RangeInclusive<
     assert!(answer.message().starts_with(words), "{}", answer.message());
 }
 
-/// Asks until it is refused. Returns how often it was served: ten times, and once more for each second.
+/// Repeats a request until it is refused. Asserts the number of served ones: ten, and one more for each second.
 fn until_throttled(ask: impl Fn() -> Answer) -> (i64, Answer) {
     for asked in 0..200 {
         let answer = ask();
@@ -38,7 +38,7 @@ fn until_throttled(ask: impl Fn() -> Answer) -> (i64, Answer) {
     panic!("nothing is refused");
 }
 
-/// A batch of so many creates, and the statuses of its steps.
+/// Sends a batch of this many creates. Returns the statuses of its steps.
 fn creates(answer: &Answer) -> Vec<u64> {
     let answers = answer.json(200)["responses"].as_array().unwrap().clone();
     for refused in answers.iter().filter(|answer| answer["status"] == 429) {
@@ -59,8 +59,8 @@ fn batch(count: usize, step: &Value) -> Value {
     json!({"requests": steps.collect::<Vec<_>>()})
 }
 
-/// A create whose head is taken and whose body never comes.
-fn hanging(app: &TestApp, token: &str) -> TcpStream {
+/// A create whose head is accepted and whose body is not sent.
+fn create_without_body(app: &TestApp, token: &str) -> TcpStream {
     // A known token is admitted at once.
     app.user(token).get("/me").json(200);
     let mut stream = TcpStream::connect(&app.address).unwrap();
@@ -72,14 +72,14 @@ fn hanging(app: &TestApp, token: &str) -> TcpStream {
     )
     .unwrap();
     let mut answer = [0; 25];
-    // The request is under way once it is asked to go on.
+    // The interim answer shows that the request is being served.
     stream.read_exact(&mut answer).unwrap();
     assert_eq!(&answer, b"HTTP/1.1 100 Continue\r\n\r\n");
     stream
 }
 
-/// Sends the body after all. Answers the status.
-fn finish(mut stream: TcpStream) -> String {
+/// Sends the body. Returns the status.
+fn send_body(mut stream: TcpStream) -> String {
     stream.write_all(b"{}").unwrap();
     let mut answer = [0; 12];
     stream.read_exact(&mut answer).unwrap();
@@ -87,8 +87,8 @@ fn finish(mut stream: TcpStream) -> String {
 }
 
 #[test]
-fn a_token_that_asks_too_often_waits_and_others_do_not() {
-    // Ten at once, and then one in a second: no test takes so long.
+fn a_token_over_its_rate_is_throttled_and_others_are_not() {
+    // Ten requests at once, then one per second. No test machine is slow enough to stay below this rate.
     let app = app(Limits { rate: 1, ..Limits::default() });
     let (ann, bob) = (app.user("ann"), app.user("bob"));
     let (created, refused) = until_throttled(|| ann.post("/me/contacts", "{}"));
@@ -123,7 +123,7 @@ fn an_address_that_asks_too_often_waits_and_the_proxy_tells_which_it_is() {
     let limits = Limits { rate_address: 1, forwarded: true, ..Limits::default() };
     let app = app(limits);
     let from = |address: &str, token: &str| app.user(token).with("X-Forwarded-For", address);
-    // For any token or none, from any address of one network.
+    // With any token or none, from any address of one network.
     let turn = std::cell::Cell::new(0);
     let (_, refused) = until_throttled(|| match turn.replace(turn.get() + 1) % 4 {
         0 => from("198.51.100.7, 2001:db8::1", "bob").get("/me"),
@@ -143,35 +143,35 @@ fn an_address_that_asks_too_often_waits_and_the_proxy_tells_which_it_is() {
 }
 
 #[test]
-fn a_token_and_all_have_so_many_requests_at_once() {
+fn concurrent_requests_are_limited_per_token_and_in_total() {
     let limits = Limits { requests: 3, requests_each: 2, ..Limits::default() };
     let app = app(limits);
-    let held = [hanging(&app, "ann"), hanging(&app, "ann")];
+    let held = [create_without_body(&app, "ann"), create_without_body(&app, "ann")];
     let refused = app.user("ann").post("/me/contacts", "{}");
     assert_throttled(&refused, "TooManyRequests", 1..=1, "Too many concurrent requests of this token or address");
     // Other callers at the same address are not affected.
     app.user("cid").post("/me/contacts", "{}").json(201);
     assert_eq!(app.user("").get("/healthz").status, 200);
-    assert_eq!(held.map(finish), ["201", "201"]);
+    assert_eq!(held.map(send_body), ["201", "201"]);
     app.user("ann").post("/me/contacts", "{}").json(201);
     assert_eq!(app.count(CONTACTS), 4);
 
     let app = self::app(Limits { requests_each: 100, ..limits });
-    let held = ["ann", "bob", "cid"].map(|name| hanging(&app, name));
+    let held = ["ann", "bob", "cid"].map(|name| create_without_body(&app, name));
     let refused = app.user("dan").post("/me/contacts", "{}");
     assert_eq!(refused.error(), (503, "serviceNotAvailable".into(), String::new()));
     assert_eq!(refused.header("retry-after"), "1");
     assert!(refused.message().contains("Nothing was done"), "{}", refused.message());
     assert_eq!(app.user("").get("/healthz").status, 200);
-    // One that goes away is not counted any more.
+    // A request whose client disconnects is no longer counted.
     drop(held);
     while app.user("dan").get("/me").status == 503 {}
     app.user("dan").post("/me/contacts", "{}").json(201);
     assert_eq!(app.count(CONTACTS), 1);
 }
 
-/// A request that announces a body which never comes.
-fn announce(app: &TestApp, request: &str, token: &str) -> TcpStream {
+/// A request that announces a body and does not send it.
+fn send_head(app: &TestApp, request: &str, token: &str) -> TcpStream {
     let mut stream = TcpStream::connect(&app.address).unwrap();
     let authorization = if token.is_empty() { String::new() } else { format!("Authorization: Bearer {token}\r\n") };
     write!(stream, "{request} HTTP/1.1\r\nHost: localhost\r\n{authorization}Content-Length: 60000\r\n\r\n").unwrap();
@@ -184,7 +184,7 @@ fn requests_whose_bodies_never_come_keep_nobody_out_while_they_are_waited_for() 
     app.user("bob").get("/me").json(200);
     let requests =
         [("POST /me/contacts", ""), ("POST /nothing", "bob"), ("POST /me/contacts", "bob"), ("GET /me", "bob")];
-    let held: Vec<_> = (0..40).map(|i| announce(&app, requests[i % 4].0, requests[i % 4].1)).collect();
+    let held: Vec<_> = (0..40).map(|i| send_head(&app, requests[i % 4].0, requests[i % 4].1)).collect();
     for _ in 0..10 {
         // The server has not seen this token yet.
         app.user("ann").post("/me/contacts", "{}").json(201);
@@ -197,9 +197,9 @@ fn requests_whose_bodies_never_come_keep_nobody_out_while_they_are_waited_for() 
 fn a_place_is_given_back_before_the_rest_of_a_body_is_waited_for() {
     let app = app(Limits { requests_each: 1, ..Limits::default() });
     app.user("ann").get("/me").json(200);
-    // It is waited for a second: if this machine has slept meanwhile, once more.
+    // The body has a timeout of one second. If the machine was suspended meanwhile, this is repeated.
     let is_free_before_the_answer = || {
-        let waits = announce(&app, "GET /me", "ann");
+        let waits = send_head(&app, "GET /me", "ann");
         waits.set_nonblocking(true).unwrap();
         while app.user("ann").get("/me").status == 429 {}
         waits.peek(&mut [0]).is_err()
@@ -216,7 +216,7 @@ fn who_tries_tokens_is_found_out_and_a_token_that_proves_good_is_let_in() {
         assert_eq!(answer.error(), (401, "InvalidAuthenticationToken".into(), String::new()), "{i}");
     }
     let mut refused = app.user("guess").get("/me");
-    // Ten a second are given back.
+    // The limit is refilled with ten per second.
     for i in 0..1_000 {
         if refused.status == 429 {
             break;
@@ -224,7 +224,7 @@ fn who_tries_tokens_is_found_out_and_a_token_that_proves_good_is_let_in() {
         refused = app.user(&format!("guess-again-{i}")).get("/me");
     }
     assert_throttled(&refused, "TooManyRequests", 1..=1, "The token is unknown, and the address");
-    // A request without a token is no guess.
+    // A request without a token does not count as a guess.
     assert_eq!(app.user("").get("/me").status, 401);
     // A valid token that was not used since the start, from the settings or created meanwhile.
     app.user("secret-a").post("/me/contacts", "{}").json(201);
@@ -238,7 +238,7 @@ fn as_graph(limits: MailboxLimits) -> TestApp {
 
 #[test]
 fn as_in_graph_the_request_after_ten_thousand_is_the_one_that_is_refused() {
-    // In as many batches, since the steps are what counts; all within a second or two.
+    // In batches, since the steps are counted; all within a second or two.
     let app = as_graph(MailboxLimits { app_requests: u64::MAX, ..MailboxLimits::of_graph() });
     let ann = app.user("ann");
     let read = batch(20, &json!({"method": "GET", "url": "/me?$select=id"}));
@@ -253,25 +253,25 @@ fn as_in_graph_the_request_after_ten_thousand_is_the_one_that_is_refused() {
     }
     assert_eq!(creates(&ann.post("/$batch", batch(2, &create))), [429; 2]);
     assert_eq!(app.count(CONTACTS), 20);
-    // Another app has its own, in the same mailbox.
+    // Another app has its own limit in the same mailbox.
     app.user("app:sync").post("/users/ann/contacts", "{}").json(201);
 }
 
 #[test]
 fn as_in_graph_the_fifth_request_at_once_is_the_one_that_is_refused() {
     let app = as_graph(MailboxLimits::of_graph());
-    let mut held: Vec<_> = (0..4).map(|_| hanging(&app, "ann")).collect();
+    let mut held: Vec<_> = (0..4).map(|_| create_without_body(&app, "ann")).collect();
     for _ in 0..3 {
         let refused = app.user("ann").post("/me/contacts", "{}");
         assert_throttled(&refused, "ApplicationThrottled", 1..=1, "Application is over its MailboxConcurrency limit.");
     }
     app.user("bob").post("/me/contacts", "{}").json(201);
-    assert_eq!(finish(held.remove(0)), "201");
+    assert_eq!(send_body(held.remove(0)), "201");
     app.user("ann").post("/me/contacts", "{}").json(201);
-    // A batch is one of them, however many steps it has.
+    // A batch counts as one request, however many steps it has.
     let create = json!({"method": "POST", "url": "/me/contacts", "body": {}});
     assert_eq!(creates(&app.user("ann").post("/$batch", batch(20, &create))), [201; 20]);
-    held.push(hanging(&app, "ann"));
+    held.push(create_without_body(&app, "ann"));
     assert_eq!(creates(&app.user("ann").post("/$batch", batch(20, &create))), [429; 20]);
     assert_eq!(app.count(CONTACTS), 23);
 }
@@ -296,7 +296,7 @@ fn as_in_graph_what_passes_fifteen_megabytes_in_thirty_seconds_is_refused() {
 fn as_in_graph_an_app_has_so_many_requests_a_second() {
     let app = as_graph(MailboxLimits { app_requests: 5, ..MailboxLimits::of_graph() });
     let create = json!({"method": "POST", "url": "/me/contacts", "body": {}});
-    // Creates go together, and so within the second.
+    // Creates share a commit, so they fit within the second.
     let statuses = creates(&app.user("ann").post("/$batch", batch(20, &create)));
     assert_eq!(statuses, [[201; 5].as_slice(), &[429; 15]].concat());
     assert_eq!(app.count(CONTACTS), 5);

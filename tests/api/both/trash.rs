@@ -14,7 +14,7 @@ fn assert_refused(answer: &crate::app::Answer, (status, code): (u16, &str)) {
     assert_eq!((found, found_code.as_str()), (status, code));
 }
 
-/// Every table with rows of contacts, but for the log, and how many it has.
+/// The number of rows in every table with rows of contacts, except the log.
 fn rows(app: &TestApp) -> Vec<(String, i64)> {
     let sqlite = app.is_sqlite();
     let tables = app.sql(if sqlite {
@@ -35,10 +35,10 @@ fn rows(app: &TestApp) -> Vec<(String, i64)> {
 }
 
 /// A contact with rows in every table.
-fn full(client: &Client, folder: &str) -> String {
+fn create_full_contact(client: &Client, folder: &str) -> String {
     let mut body: Value = serde_json::from_str(SEED_REQUEST).unwrap();
     body["nickName"] = json!("Éva");
-    // A text that no column of its own is searched by.
+    // A text that is not in a search column of its own.
     body["profession"] = json!("Épéiste");
     body["parentFolderId"] = json!(folder);
     body["singleValueExtendedProperties"] = json!([{"id": "String 0x1", "value": "x"}]);
@@ -56,13 +56,13 @@ fn full(client: &Client, folder: &str) -> String {
 }
 
 #[test]
-fn a_contact_that_is_deleted_for_good_leaves_no_row_but_its_tombstone() {
+fn a_permanently_deleted_contact_leaves_only_its_tombstone() {
     let app = TestApp::new();
     let ann = app.user("ann");
     for prefix in ["", "/beta", "/v1.0"] {
         for action in ["permanentDelete", "permanentdelete()", "microsoft.graph.permanentDelete"] {
             let kept = rows(&app);
-            let id = full(&ann, "contacts");
+            let id = create_full_contact(&ann, "contacts");
             for (table, count) in rows(&app) {
                 let before = kept.iter().find(|(name, _)| *name == table).unwrap().1;
                 assert!(count > before, "{table} has no row of the contact, so this proves nothing of it");
@@ -80,8 +80,8 @@ fn a_contact_that_is_deleted_for_good_leaves_no_row_but_its_tombstone() {
         }
     }
     // Other contacts are unchanged.
-    let other = full(&ann, "contacts");
-    let id = full(&ann, "contacts");
+    let other = create_full_contact(&ann, "contacts");
+    let id = create_full_contact(&ann, "contacts");
     let found = |text: &str| ann.get(&format!("/me/contacts/$count?$search={text}")).body;
     assert_eq!(found("eva"), b"2");
     ann.post(&format!("/me/contacts/{id}/permanentDelete"), "").empty(204);
@@ -90,7 +90,7 @@ fn a_contact_that_is_deleted_for_good_leaves_no_row_but_its_tombstone() {
 }
 
 #[test]
-fn what_is_deleted_for_good_is_what_was_expected_and_the_callers_own() {
+fn a_permanent_delete_checks_the_etag_and_the_owner() {
     let app = TestApp::new();
     let (ann, bob) = (app.user("ann"), app.user("bob"));
     let created = ann.post("/me/contacts", "{}");
@@ -112,21 +112,24 @@ fn what_is_deleted_for_good_is_what_was_expected_and_the_callers_own() {
 }
 
 #[test]
-fn what_was_deleted_is_listed_read_and_restored() {
+fn deleted_contacts_can_be_listed_read_and_restored() {
     let app = TestApp::new();
     let ann = app.user("ann");
-    let (first, second) = (full(&ann, "Friends"), full(&ann, "contacts"));
+    let (first, second) = (create_full_contact(&ann, "Friends"), create_full_contact(&ann, "contacts"));
     ann.post("/me/contacts", "{}");
     assert_eq!(ann.get("/me/deletedContacts").json(200)["value"], json!([]));
     let before = ann.get(&format!("/me/contacts/{first}")).json(200);
     for id in [&second, &first] {
         ann.delete(&format!("/me/contacts/{id}")).empty(204);
     }
-    let all = ann.get("/me/deletedContacts?$count=true").json(200);
-    assert_eq!(all["@odata.context"], format!("http://{}/$metadata#users('ann')/deletedContacts", app.address));
-    assert_eq!(all["@odata.count"], 2);
+    let deleted_list = ann.get("/me/deletedContacts?$count=true").json(200);
+    assert_eq!(
+        deleted_list["@odata.context"],
+        format!("http://{}/$metadata#users('ann')/deletedContacts", app.address)
+    );
+    assert_eq!(deleted_list["@odata.count"], 2);
     let ids = |list: &Value| list["value"].as_array().unwrap().iter().map(|c| c["id"].clone()).collect::<Vec<_>>();
-    let mut sorted = ids(&all);
+    let mut sorted = ids(&deleted_list);
     sorted.sort_by_key(Value::to_string);
     assert_eq!(sorted, [json!(first), json!(second)]);
     assert_eq!(ann.get("/me/deletedContacts/$count").body, b"2");
@@ -141,15 +144,15 @@ fn what_was_deleted_is_listed_read_and_restored() {
         shown.sort_by_key(Value::to_string);
         assert_eq!(shown, sorted);
     }
-    let one = ann.get(&format!("/me/deletedContacts/{first}"));
-    let mut read = one.json(200);
+    let deleted = ann.get(&format!("/me/deletedContacts/{first}"));
+    let mut read = deleted.json(200);
     assert!(read["@odata.context"].as_str().unwrap().ends_with("users('ann')/deletedContacts/$entity"));
-    assert_eq!(read["@odata.etag"], one.header("etag"));
+    assert_eq!(read["@odata.etag"], deleted.header("etag"));
     assert_eq!(read.as_object_mut().unwrap().remove("deletedDateTime"), Some(read["lastModifiedDateTime"].clone()));
     assert_eq!(settled_of(&read), settled_of(&before));
     let selected = ann.get(&format!("/v1.0/me/deletedContacts/{first}?$select=displayName")).json(200);
     assert_eq!(selected.as_object().unwrap().len(), 5, "{selected}");
-    ann.with("If-None-Match", &one.header("etag")).get(&format!("/me/deletedContacts/{first}")).empty(304);
+    ann.with("If-None-Match", &deleted.header("etag")).get(&format!("/me/deletedContacts/{first}")).empty(304);
     // No other call finds a deleted contact.
     assert_refused(&ann.get(&format!("/me/contacts/{first}")), NOT_FOUND);
     assert_refused(&ann.get(&format!("/me/contacts/{first}/photo")), NOT_FOUND);
@@ -170,7 +173,7 @@ fn what_was_deleted_is_listed_read_and_restored() {
     assert_eq!(patched.json(200)["title"], "x");
 }
 
-/// As [`settled`], of a contact whose key is not its token's: a create sent one.
+/// As [`settled`], for a contact whose change key was sent with its create.
 fn settled_of(contact: &Value) -> Value {
     let mut contact = contact.clone();
     contact["changeKey"] = json!(contact["@odata.etag"].as_str().unwrap().trim_start_matches("W/").trim_matches('"'));
@@ -178,7 +181,7 @@ fn settled_of(contact: &Value) -> Value {
 }
 
 #[test]
-fn a_restored_contact_whose_folder_is_gone_is_in_the_default_one() {
+fn a_restored_contact_whose_folder_is_deleted_is_in_the_default_folder() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let work = ann.post("/me/contactFolders", json!({"displayName": "Work"})).id();
@@ -203,11 +206,11 @@ fn a_restored_contact_whose_folder_is_gone_is_in_the_default_one() {
 }
 
 #[test]
-fn what_is_in_the_trash_can_be_deleted_for_good() {
+fn contacts_in_the_trash_can_be_permanently_deleted() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let kept = rows(&app);
-    let id = full(&ann, "contacts");
+    let id = create_full_contact(&ann, "contacts");
     let path = format!("/me/deletedContacts/{id}");
     assert_refused(&ann.delete(&path), NOT_FOUND);
     ann.delete(&format!("/me/contacts/{id}")).empty(204);
@@ -222,7 +225,7 @@ fn what_is_in_the_trash_can_be_deleted_for_good() {
 }
 
 #[test]
-fn a_folder_that_is_deleted_for_good_goes_with_everything_inside() {
+fn a_permanent_delete_of_a_folder_deletes_its_content() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let kept = rows(&app);
@@ -231,12 +234,12 @@ fn a_folder_that_is_deleted_for_good_goes_with_everything_inside() {
     let path = format!("/me/contactFolders/{work}");
     let (old, older) =
         (folder(&format!("{path}/childFolders"), "Old"), folder(&format!("{path}/childFolders"), "Older"));
-    let trashed = [full(&ann, &work), full(&ann, &older)];
+    let trashed = [create_full_contact(&ann, &work), create_full_contact(&ann, &older)];
     ann.delete(&format!("/me/contacts/{}", trashed[0])).empty(204);
     ann.delete(&format!("/me/contactFolders/{older}")).empty(204);
     for _ in 0..3 {
-        full(&ann, &work);
-        full(&ann, &old);
+        create_full_contact(&ann, &work);
+        create_full_contact(&ann, &old);
     }
     let before =
         app.sql("select (select count(*) from contacts), (select count(*) from folders), sum(seq) from mailboxes");
@@ -259,14 +262,14 @@ fn a_folder_that_is_deleted_for_good_goes_with_everything_inside() {
     answer.empty(204);
     let last = format!("select count(*) from mailboxes where seq = {}", answer.header("contactd-position"));
     assert_eq!(app.count(&last), 1);
-    // What was deleted before is in the trash as it was.
+    // Contacts that were deleted before are in the trash unchanged.
     let ids = ann.get("/me/deletedContacts?$orderby=createdDateTime,id&$select=parentFolderId").json(200);
     let shown: Vec<_> =
         ids["value"].as_array().unwrap().iter().map(|c| (c["id"].clone(), c["parentFolderId"].clone())).collect();
     assert_eq!(shown, trashed.clone().map(|id| (json!(id), json!("contacts"))));
     assert_eq!(app.sql("select id from folders where mailbox = (select mailbox from users where user_principal_name = 'ann@localhost')"), "contacts");
     assert_eq!(app.count("select count(*) from contacts"), 2);
-    // Eight things were removed: six contacts and two folders, after the two and one before.
+    // Eight objects were removed: six contacts and two folders, after two and one before.
     assert_eq!(app.count("select count(*) from changes where removed and contact_id is null"), 3);
     assert_eq!(app.count("select count(*) from changes where removed and contact_id is not null"), 8);
     assert_eq!(
@@ -281,7 +284,7 @@ fn a_folder_that_is_deleted_for_good_goes_with_everything_inside() {
 }
 
 #[test]
-fn a_folder_inside_another_is_found_at_the_end_of_its_path_only() {
+fn a_nested_folder_is_found_only_by_its_complete_path() {
     let app = TestApp::with(Setup::default());
     let ann = app.user("ann");
     let folder = |at: &str, name: &str| ann.post(at, json!({"displayName": name})).id();
@@ -295,6 +298,6 @@ fn a_folder_inside_another_is_found_at_the_end_of_its_path_only() {
     ann.post(&contact, "").empty(204);
     ann.post(&format!("/me/contactFolders/{a}/childFolders/{inside}/permanentDelete"), "").empty(204);
     assert_eq!(app.count("select count(*) from folders"), 3);
-    // A create may make it anew.
+    // A create may create the folder again.
     assert_eq!(ann.post("/me/contacts", json!({"parentFolderId": inside})).json(201)["parentFolderId"], inside);
 }

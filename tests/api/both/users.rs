@@ -13,7 +13,7 @@ fn ids(client: &Client, path: &str) -> Vec<String> {
     list["value"].as_array().unwrap().iter().map(|user| user["id"].as_str().unwrap().to_owned()).collect()
 }
 
-/// Users of these names, made in this order.
+/// Creates users with these names, in this order.
 fn users(app: &TestApp, names: &[&str]) {
     for name in names {
         assert_eq!(app.user(name).get("/me").status, 200);
@@ -72,7 +72,7 @@ fn a_user_lists_nobody() {
 }
 
 #[test]
-fn those_that_the_operator_names_are_listed_once_they_have_a_mailbox() {
+fn users_with_configured_tokens_are_listed_once_they_have_a_mailbox() {
     let access = Access::tokens("ann=s3cret-a,bob=s3cret-b,app:sync=s3cret-s").unwrap();
     let app = TestApp::with(Setup { access: Some(access), ..Setup::default() });
     let sync = app.user("s3cret-s");
@@ -83,11 +83,11 @@ fn those_that_the_operator_names_are_listed_once_they_have_a_mailbox() {
 }
 
 #[test]
-fn a_walk_shows_each_user_once_whoever_comes_meanwhile() {
+fn a_walk_shows_each_user_once_while_users_are_added() {
     let app = TestApp::new();
     let sync = app.user("app:sync");
-    let all: Vec<_> = (0..23).map(|i| format!("u{}", (i * 7) % 23)).collect();
-    users(&app, &all.iter().map(String::as_str).collect::<Vec<_>>());
+    let user_names: Vec<_> = (0..23).map(|i| format!("u{}", (i * 7) % 23)).collect();
+    users(&app, &user_names.iter().map(String::as_str).collect::<Vec<_>>());
     for (path, size, first) in [
         ("/users", 10, 0),
         ("/v1.0/users?$top=7&$skip=3&$count=true", 7, 3),
@@ -107,17 +107,17 @@ fn a_walk_shows_each_user_once_whoever_comes_meanwhile() {
                 assert!(!link.contains("$skip="), "{link}");
             }
         }
-        assert_eq!(found, all[first..], "{path}");
+        assert_eq!(found, user_names[first..], "{path}");
     }
-    // A user created during a walk comes at its end, and shifts no other.
+    // A user created during a walk is at its end, and shifts no other.
     let first = sync.get("/users?$top=20").json(200);
     users(&app, &["late"]);
     let rest = ids(&sync, first["@odata.nextLink"].as_str().unwrap());
-    assert_eq!(rest, [&all[20..], &["late".to_owned()]].concat());
+    assert_eq!(rest, [&user_names[20..], &["late".to_owned()]].concat());
     let preferring = sync.with("Prefer", "odata.maxpagesize=3").get("/users");
     assert_eq!(preferring.header("preference-applied"), "odata.maxpagesize=3");
     assert_eq!(preferring.json(200)["value"].as_array().unwrap().len(), 3);
-    // A token of another list is none.
+    // A token of another list is invalid.
     app.user("u0").post("/me/contacts", "{}");
     app.user("u0").post("/me/contacts", "{}");
     let other = app.user("u0").get("/me/contacts?$top=1").json(200)["@odata.nextLink"].as_str().unwrap().to_owned();
@@ -136,7 +136,7 @@ fn users_are_filtered_selected_and_counted() {
         ("userPrincipalName eq 'ANN@localhost'", vec!["Ann"]),
         ("mail eq 'Ann@Example.org'", vec!["ann@example.org"]),
         ("id eq 'Ann'", vec!["Ann"]),
-        // Ids are compared by exact case, as everywhere.
+        // Ids are compared with exact case, as everywhere.
         ("id eq 'ann'", vec![]),
         ("id in ('Ann','bob')", vec!["Ann", "bob"]),
         ("displayName eq 'ANN'", vec!["Ann"]),
@@ -180,18 +180,18 @@ fn users_are_filtered_selected_and_counted() {
     assert_eq!(selected["@odata.context"], format!("{root}/$metadata#users(mail,id)"));
     assert_eq!(selected["value"], json!([{"id": "Ann", "mail": "Ann@localhost"}]));
     assert!(selected["@odata.nextLink"].as_str().unwrap().contains("?$select=MAIL,id&$top=1&$skiptoken="));
-    // One alone can be selected from too.
+    // `$select` also works for a single user.
     let context = format!("{root}/v1.0/$metadata#users(displayName)/$entity");
-    let one = json!({"@odata.context": context, "id": "Ann", "displayName": "Ann"});
-    assert_eq!(app.user("ann").get("/v1.0/me?$select=displayName").json(200), one);
-    assert_eq!(sync.get("/v1.0/users/ann?$select=displayName").json(200), one);
+    let expected_user = json!({"@odata.context": context, "id": "Ann", "displayName": "Ann"});
+    assert_eq!(app.user("ann").get("/v1.0/me?$select=displayName").json(200), expected_user);
+    assert_eq!(sync.get("/v1.0/users/ann?$select=displayName").json(200), expected_user);
     assert_eq!(sync.get("/users/ann?$select=x").error(), (400, "BadRequest".into(), "$select".into()));
     assert_eq!(sync.get("/users/ann?$top=1").error(), (400, "BadRequest".into(), "$top".into()));
     assert_eq!(app.count("select count(*) from users"), 4);
 }
 
 #[test]
-fn users_are_sorted_by_any_expression_and_then_by_their_making() {
+fn users_are_sorted_by_any_expression_and_then_by_creation() {
     let app = TestApp::new();
     let sync = app.user("app:sync");
     users(&app, &["zoe", "Ann", "bob@example.org", "Kim.I", "al@example.org"]);
@@ -207,7 +207,7 @@ fn users_are_sorted_by_any_expression_and_then_by_their_making() {
     for (order, expected) in [
         ("displayName", ["al@example.org", "Ann", "bob@example.org", "Kim.I", "zoe"]),
         ("mail desc", ["zoe", "Kim.I", "bob@example.org", "Ann", "al@example.org"]),
-        // Ids are compared as they are.
+        // Ids are compared exactly.
         ("id", ["Ann", "Kim.I", "al@example.org", "bob@example.org", "zoe"]),
         ("endswith(mail,'.org')", ["zoe", "Ann", "Kim.I", "bob@example.org", "al@example.org"]),
         ("length(displayName) desc,mail", ["bob@example.org", "al@example.org", "Kim.I", "Ann", "zoe"]),
@@ -217,15 +217,15 @@ fn users_are_sorted_by_any_expression_and_then_by_their_making() {
             assert_eq!(walk(order, size), expected, "{order}");
         }
     }
-    let some =
+    let walked =
         sync.get("/v1.0/users?$orderby=mail&$filter=startswith(mail,'a')&$top=1&$count=true&$select=id").json(200);
-    assert_eq!((&some["@odata.count"], &some["value"]), (&json!(2), &json!([{"id": "al@example.org"}])));
+    assert_eq!((&walked["@odata.count"], &walked["value"]), (&json!(2), &json!([{"id": "al@example.org"}])));
     // A user created meanwhile is shown at most once.
     users(&app, &["amy", "aa"]);
-    assert_eq!(ids(&sync, some["@odata.nextLink"].as_str().unwrap()), ["amy"]);
+    assert_eq!(ids(&sync, walked["@odata.nextLink"].as_str().unwrap()), ["amy"]);
     assert_eq!(sync.get("/users/$count?$orderby=mail").body, b"7");
     assert_eq!(sync.get("/users/$count?$orderby=nope").error().0, 400);
-    let token = some["@odata.nextLink"].as_str().unwrap().rsplit_once("skiptoken=").unwrap().1;
+    let token = walked["@odata.nextLink"].as_str().unwrap().rsplit_once("skiptoken=").unwrap().1;
     for other in ["", "&$orderby=length(mail)", "&$orderby=mail,id"] {
         let refused = sync.get(&format!("/users?$skiptoken={token}{other}"));
         assert_eq!(refused.error(), (400, "BadRequest".into(), "$skiptoken".into()), "{other}");
@@ -234,7 +234,7 @@ fn users_are_sorted_by_any_expression_and_then_by_their_making() {
 }
 
 #[test]
-fn a_user_who_was_removed_and_made_again_is_served_at_once_and_in_batches_too() {
+fn a_recreated_user_is_served_at_once_also_in_batches() {
     let app = TestApp::new();
     let (sync, bob, name) = (app.user("app:sync"), app.user("bob"), UserName::parse("bob").unwrap());
     let batch = || {
@@ -287,7 +287,7 @@ fn principal_names_of_guests_and_of_people_with_apostrophes_work_everywhere() {
         let user = app.user(name);
         let principal_name = if name.contains('@') { name.to_owned() } else { format!("{name}@localhost") };
         assert_eq!(user.get("/me").json(200)["userPrincipalName"], principal_name);
-        // In all spellings, for both kinds of caller; what is answered leads back.
+        // In all spellings, for both kinds of caller. Answered links work too.
         let doubled = segment.replace('\'', "''");
         for path in [
             format!("/users/{segment}"),
@@ -316,18 +316,18 @@ fn principal_names_of_guests_and_of_people_with_apostrophes_work_everywhere() {
         assert_eq!(user.get(&next).json(200)["value"].as_array().unwrap().len(), 1, "{next}");
         let quoted = percent_encode(&principal_name.replace('\'', "''"));
         assert_eq!(ids(&sync, &format!("/users?$filter=userPrincipalName%20eq%20'{quoted}'")), [name]);
-        // Shared with by that name, and by it again.
+        // Shared by that name, and once more.
         let share = json!({"emailAddress": {"address": principal_name}, "role": "read"});
-        let given = sync.post("/users/bob/contactPermissions", share);
-        assert_eq!(given.json(201)["emailAddress"]["address"], principal_name);
-        let location = given.header("location").strip_prefix(&root).unwrap().to_owned();
+        let permission = sync.post("/users/bob/contactPermissions", share);
+        assert_eq!(permission.json(201)["emailAddress"]["address"], principal_name);
+        let location = permission.header("location").strip_prefix(&root).unwrap().to_owned();
         assert_eq!(location, format!("/users('bob')/contactPermissions('{key}')"));
         assert_eq!(sync.get(&location).json(200)["id"], name);
         assert_eq!(user.get("/users/bob/contacts").status, 200);
         sync.delete(&location).empty(204);
         assert_eq!(user.get("/users/bob/contacts").error().0, 404);
     }
-    // Tokens of development that are no names stay so.
+    // Development tokens that are not valid names are still refused.
     let app = TestApp::new();
     for token in ["#a", "o'brien", "a+b", "a=b", "a,b", "a%b"] {
         assert_eq!(app.user(token).get("/me").error().0, 401, "{token}");

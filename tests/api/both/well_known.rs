@@ -1,4 +1,4 @@
-//! The default folder by its well-known name, in any letter case; what it answers sent back; and how deep folders go.
+//! The default folder by its well-known name in any letter case; its answer sent back; and the depth of folders.
 
 use contactd::percent::percent_encode;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use super::subscriptions::{start, subscribe};
 use crate::app::{Client, TestApp};
 use crate::receiver::Receiver;
 
-const SPELLED: [&str; 3] = ["Contacts", "CONTACTS", "cOntacts"];
+const SPELLINGS: [&str; 3] = ["Contacts", "CONTACTS", "cOntacts"];
 
 fn values(client: &Client, path: &str, name: &str) -> Vec<String> {
     let list = client.get(path).json(200)["value"].clone();
@@ -15,18 +15,18 @@ fn values(client: &Client, path: &str, name: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_default_folder_is_found_in_any_letter_case_in_every_address() {
+fn the_default_folder_id_matches_in_any_letter_case_in_every_path() {
     let (app, receiver) = (start(), Receiver::new());
     let ann = app.user("ann");
     let work = ann.post("/me/contactFolders", json!({"displayName": "Work"})).id();
-    for name in SPELLED {
+    for name in SPELLINGS {
         let folder = format!("/me/contactFolders/{name}");
         assert_eq!(ann.get(&folder).json(200)["id"], "contacts");
         assert_eq!(ann.get(&format!("/v1.0/me/contactFolders('{name}')")).json(200)["id"], "contacts");
         assert_eq!(values(&ann, &format!("{folder}/childFolders"), "id"), [work.as_str()]);
         assert_eq!(ann.get(&format!("{folder}/childFolders/$count")).body, b"1");
         assert_eq!(ann.get(&format!("{folder}/childFolders/{work}")).status, 200);
-        // Made in it, alone, with its key, in a batch; and found below it.
+        // Contacts are created in it, alone, with a key, and in a batch, and found below it.
         let body = json!({"title": name});
         let created = [
             ann.post(&format!("{folder}/contacts"), &body),
@@ -41,15 +41,15 @@ fn the_default_folder_is_found_in_any_letter_case_in_every_address() {
         let bodies: Vec<_> = bodies.chain([0, 1].map(|step| batch["responses"][step]["body"].clone())).collect();
         assert!(bodies.iter().all(|body| body["parentFolderId"] == "contacts"), "{bodies:?}");
         let id = bodies[0]["id"].as_str().unwrap();
-        let one = format!("{folder}/contacts/{id}");
-        assert_eq!(ann.get(&one).status, 200);
-        assert_eq!(ann.patch(&one, json!({"nickName": "W"})).json(200)["nickName"], "W");
+        let contact_path = format!("{folder}/contacts/{id}");
+        assert_eq!(ann.get(&contact_path).status, 200);
+        assert_eq!(ann.patch(&contact_path, json!({"nickName": "W"})).json(200)["nickName"], "W");
         assert_eq!(ann.get(&format!("{folder}/contacts/$count")).body, ann.get("/v1.0/me/contacts/$count").body);
         assert_eq!(ann.get(&format!("{folder}/contacts/$ref")).status, 200);
-        // DeltaScope, to the end of what the list has.
+        // Delta, to the end of the round.
         let round = ann.get(&format!("{folder}/contacts/delta")).json(200);
         let link = round["@odata.deltaLink"].as_str().unwrap();
-        ann.delete(&one).empty(204);
+        ann.delete(&contact_path).empty(204);
         assert_eq!(values(&ann, link, "id"), [id]);
         subscribe(&ann, &format!("{}/contacts", &folder[1..]), &receiver.url("/"));
         for refused in [ann.patch(&folder, json!({"displayName": "x"})), ann.delete(&folder)] {
@@ -61,12 +61,12 @@ fn the_default_folder_is_found_in_any_letter_case_in_every_address() {
 }
 
 #[test]
-fn the_default_folder_is_meant_in_any_letter_case_in_bodies_and_filters() {
+fn the_default_folder_id_matches_in_any_letter_case_in_bodies_and_filters() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let work = ann.post("/me/contactFolders", json!({"displayName": "Work"})).id();
     let inner = ann.post(&format!("/me/contactFolders/{work}/childFolders"), json!({"displayName": "Inner"})).id();
-    for name in SPELLED {
+    for name in SPELLINGS {
         let created = ann.post("/me/contacts", json!({"parentFolderId": name}));
         assert_eq!(created.json(201)["parentFolderId"], "contacts");
         let path = format!("/me/contacts/{}", created.id());
@@ -108,7 +108,7 @@ fn the_default_folder_is_meant_in_any_letter_case_in_bodies_and_filters() {
 }
 
 #[test]
-fn the_default_folder_takes_back_what_it_answers() {
+fn the_default_folder_accepts_its_own_answer_as_a_patch() {
     let app = TestApp::new();
     let ann = app.user("ann");
     for root in ["", "/beta", "/v1.0"] {
@@ -128,7 +128,7 @@ fn the_default_folder_takes_back_what_it_answers() {
 }
 
 #[test]
-fn folders_go_as_deep_by_a_move_as_by_a_create() {
+fn moves_and_creates_have_the_same_depth_limit() {
     let app = TestApp::new();
     let ann = app.user("ann");
     let make = |parent: &str, name: &str| {
@@ -141,7 +141,7 @@ fn folders_go_as_deep_by_a_move_as_by_a_create() {
     }
     let full = (403, "quotaLimitReached".into(), String::new());
     assert_eq!(make(&chain[100], "y").error(), full);
-    // One, and one with another inside.
+    // A folder, and a folder with a child.
     let (one, two) = (make("contacts", "one").id(), make("contacts", "two").id());
     let inner = make(&two, "inner").id();
     assert_eq!(moved(&one, &chain[100]).error(), full);
@@ -151,7 +151,7 @@ fn folders_go_as_deep_by_a_move_as_by_a_create() {
         assert_eq!(moved(id, to).json(200)["parentFolderId"], json!(to));
     }
     assert_eq!(moved(&chain[1], &chain[100]).error().0, 400);
-    // What lies deepest is there by its whole path, from the default folder or without it.
+    // The deepest folder is found by its whole path, with and without the default folder.
     for path in [&chain[..], &chain[1..]] {
         let path = format!("/me/contactFolders/{}", path.join("/childFolders/"));
         assert_eq!(ann.get(&path).json(200)["id"], json!(chain[100]));

@@ -10,7 +10,7 @@ const { createInterface } = require('node:readline')
 const SERVE = ['serve', '--dev', '--listen', '127.0.0.1:0', '--database', ':memory:', '--stop-with-stdin']
 
 // Headers that differ between versions of a client.
-const OF_CLIENTS = [
+const CLIENT_HEADERS = [
   'user-agent', 'accept', 'accept-encoding', 'accept-language', 'connection', 'sec-fetch-mode', 'client-request-id', 'sdkversion',
 ]
 
@@ -40,41 +40,41 @@ function find() {
  * certificate.
  */
 async function start({ flags = [], env = {}, tls = false, certDir } = {}) {
-  const own = Object.entries(process.env).filter(([name]) => !name.startsWith('CONTACTD_'))
-  const made = tls && !certDir ? mkdtempSync(join(tmpdir(), 'contactd-cert-')) : undefined
-  const folder = certDir ?? made
-  const child = spawn(find(), [...SERVE, ...(tls ? ['--tls', '--dev-cert-dir', folder] : []), ...flags], {
+  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('CONTACTD_'))
+  const temporaryDir = tls && !certDir ? mkdtempSync(join(tmpdir(), 'contactd-cert-')) : undefined
+  const serverCertDir = certDir ?? temporaryDir
+  const child = spawn(find(), [...SERVE, ...(tls ? ['--tls', '--dev-cert-dir', serverCertDir] : []), ...flags], {
     stdio: ['pipe', 'ignore', 'pipe'],
-    env: { ...Object.fromEntries(own), ...env },
+    env: { ...Object.fromEntries(inherited), ...env },
   })
-  if (made) child.on('exit', () => rmSync(made, { recursive: true, force: true }))
-  const said = []
+  if (temporaryDir) child.on('exit', () => rmSync(temporaryDir, { recursive: true, force: true }))
+  const output = []
   const url = await new Promise((resolve, reject) => {
     child.on('error', reject)
-    child.on('exit', () => reject(new Error(`contactd did not start: ${said.join('\n')}`)))
+    child.on('exit', () => reject(new Error(`contactd did not start: ${output.join('\n')}`)))
     createInterface({ input: child.stderr }).on('line', (line) => {
       const ready = /^contactd listening on (\S+)/.exec(line)
       if (ready) resolve(ready[1])
-      else said.push(line) > 100 && said.shift()
+      else if (output.push(line) > 100) output.shift()
     })
   })
-  // It does not keep this process alive.
+  // The server does not keep this process alive.
   for (const part of [child, child.stdin, child.stderr]) part.unref?.()
-  return new Server(url, { child, certDir: tls ? folder : undefined })
+  return new Server(url, { child, certDir: tls ? serverCertDir : undefined })
 }
 
 /** A request to the control plane. It trusts the server's own authority, whatever this process trusts. */
 function send(method, url, body, ca) {
   const { request } = url.startsWith('https:') ? https : http
   return new Promise((resolve, reject) => {
-    const asked = request(url, { method, ca, agent: false, headers: body ? { 'content-type': 'application/json' } : {} }, (answer) => {
+    const outgoing = request(url, { method, ca, agent: false, headers: body ? { 'content-type': 'application/json' } : {} }, (response) => {
       const chunks = []
-      answer.on('data', (chunk) => chunks.push(chunk))
-      answer.on('error', reject)
-      answer.on('end', () => resolve({ status: answer.statusCode, text: Buffer.concat(chunks).toString() }))
+      response.on('data', (chunk) => chunks.push(chunk))
+      response.on('error', reject)
+      response.on('end', () => resolve({ status: response.statusCode, text: Buffer.concat(chunks).toString() }))
     })
-    asked.on('error', reject)
-    asked.end(body)
+    outgoing.on('error', reject)
+    outgoing.end(body)
   })
 }
 
@@ -128,8 +128,8 @@ class Server {
   }
 
   /** A receiver of notifications inside the server. `url` is the notificationUrl for a subscription. */
-  async inbox(name, how = {}) {
-    const { notificationUrl } = await this.control('POST', `/inboxes/${encodeURIComponent(name)}`, how)
+  async inbox(name, options = {}) {
+    const { notificationUrl } = await this.control('POST', `/inboxes/${encodeURIComponent(name)}`, options)
     return new Inbox(this, name, notificationUrl)
   }
 
@@ -160,8 +160,8 @@ class Inbox {
   }
 
   /** Sets its responses from now on. */
-  async answers(how) {
-    await this.server.control('POST', this.path, how)
+  async answers(options) {
+    await this.server.control('POST', this.path, options)
   }
 
   async clear() {
@@ -169,7 +169,7 @@ class Inbox {
   }
 }
 
-/** A user of a server, with a mailbox of their own. */
+/** A user of a server, with a separate mailbox. */
 class User {
   constructor(server, name) {
     Object.assign(this, { server, name, token: name, url: server.url, baseUrl: server.baseUrl })
@@ -212,11 +212,11 @@ class User {
   /** This user's requests without the values that change between runs, as text for a golden file. */
   async golden() {
     const entries = await this.requests()
-    const lasting = entries.map(({ durationMicros, headers, answerHeaders, ...entry }, place) => {
-      const own = (all) => Object.fromEntries(Object.entries(all).filter(([name]) => !OF_CLIENTS.includes(name)))
-      return { ...entry, number: place + 1, headers: own(headers), answerHeaders: own(answerHeaders) }
+    const stableEntries = entries.map(({ durationMicros, headers, answerHeaders, ...entry }, index) => {
+      const withoutClientHeaders = (all) => Object.fromEntries(Object.entries(all).filter(([name]) => !CLIENT_HEADERS.includes(name)))
+      return { ...entry, number: index + 1, headers: withoutClientHeaders(headers), answerHeaders: withoutClientHeaders(answerHeaders) }
     })
-    const text = `${JSON.stringify(lasting, null, 1)}\n`
+    const text = `${JSON.stringify(stableEntries, null, 1)}\n`
     return text.replaceAll(this.url, '{base}').replaceAll(this.url.split('://')[1], '{host}')
   }
 
@@ -229,9 +229,9 @@ class User {
   }
 }
 
-/** A user's name made from the name of a test. Its end makes it unique. */
-function userName(test) {
-  return test.replace(/[^A-Za-z0-9._-]+/g, '-').slice(-64).replace(/^[-._]+|[-._]+$/g, '')
+/** The user name for a test: the end of the test's name, which is unique. */
+function userName(testName) {
+  return testName.replace(/[^A-Za-z0-9._-]+/g, '-').slice(-64).replace(/^[-._]+|[-._]+$/g, '')
 }
 
 exports.find = find

@@ -56,7 +56,7 @@ export function start(options?: {
   tls?: boolean
   certDir?: string
 }): Promise<Server>
-export function userName(test: string): string
+export function userName(testName: string): string
 export class Server {
   constructor(url: string, options?: { certDir?: string })
   readonly url: string
@@ -70,7 +70,7 @@ export class Server {
   freeze(now: string, tick?: string): Promise<any>
   advance(by: string): Promise<any>
   settle(): Promise<void>
-  inbox(name: string, how?: InboxAnswers): Promise<Inbox>
+  inbox(name: string, options?: InboxAnswers): Promise<Inbox>
   stop(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }
@@ -79,7 +79,7 @@ export class Inbox {
   readonly name: string
   readonly url: string
   posts(): Promise<Post[]>
-  answers(how: InboxAnswers): Promise<void>
+  answers(options: InboxAnswers): Promise<void>
   clear(): Promise<void>
 }
 export interface SeededUser {

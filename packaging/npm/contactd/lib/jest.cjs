@@ -2,41 +2,41 @@
 const { Server, start, userName } = require('./index.cjs')
 const { afterEach, expect } = globalThis
 
-const HERE = 'contactd/jest is for tests of Jest, with `globalSetup: "contactd/jest/setup"`'
+const USAGE = 'contactd/jest works only in tests of Jest, with `globalSetup: "contactd/jest/setup"`'
 let users = []
 let servers = []
 
-const name = () => {
+const testUserName = () => {
   const { currentTestName, testPath } = expect.getState()
   return userName(`${testPath.split(/[\\/]/).at(-1)}-${currentTestName}`)
 }
-const told = () => {
-  if (!process.env.CONTACTD_JEST) throw new Error(HERE)
+const sharedServer = () => {
+  if (!process.env.CONTACTD_JEST) throw new Error(USAGE)
   return JSON.parse(process.env.CONTACTD_JEST)
 }
 
 /** A user who belongs to the running test only. */
 exports.contactd = () => {
-  const { url, certDir } = told()
-  const user = new Server(url, { certDir }).user(name())
+  const { url, certDir } = sharedServer()
+  const user = new Server(url, { certDir }).user(testUserName())
   users.push(user)
   return user
 }
 
 /** The same on a separate server with deterministic responses, because a server has one clock. */
 exports.contactdClock = async () => {
-  const { url, certDir } = told()
+  const { url, certDir } = sharedServer()
   const flags = ['--handling', 'strict', '--deterministic', '1']
   const server = await start({ flags, tls: url.startsWith('https:'), certDir })
   servers.push(server)
-  return server.user(name())
+  return server.user(testUserName())
 }
 
-if (!afterEach) throw new Error(HERE)
+if (!afterEach) throw new Error(USAGE)
 // Faults and servers are removed even if the test failed.
 afterEach(async () => {
-  const ended = [...users.map((user) => user.clearFaults()), ...servers.map((server) => server.stop())]
+  const cleanups = [...users.map((user) => user.clearFaults()), ...servers.map((server) => server.stop())]
   users = []
   servers = []
-  await Promise.all(ended)
+  await Promise.all(cleanups)
 })

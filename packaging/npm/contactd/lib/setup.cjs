@@ -10,7 +10,7 @@ exports.setUp = async (tls) => {
   return server
 }
 
-/** Stops it. */
+/** Stops the server. */
 exports.tearDown = async (server) => {
   // The file is removed when the server stops.
   if (server.authority) delete process.env.NODE_EXTRA_CA_CERTS

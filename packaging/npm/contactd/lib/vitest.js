@@ -4,12 +4,12 @@ import { Server, start, userName } from './index.js'
 
 export * from 'vitest'
 
-const name = (task) => userName(`${task.file.name}-${task.suite?.name ?? ''}-${task.name}`)
+const testUserName = (task) => userName(`${task.file.name}-${task.suite?.name ?? ''}-${task.name}`)
 
 export const test = base.extend({
   contactd: async ({ task }, use) => {
     const { url, certDir } = inject('contactd')
-    const user = new Server(url, { certDir }).user(name(task))
+    const user = new Server(url, { certDir }).user(testUserName(task))
     await use(user)
     // Faults are removed even if the test failed.
     await user.clearFaults()
@@ -19,7 +19,7 @@ export const test = base.extend({
     const { url, certDir } = inject('contactd')
     const flags = ['--handling', 'strict', '--deterministic', '1']
     const server = await start({ flags, tls: url.startsWith('https:'), certDir })
-    await use(server.user(name(task)))
+    await use(server.user(testUserName(task)))
     await server.stop()
   },
 })

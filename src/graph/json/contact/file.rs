@@ -29,10 +29,10 @@ impl GraphJson for GraphFile {
             deviations: Vec::new(),
         };
         for (name, value) in members {
-            member(&mut reader, &mut contact, name, value)?;
+            read_member(&mut reader, &mut contact, name, value)?;
         }
         let ContactReader { mut patch, added, .. } = reader;
-        phones_of_slots(&mut patch);
+        convert_phone_slots(&mut patch);
         contact.patch = patch;
         contact.patch.added = Some(Box::new(added)).filter(|added| **added != ContactAdditions::default());
         Ok(contact)
@@ -52,8 +52,8 @@ impl GraphJson for GraphFile {
     }
 }
 
-/// Turns the phones of the v1.0 shape into entries: the order of the members says nothing there.
-fn phones_of_slots(patch: &mut ContactPatch) {
+/// Turns the phones of the v1.0 shape into entries. The order of the members has no meaning in that shape.
+fn convert_phone_slots(patch: &mut ContactPatch) {
     let Some(slots) = patch.slots.as_mut().filter(|_| patch.phones.is_none()) else { return };
     let mobile = slots.mobile_phone.take().flatten();
     let numbers = [
@@ -67,14 +67,19 @@ fn phones_of_slots(patch: &mut ContactPatch) {
     patch.phones = Some(phones.collect());
 }
 
-fn member(reader: &mut ContactReader, contact: &mut GraphContact, name: String, value: Json) -> Result<(), Refusal> {
+fn read_member(
+    reader: &mut ContactReader,
+    contact: &mut GraphContact,
+    name: String,
+    value: Json,
+) -> Result<(), Refusal> {
     let lower = name.to_ascii_lowercase();
-    let nothing = is_annotation(&name)
+    let is_ignored = is_annotation(&name)
         || matches!(
             lower.as_str(),
             "createddatetime" | "lastmodifieddatetime" | "deleteddatetime" | "changekey" | "parentfolderid"
         );
-    if nothing {
+    if is_ignored {
         contact.members.push((name, Fate::Ignored(SAYS_NOTHING), None));
         return Ok(());
     }
@@ -90,13 +95,13 @@ fn member(reader: &mut ContactReader, contact: &mut GraphContact, name: String, 
     let whole = value.to_string();
     let mut value = value;
     let partial = strip(&lower, &mut value);
-    let (fate, kept) = match read::property_of_any_shape(reader, &name, value) {
+    let (fate, original) = match read::property_of_any_shape(reader, &name, value) {
         Ok(true) if partial => (Fate::Partial, Some(whole)),
         Ok(true) => (Fate::Mapped, None),
         Ok(false) => (Fate::Aside(None), Some(whole)),
         Err(error) => (Fate::Aside(Some(reason(&error)?)), Some(whole)),
     };
-    contact.members.push((name, fate, kept));
+    contact.members.push((name, fate, original));
     Ok(())
 }
 

@@ -73,16 +73,16 @@ impl<'a, M: SerializeMap> ContactMembers<'a, M> {
 }
 
 pub(crate) struct EntriesJson<'a, T> {
-    pub(crate) of: &'a [T],
+    pub(crate) entries: &'a [T],
     pub(crate) annotated: bool,
     pub(crate) only: Only<'a>,
 }
 
 impl<T: Complex> Serialize for EntriesJson<'_, T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut seq = serializer.serialize_seq(Some(self.of.len()))?;
-        for entry in self.of {
-            seq.serialize_element(&EntryJson { of: entry, annotated: self.annotated, only: self.only })?;
+        let mut seq = serializer.serialize_seq(Some(self.entries.len()))?;
+        for entry in self.entries {
+            seq.serialize_element(&EntryJson { entry, annotated: self.annotated, only: self.only })?;
         }
         seq.end()
     }
@@ -90,7 +90,7 @@ impl<T: Complex> Serialize for EntriesJson<'_, T> {
 
 /// Null members are omitted.
 pub(crate) struct EntryJson<'a, T> {
-    pub(crate) of: &'a T,
+    pub(crate) entry: &'a T,
     pub(crate) annotated: bool,
     pub(crate) only: Only<'a>,
 }
@@ -102,7 +102,7 @@ impl<T: Complex> Serialize for EntryJson<'_, T> {
             map.serialize_entry("@odata.type", T::TYPE)?;
         }
         for (i, member) in T::MEMBERS.iter().enumerate() {
-            if let Some(value) = self.of.member(i).filter(|_| self.only.has(member.json)) {
+            if let Some(value) = self.entry.member(i).filter(|_| self.only.has(member.json)) {
                 map.serialize_entry(member.json, value)?;
             }
         }

@@ -1,5 +1,5 @@
-//! Reads a contact in either shape into a [`ContactPatch`]. What Graph would refuse and this server keeps is collected, so
-//! that strict handling can refuse all of it at once, each by its path.
+//! Reads a contact in either shape into a [`ContactPatch`]. What Graph would refuse and this server keeps is collected,
+//! so that strict handling can refuse all of it at once, each by its path.
 
 use crate::domain::contact::patch::{ContactAdditions, ContactPatch};
 use crate::domain::contact::tags::{self, View};
@@ -31,9 +31,9 @@ pub enum Purpose {
 /// decision 2).
 pub fn bare_reference(body: &Json) -> Option<&Json> {
     let Json::Object(members) = body else { return None };
-    let bare = members.iter().all(|(name, _)| is_annotation(name));
+    let has_only_annotations = members.iter().all(|(name, _)| is_annotation(name));
     let reference = members.iter().find(|(name, _)| name.eq_ignore_ascii_case("@odata.id"));
-    reference.filter(|_| bare).map(|(_, value)| value)
+    reference.filter(|_| has_only_annotations).map(|(_, value)| value)
 }
 
 /// Reads a contact, or the properties a PATCH sends. Names match in any letter case. Annotations (`@odata.type`,
@@ -62,11 +62,11 @@ pub fn read(shape: Shape, body: Json, handling: Handling, purpose: Purpose) -> R
         return Err(Error::invalid(Kind::Body, "extensions", message));
     }
     // A contact that was read under /v1.0 and is sent back as a new one contains the values of the other contact.
-    let honoured = !strict && shape == Shape::Beta;
-    if purpose == Purpose::Update || !honoured {
+    let reads_ids = !strict && shape == Shape::Beta;
+    if purpose == Purpose::Update || !reads_ids {
         patch.change_key = None;
     }
-    if purpose == Purpose::Create && !honoured {
+    if purpose == Purpose::Create && !reads_ids {
         patch.parent_folder_id = None;
     }
     if purpose == Purpose::Create && patch.parent_folder_id.as_ref().is_some_and(|id| !plain::is_plain(id)) {
@@ -103,15 +103,15 @@ fn take_views(patch: &mut ContactPatch, added: &mut ContactAdditions) -> Result<
             return Err(Error::invalid(Kind::Body, target, message));
         }
         let is_other = |known: &Option<String>| *known != value;
-        let named = view.is_named_by(patch).then(|| tags::set_by(patch, view));
-        let before = views.iter().find(|(known, _)| *known == view).map(|(_, value)| value.clone());
-        if named.iter().chain(&before).any(is_other) {
+        let from_body = view.is_named_by(patch).then(|| tags::set_by(patch, view));
+        let from_views = views.iter().find(|(known, _)| *known == view).map(|(_, value)| value.clone());
+        if from_body.iter().chain(&from_views).any(is_other) {
             let message = format!(
                 "'{shown}' stands for a property that the body sets to another value: send only one of the two."
             );
             return Err(Error::invalid(Kind::Body, target, message));
         }
-        if named.is_none() && before.is_none() {
+        if from_body.is_none() && from_views.is_none() {
             views.push((view, value));
         }
     }
@@ -129,9 +129,9 @@ fn take_views(patch: &mut ContactPatch, added: &mut ContactAdditions) -> Result<
 pub(crate) fn property_of_any_shape(reader: &mut ContactReader, name: &str, value: Json) -> Result<bool, Error> {
     let known = |shape: Shape| shape.properties().any(|(known, _)| known.eq_ignore_ascii_case(name));
     let lower = name.to_ascii_lowercase();
-    let read_along = ["extensions", "singlevalueextendedproperties", "multivalueextendedproperties"];
+    let expandable = ["extensions", "singlevalueextendedproperties", "multivalueextendedproperties"];
     let shape = match () {
-        () if known(Shape::Beta) || read_along.contains(&lower.as_str()) => Shape::Beta,
+        () if known(Shape::Beta) || expandable.contains(&lower.as_str()) => Shape::Beta,
         () if known(Shape::V1) => Shape::V1,
         () => return Ok(false),
     };
@@ -142,8 +142,8 @@ fn property(reader: &mut ContactReader, shape: Shape, name: &str, value: Json) -
     if is_annotation(name) {
         return Ok(());
     }
-    let named = Text::ALL.into_iter().find(|text| text.json().eq_ignore_ascii_case(name));
-    if let Some(property) = named.filter(|text| shape.has(*text)) {
+    let text_property = Text::ALL.into_iter().find(|text| text.json().eq_ignore_ascii_case(name));
+    if let Some(property) = text_property.filter(|text| shape.has(*text)) {
         reader.patch.texts[property as usize] = Some(text(property.json(), property.max(), value)?);
         return Ok(());
     }
@@ -181,8 +181,8 @@ fn property(reader: &mut ContactReader, shape: Shape, name: &str, value: Json) -
             if !known {
                 let hint = match shape {
                     _ if other == "photo" => Some(PHOTO),
-                    Shape::Beta => beta::counterpart(other),
-                    Shape::V1 => v1::counterpart(other),
+                    Shape::Beta => beta::other_shape_hint(other),
+                    Shape::V1 => v1::other_shape_hint(other),
                 };
                 return Err(unknown(name, "", "contact", hint));
             }
@@ -214,7 +214,8 @@ fn extensions(reader: &mut ContactReader, value: Json) -> Result<Vec<NewExtensio
 /// Hint for `photo`, which Graph's model has as a property.
 const PHOTO: &str = "A photo is not sent with its contact: send its bytes with PUT to …/contacts/{id}/photo/$value.";
 
-/// A DateTimeOffset as written. A date gets the time 11:59 UTC, at which all zones from UTC-11 to UTC+12 have that date.
+/// A DateTimeOffset as written. A date gets the time 11:59 UTC, at which all zones from UTC-11 to UTC+12 have that
+/// date.
 fn birthday(value: Json) -> Result<Option<String>, Error> {
     let Some(text) = text("birthday", MAX_TEXT, value)? else { return Ok(None) };
     if date::instant(&text).is_some() {

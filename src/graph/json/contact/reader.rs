@@ -6,7 +6,7 @@ use crate::domain::error::{Error, Kind, Problem};
 use crate::domain::plain::shorten;
 use crate::json::{Json, is_annotation};
 
-/// The properties that are read so far.
+/// The properties read so far.
 pub(crate) struct ContactReader {
     pub(crate) patch: ContactPatch,
     pub(crate) added: ContactAdditions,
@@ -17,7 +17,7 @@ pub(crate) struct ContactReader {
 impl ContactReader {
     /// Reads the entries of a collection, with all stored members.
     pub(crate) fn entries<T: Complex>(&mut self, path: &str, value: Json) -> Result<Vec<T>, Error> {
-        self.entries_of(path, &all::<T>(), value)
+        self.entries_of(path, &all_members::<T>(), value)
     }
 
     /// Reads the entries of a collection, with these members.
@@ -34,7 +34,7 @@ impl ContactReader {
 
     /// Reads an object with all stored members; `None` for null.
     pub(crate) fn complex<T: Complex>(&mut self, path: &str, value: Json) -> Result<Option<T>, Error> {
-        self.complex_of(path, &all::<T>(), value)
+        self.complex_of(path, &all_members::<T>(), value)
     }
 
     /// Reads an object with these members; `None` for null.
@@ -50,8 +50,8 @@ impl ContactReader {
             if is_annotation(&name) {
                 continue;
             }
-            let at = |member: &Member| member.json.eq_ignore_ascii_case(&name) && names.contains(&member.json);
-            let Some(i) = T::MEMBERS.iter().position(at) else {
+            let is_member = |member: &Member| member.json.eq_ignore_ascii_case(&name) && names.contains(&member.json);
+            let Some(i) = T::MEMBERS.iter().position(is_member) else {
                 let members = format!("It has {}.", names.join(", "));
                 let short = T::TYPE.trim_start_matches("microsoft.graph.");
                 return Err(unknown(&name, &format!("{path}/"), short, Some(&members)));
@@ -76,7 +76,7 @@ impl ContactReader {
         Some(value)
     }
 
-    /// Notes a deviation if there are more entries than Graph allows. Our own limits are higher.
+    /// Notes a deviation if there are more entries than Graph allows. The server's own limits are higher.
     pub(crate) fn at_most(&mut self, max: usize, count: usize, path: &str, property: &str) {
         if count > max {
             let message = format!(
@@ -87,7 +87,7 @@ impl ContactReader {
     }
 }
 
-fn all<T: Complex>() -> Vec<&'static str> {
+fn all_members<T: Complex>() -> Vec<&'static str> {
     T::MEMBERS.iter().map(|member| member.json).collect()
 }
 

@@ -1,10 +1,11 @@
-//! `$select`: which properties an answer shows. Names match in any letter case; `id` and `@odata.etag` always come.
+//! `$select`: which properties an answer shows. Names match in any letter case; `id` and `@odata.etag` are always
+//! included.
 
 use crate::domain::error::{Error, Kind};
 use crate::domain::plain::shorten;
 use crate::odata::shape::Shape;
 
-/// Most names in one `$select`.
+/// Maximum number of names in one `$select`.
 const MAX_NAMES: usize = 200;
 
 /// The selected properties.
@@ -119,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn names_and_paths_are_read_in_any_case_and_kept_in_their_spelling() {
+    fn names_match_in_any_case_and_are_printed_exactly() {
         assert_eq!(printed("DISPLAYNAME, emailaddresses", Shape::Beta), "(displayName,emailAddresses)");
         assert_eq!(printed("homeAddress/City,homeAddress/street", Shape::V1), "(homeAddress/city,homeAddress/street)");
         assert_eq!(printed("homeAddress/city,homeAddress,homeAddress/street", Shape::V1), "(homeAddress)");
@@ -128,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_of_delta_has_room_for_all_that_can_be_selected() {
+    fn every_selection_fits_into_a_delta_token() {
         for shape in [Shape::Beta, Shape::V1] {
             let all = shape.properties().flat_map(|(name, members)| {
                 let whole = members.is_empty().then(|| name.to_owned());
@@ -141,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_shape_has_not_is_named() {
+    fn unknown_properties_are_named() {
         for (text, shape, named) in [
             ("phones", Shape::V1, "'phones' on type 'microsoft.graph.contact'"),
             ("mobilePhone", Shape::Beta, "'mobilePhone' on type 'microsoft.graph.contact'"),

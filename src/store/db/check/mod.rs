@@ -45,7 +45,7 @@ pub async fn check(database: &Database, verify: Verify) -> Result<Vec<String>, O
         Database::Postgres(address) => {
             let reason = |error: Error| OpenError::of(address, &error);
             let cluster = Cluster::new(address);
-            migrate::of_postgres(&cluster)
+            migrate::postgres_schema(&cluster)
                 .await
                 .and_then(Schema::check_current)
                 .map_err(|why| OpenError::new(address, why))?;
@@ -73,8 +73,8 @@ pub(in crate::store) async fn check_copy(path: &Path, verify: Verify) -> Result<
     if !faults.is_empty() {
         return Ok(faults);
     }
-    match migrate::of_sqlite(&read_only_options(path)).await? {
-        Schema::Today => rows(path, verify).await,
+    match migrate::sqlite_schema(&read_only_options(path)).await? {
+        Schema::Current => rows(path, verify).await,
         Schema::Older(_) => Ok(Vec::new()),
         Schema::Other(why) => Err(why),
     }
@@ -85,7 +85,7 @@ async fn faults_of_file(path: &Path, verify: Verify) -> Result<Vec<String>, Stri
     if !faults.is_empty() {
         return Ok(faults);
     }
-    migrate::of_sqlite(&read_only_options(path)).await.and_then(Schema::check_current)?;
+    migrate::sqlite_schema(&read_only_options(path)).await.and_then(Schema::check_current)?;
     rows(path, verify).await
 }
 

@@ -45,7 +45,7 @@ const RETRY: Duration = Duration::from_millis(10);
 pub(in crate::store) type OpenFailure = String;
 
 /// Upgrades the schema of a SQLite file; an empty file becomes a new database.
-pub(in crate::store) async fn sqlite(path: &Path) -> Result<(), OpenFailure> {
+pub(in crate::store) async fn upgrade_sqlite(path: &Path) -> Result<(), OpenFailure> {
     run(path, &in_sqlite::migrations::runner()).await
 }
 
@@ -78,7 +78,7 @@ async fn begin_run(path: &Path, lock: &Lock) -> Result<(), OpenFailure> {
 /// State of the schema of a database.
 pub(in crate::store) enum Schema {
     /// The current schema.
-    Today,
+    Current,
     /// An older schema, which can be upgraded.
     Older(OpenFailure),
     /// No schema, or one that cannot be upgraded.
@@ -89,20 +89,20 @@ impl Schema {
     /// Fails unless it is the current schema.
     pub(in crate::store) fn check_current(self) -> Result<(), OpenFailure> {
         match self {
-            Self::Today => Ok(()),
+            Self::Current => Ok(()),
             Self::Older(why) | Self::Other(why) => Err(why),
         }
     }
 }
 
 /// The schema of a SQLite file. Nothing is changed.
-pub(in crate::store) async fn of_sqlite(options: &SqliteConnectOptions) -> Result<Schema, OpenFailure> {
+pub(in crate::store) async fn sqlite_schema(options: &SqliteConnectOptions) -> Result<Schema, OpenFailure> {
     let session = Session::open(options).await.map_err(|error| reason(&error))?;
     schema(session, &in_sqlite::migrations::runner()).await
 }
 
 /// The same for a PostgreSQL database.
-pub(in crate::store) async fn of_postgres(cluster: &Cluster) -> Result<Schema, OpenFailure> {
+pub(in crate::store) async fn postgres_schema(cluster: &Cluster) -> Result<Schema, OpenFailure> {
     let session = cluster.primary(Use::Operate).await.map_err(|error| reason(&error))?;
     schema(session, &in_postgres::migrations::runner()).await
 }
@@ -112,7 +112,7 @@ pub(in crate::store) async fn fill_postgres(cluster: &Cluster) -> Result<(), Ope
     let mut session = cluster.primary(Use::Operate).await.map_err(|error| reason(&error))?;
     let found = tables(&mut session).await.map_err(|error| reason(&error));
     session.close().await;
-    if found?.0 == 0 { postgres(cluster).await } else { Ok(()) }
+    if found?.0 == 0 { upgrade_postgres(cluster).await } else { Ok(()) }
 }
 
 async fn schema(mut session: Session, runner: &Runner) -> Result<Schema, OpenFailure> {
@@ -122,20 +122,20 @@ async fn schema(mut session: Session, runner: &Runner) -> Result<Schema, OpenFai
 }
 
 async fn schema_in(session: &mut Session, newest: i32) -> Result<Schema, Error> {
-    let ours = match tables(session).await? {
+    let has_history = match tables(session).await? {
         (1.., false) => return Ok(Schema::Other(FOREIGN.to_owned())),
-        (_, ours) => ours,
+        (_, has_history) => has_history,
     };
     let text = "select max(version) from refinery_schema_history";
     let version = Statement::per_engine(text, "select max(version)::bigint from refinery_schema_history");
-    let row = if ours { session.row(version).await? } else { None };
+    let row = if has_history { session.row(version).await? } else { None };
     Ok(match row.map_or(Ok(None), |row| row.get::<Option<i64>>(0))? {
         None => Schema::Other("nothing is in it yet: contactd serve creates its tables".to_owned()),
         Some(version) if version < i64::from(newest) => Schema::Older(format!(
             "its schema has version {version}, this contactd needs {newest}: contactd upgrade does that, and contactd serve at its start"
         )),
         Some(version) if version > i64::from(newest) => Schema::Other(too_new(version, newest)),
-        Some(_) => Schema::Today,
+        Some(_) => Schema::Current,
     })
 }
 
@@ -206,13 +206,13 @@ async fn pending_in(session: &mut Session, runner: &Runner) -> Result<Pending, E
     let applied = applied.iter().map(|row| row.get::<i64>(0)).collect::<Result<Vec<_>, _>>()?;
     let mut migrations: Vec<_> = runner.get_migrations().iter().collect();
     migrations.sort_unstable();
-    let is_open = |migration: &&&Migration| !applied.contains(&i64::from(migration.version()));
+    let is_pending = |migration: &&&Migration| !applied.contains(&i64::from(migration.version()));
     let contacts = session.count(Statement::new("select count(*) from contacts")).await?;
     let users = session.row(Statement::new("select 1 from users limit 1")).await?;
     Ok(Pending {
         from: applied.last().copied().unwrap_or_default(),
         to: i64::from(newest(runner)),
-        migrations: migrations.iter().filter(is_open).map(ToString::to_string).collect(),
+        migrations: migrations.iter().filter(is_pending).map(ToString::to_string).collect(),
         contacts,
         has_data: users.is_some(),
     })
@@ -244,7 +244,7 @@ async fn use_wal(path: &Path) -> Result<(), sqlx::Error> {
 }
 
 /// Upgrades the schema of a PostgreSQL database; an empty schema becomes a new database.
-pub(in crate::store) async fn postgres(cluster: &Cluster) -> Result<(), OpenFailure> {
+pub(in crate::store) async fn upgrade_postgres(cluster: &Cluster) -> Result<(), OpenFailure> {
     let session = cluster.primary(Use::Operate).await.map_err(|error| reason(&error))?;
     upgrade(session, &in_postgres::migrations::runner()).await
 }
@@ -266,11 +266,11 @@ async fn upgrade(mut session: Session, runner: &Runner) -> Result<(), OpenFailur
 }
 
 /// The migration that adds the numbers and dates of extended property values.
-const CASTS: i32 = 19;
+const VALUES_MIGRATION: i32 = 19;
 /// The one that adds the folded forms of names.
-const ORDERS: i32 = 22;
+const NAMES_MIGRATION: i32 = 22;
 /// The one that adds the keys of phone numbers.
-const NUMBERS: i32 = 23;
+const NUMBERS_MIGRATION: i32 = 23;
 
 async fn upgrade_in(session: &mut Session, runner: &Runner, progress: &Progress) -> Result<(), OpenFailure> {
     let reason = |error: Error| reason(&error);
@@ -295,15 +295,15 @@ async fn upgrade_in(session: &mut Session, runner: &Runner, progress: &Progress)
     progress.begin("search keys and words");
     recompute(session, progress).await.map_err(reason)?;
     let has_applied = |version| done.iter().any(|migration| migration.version() == version);
-    if has_applied(CASTS) {
+    if has_applied(VALUES_MIGRATION) {
         progress.begin("numbers and dates of extended properties");
         read_values(session).await.map_err(reason)?;
     }
-    if has_applied(ORDERS) {
+    if has_applied(NAMES_MIGRATION) {
         progress.begin("names");
         fold_names(session, progress).await.map_err(reason)?;
     }
-    if has_applied(NUMBERS) {
+    if has_applied(NUMBERS_MIGRATION) {
         progress.begin("phone numbers");
         compute_number_keys(session, progress).await.map_err(reason)?;
     }
@@ -333,17 +333,17 @@ async fn apply_each(
     let applied = match schema_in(session, newest(runner)).await.map_err(|error| reason(&error))? {
         Schema::Older(_) => pending_in(session, runner).await.map_err(|error| reason(&error))?,
         // The runner reports what is wrong with it.
-        Schema::Today | Schema::Other(_) => return apply(session, runner).await,
+        Schema::Current | Schema::Other(_) => return apply(session, runner).await,
     };
     let (from, to, contacts) = (applied.from, applied.to, applied.contacts);
     tracing::info!(from, to, contacts, "upgrading the schema");
     let mut done = Vec::new();
-    for (at, name) in applied.migrations.iter().enumerate() {
+    for (index, name) in applied.migrations.iter().enumerate() {
         let Some(migration) = migrations.iter().find(|migration| migration.to_string() == *name) else { continue };
         progress.begin(name);
-        let up_to_it = Runner::new(&migrations).set_target(Target::Version(migration.version()));
-        done.extend(apply(session, &up_to_it).await?);
-        tracing::info!(migration = name, step = at + 1, of = applied.migrations.len(), "schema upgraded");
+        let runner_up_to_it = Runner::new(&migrations).set_target(Target::Version(migration.version()));
+        done.extend(apply(session, &runner_up_to_it).await?);
+        tracing::info!(migration = name, step = index + 1, of = applied.migrations.len(), "schema upgraded");
     }
     Ok(done)
 }

@@ -64,9 +64,9 @@ mod tests {
     use super::*;
 
     #[actix_web::test]
-    async fn work_that_takes_long_is_told_of_with_its_step_and_rows() {
+    async fn long_work_reports_its_step_and_rows() {
         let progress = Progress::default();
-        let (log, told) = oneshot::channel();
+        let (log, logged) = oneshot::channel();
         let log = Mutex::new(Some(log));
         progress.begin("names");
         progress.add(7);
@@ -75,7 +75,7 @@ mod tests {
                 let _ = log.send((step.to_owned(), rows));
             }
         };
-        let done = progress.log_every(Duration::from_millis(1), told, note).await;
+        let done = progress.log_every(Duration::from_millis(1), logged, note).await;
         assert_eq!(done.unwrap(), ("names".to_owned(), 7));
     }
 }

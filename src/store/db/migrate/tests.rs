@@ -90,7 +90,7 @@ async fn a_database_of_the_first_migration_opens_after_the_last() {
         database.run(&in_sqlite::migrations::runner()).await.unwrap();
     }
     assert_eq!(database.count("select count(*) from contacts join phones on contact_id = id").await, 1);
-    // What an upgrade makes of what was there.
+    // Derived columns of existing rows.
     let keys = "
 select count(*) from contacts c join phones p on p.contact_id = c.id join folders f on f.id = c.parent_folder_id
 where nick_name_key = 'éva' and file_as_key = '' and not has_long_keys and number_key = '12' and f.contacts = 1";
@@ -98,7 +98,7 @@ where nick_name_key = 'éva' and file_as_key = '' and not has_long_keys and numb
 }
 
 #[actix_web::test]
-async fn names_that_whoever_came_first_had_find_nobody_after_the_upgrade() {
+async fn names_of_provider_users_are_released_by_the_upgrade() {
     let database = OldDatabase::new();
     database.run(&in_sqlite::migrations::runner().set_target(Target::Version(15))).await.unwrap();
     database
@@ -181,7 +181,7 @@ async fn a_newer_a_divergent_and_a_foreign_database_are_refused() {
 }
 
 #[actix_web::test]
-async fn of_starters_at_once_one_upgrades() {
+async fn of_several_starts_at_once_one_upgrades() {
     let database = OldDatabase::new();
     let runs = (0..4).map(|_| async { database.run(&with(&[])).await });
     for run in futures_util::future::join_all(runs).await {

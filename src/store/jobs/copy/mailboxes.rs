@@ -37,7 +37,7 @@ pub(super) fn owner(table: &Table) -> &'static str {
 }
 
 /// Removes the rows of a mailbox from some tables, and its search words.
-pub(super) async fn clear(session: &mut Session, mailbox: i64, of: impl Fn(&Table) -> bool) -> Result<(), Error> {
+pub(super) async fn clear(session: &mut Session, mailbox: i64, includes: impl Fn(&Table) -> bool) -> Result<(), Error> {
     let words = Statement::per_engine(
         "delete from words where rowid in (select row from searched where mailbox = $1)",
         "delete from words where mailbox = $1",
@@ -45,7 +45,7 @@ pub(super) async fn clear(session: &mut Session, mailbox: i64, of: impl Fn(&Tabl
     session.execute(words.bind(mailbox)).await?;
     let numbers = Sql::new("delete from searched where mailbox = ").value(mailbox);
     session.execute(Sql::engine_specific(numbers, Sql::new("select 1")).into()).await?;
-    for table in TABLES.iter().rev().filter(|table| of(table)) {
+    for table in TABLES.iter().rev().filter(|table| includes(table)) {
         let delete = Sql::new("delete from ").text(table.name).text(" where ").text(owner(table)).text(" = ");
         session.execute(delete.value(mailbox).into()).await?;
         if table.name == "shares" {
@@ -61,9 +61,9 @@ pub(super) async fn copy_rows(
     session: &mut Session,
     source: &'static str,
     (from, to): (i64, i64),
-    of: impl Fn(&Table) -> bool,
+    includes: impl Fn(&Table) -> bool,
 ) -> Result<(), Error> {
-    for table in TABLES.iter().filter(|table| of(table) && table.name != "shares") {
+    for table in TABLES.iter().filter(|table| includes(table) && table.name != "shares") {
         let columns = Sql::list(table.columns().map(|column| Sql::new(column.name)));
         let value = |name: &'static str| if name == owner(table) { Sql::default().value(to) } else { Sql::new(name) };
         let values = Sql::list(table.columns().map(|column| value(column.name)));
@@ -76,7 +76,7 @@ pub(super) async fn copy_rows(
 
 /// Copies the content of a mailbox to another and replaces the content there. Returns the numbers of contacts and folders.
 pub(super) async fn copy(session: &mut Session, from: i64, to: i64) -> Result<(usize, usize), Error> {
-    // PostgreSQL locks the rows of both, so that nobody writes in between.
+    // PostgreSQL locks the rows of both, so that no other writer changes them.
     let lock = Sql::new("select seq from mailboxes where id in (").value(from).text(", ").value(to);
     let lock = lock.text(") order by id for update");
     session.rows(Sql::engine_specific(Sql::new("select 1"), lock).into()).await?;

@@ -80,11 +80,11 @@ pub async fn copy(
     let done = copy_all(&mut source, &mut sink, target, &mut progress).await;
     source.close().await;
     sink.close().await;
-    let side = |at| match at {
+    let name = |side| match side {
         Side::Source => display_name(from),
         Side::Target => display_name(to),
     };
-    done.map_err(|(at, reason)| OpenError::new(side(at), reason))
+    done.map_err(|(side, reason)| OpenError::new(name(side), reason))
 }
 
 #[derive(Clone, Copy)]
@@ -95,7 +95,7 @@ enum Side {
 
 type CopyFailure = (Side, String);
 
-fn at(side: Side) -> impl Fn(Error) -> CopyFailure {
+fn on_side(side: Side) -> impl Fn(Error) -> CopyFailure {
     move |error| (side, faults::reason(&error))
 }
 
@@ -124,7 +124,10 @@ async fn open(database: &Database, writes: bool) -> Result<(Session, Option<Arc<
                 return Err(OpenError::new(&place, "there is no such file"));
             }
             let opened = OpenedDatabase::register(path).map_err(refused)?;
-            migrate::of_sqlite(&engine::plain_options(path)).await.and_then(Schema::check_current).map_err(refused)?;
+            migrate::sqlite_schema(&engine::plain_options(path))
+                .await
+                .and_then(Schema::check_current)
+                .map_err(refused)?;
             let options = if writes {
                 engine::sqlite_options(path)
             } else {
@@ -138,7 +141,7 @@ async fn open(database: &Database, writes: bool) -> Result<(Session, Option<Arc<
             if writes {
                 migrate::fill_postgres(&cluster).await.map_err(|reason| OpenError::new(&place, reason))?;
             }
-            migrate::of_postgres(&cluster)
+            migrate::postgres_schema(&cluster)
                 .await
                 .and_then(Schema::check_current)
                 .map_err(|reason| OpenError::new(&place, reason))?;
@@ -155,8 +158,8 @@ async fn copy_all(
 ) -> Result<Vec<Copied>, CopyFailure> {
     // One snapshot for all tables.
     let begin = Statement::per_engine("begin", "begin isolation level repeatable read read only");
-    source.execute(begin).await.map_err(at(Side::Source))?;
-    let store = StoreRow::read(source).await.map_err(at(Side::Source))?;
+    source.execute(begin).await.map_err(on_side(Side::Source))?;
+    let store = StoreRow::read(source).await.map_err(on_side(Side::Source))?;
     let store =
         store.ok_or_else(|| (Side::Source, "no contactd has served it yet, so there is nothing to copy".to_owned()))?;
     match store.folding {
@@ -169,7 +172,7 @@ async fn copy_all(
     prepare(sink, &store, target).await?;
     let mut total = 0;
     for table in TABLES {
-        total += count(source, table).await.map_err(at(Side::Source))?;
+        total += count(source, table).await.map_err(on_side(Side::Source))?;
     }
     progress(CopyProgress::Total(total));
     for table in TABLES {
@@ -178,18 +181,18 @@ async fn copy_all(
     let mut copied = Vec::with_capacity(TABLES.len());
     for table in TABLES {
         let sides = futures_util::join!(hash(source, table), hash(sink, table));
-        let (here, there) = (sides.0.map_err(at(Side::Source))?, sides.1.map_err(at(Side::Target))?);
-        if here != there {
-            let (table, here, there) = (table.name, here.0, there.0);
+        let (in_source, in_target) = (sides.0.map_err(on_side(Side::Source))?, sides.1.map_err(on_side(Side::Target))?);
+        if in_source != in_target {
+            let (table, in_source, in_target) = (table.name, in_source.0, in_target.0);
             let why = format!(
-                "{table} differs from the source ({here} rows there, {there} here): copy again with --overwrite"
+                "{table} differs from the source ({in_source} rows there, {in_target} here): copy again with --overwrite"
             );
             return Err((Side::Target, why));
         }
-        progress(CopyProgress::Rows(here.0));
-        copied.push(Copied { table: table.name, rows: here.0, hash: here.1 });
+        progress(CopyProgress::Rows(in_source.0));
+        copied.push(Copied { table: table.name, rows: in_source.0, hash: in_source.1 });
     }
-    if store.finish(sink).await.map_err(at(Side::Target))? {
+    if store.finish(sink).await.map_err(on_side(Side::Target))? {
         Ok(copied)
     } else {
         Err((Side::Target, "its row of table store differs from the source's: copy again with --overwrite".to_owned()))
@@ -198,11 +201,11 @@ async fn copy_all(
 
 /// Checks or empties the target, and marks it as unfinished.
 async fn prepare(sink: &mut Session, store: &StoreRow, target: CopyTarget) -> Result<(), CopyFailure> {
-    let known = StoreRow::read(sink).await.map_err(at(Side::Target))?;
-    let begun = known.is_some_and(|known| known.folding == UNFINISHED && known.epoch == store.epoch);
+    let known = StoreRow::read(sink).await.map_err(on_side(Side::Target))?;
+    let is_begun = known.is_some_and(|known| known.folding == UNFINISHED && known.epoch == store.epoch);
     let mut rows = 0;
     for table in TABLES {
-        rows += count(sink, table).await.map_err(at(Side::Target))?;
+        rows += count(sink, table).await.map_err(on_side(Side::Target))?;
     }
     match target {
         CopyTarget::Overwritten => {
@@ -214,14 +217,14 @@ async fn prepare(sink: &mut Session, store: &StoreRow, target: CopyTarget) -> Re
                 store.begin(sink).await?;
                 sink.execute(Statement::new("commit")).await
             };
-            return empty.await.map_err(at(Side::Target));
+            return empty.await.map_err(on_side(Side::Target));
         }
         _ if rows == 0 => {}
-        CopyTarget::Resumed if begun => {}
+        CopyTarget::Resumed if is_begun => {}
         CopyTarget::Resumed => {
             return Err((Side::Target, "it is not the beginning of a copy of this source".to_owned()));
         }
-        CopyTarget::Empty if begun => {
+        CopyTarget::Empty if is_begun => {
             let why = "it has an unfinished copy of this source: --resume continues it, --overwrite starts again";
             return Err((Side::Target, why.to_owned()));
         }
@@ -229,7 +232,7 @@ async fn prepare(sink: &mut Session, store: &StoreRow, target: CopyTarget) -> Re
             return Err((Side::Target, "it is not empty: --overwrite deletes its contents".to_owned()));
         }
     }
-    store.begin(sink).await.map_err(at(Side::Target))
+    store.begin(sink).await.map_err(on_side(Side::Target))
 }
 
 /// The row of table `store`.
@@ -283,21 +286,21 @@ async fn copy_table(
     table: &'static Table,
     progress: &mut impl FnMut(CopyProgress),
 ) -> Result<(), CopyFailure> {
-    let last = sink.row(table.last_key().into()).await.map_err(at(Side::Target))?;
-    let key = last.map(|row| table.read(&row, table.keys.len())).transpose().map_err(at(Side::Target))?;
+    let last = sink.row(table.last_key().into()).await.map_err(on_side(Side::Target))?;
+    let key = last.map(|row| table.read(&row, table.keys.len())).transpose().map_err(on_side(Side::Target))?;
     if key.is_some() {
-        progress(CopyProgress::Rows(count(sink, table).await.map_err(at(Side::Target))?));
+        progress(CopyProgress::Rows(count(sink, table).await.map_err(on_side(Side::Target))?));
     }
     let mut rows = TableRows::new(table, key);
-    while let Some(mut chunk) = rows.next(source).await.map_err(at(Side::Source))? {
-        table.leave_out_late(&mut chunk);
-        insert(sink, table, &chunk).await.map_err(at(Side::Target))?;
+    while let Some(mut chunk) = rows.next(source).await.map_err(on_side(Side::Source))? {
+        table.clear_self_references(&mut chunk);
+        insert(sink, table, &chunk).await.map_err(on_side(Side::Target))?;
         progress(CopyProgress::Rows(chunk.len() as u64));
     }
     if table.self_reference.is_some() {
         let mut rows = TableRows::new(table, None);
-        while let Some(chunk) = rows.next(source).await.map_err(at(Side::Source))? {
-            insert(sink, table, &chunk).await.map_err(at(Side::Target))?;
+        while let Some(chunk) = rows.next(source).await.map_err(on_side(Side::Source))? {
+            insert(sink, table, &chunk).await.map_err(on_side(Side::Target))?;
         }
     }
     Ok(())
@@ -312,9 +315,9 @@ async fn insert(sink: &mut Session, table: &Table, mut rows: &[Vec<SqlValue<'sta
             bytes += row.iter().map(size_of).sum::<usize>();
             fits
         });
-        let (now, rest) = rows.split_at(fitting.count());
-        let now: Vec<_> = now.iter().map(|row| JsonRow(table, row)).collect();
-        let json = serde_json::to_string(&now).map_err(Error::internal)?;
+        let (batch, rest) = rows.split_at(fitting.count());
+        let batch: Vec<_> = batch.iter().map(|row| JsonRow(table, row)).collect();
+        let json = serde_json::to_string(&batch).map_err(Error::internal)?;
         sink.execute(table.insert(json).into()).await?;
         rows = rest;
     }
@@ -377,14 +380,14 @@ struct TableRows {
 impl TableRows {
     fn new(table: &'static Table, after: Option<Vec<SqlValue<'static>>>) -> Self {
         // Before every key: no text is empty and no id is nil.
-        let first = table.keys.iter().map(|column| match column.kind {
+        let before_all = table.keys.iter().map(|column| match column.kind {
             ColumnType::Int => SqlValue::Int(Some(i64::MIN)),
             ColumnType::Bool => SqlValue::Bool(Some(false)),
             ColumnType::Text => SqlValue::Text(Some("".into())),
             ColumnType::Id => SqlValue::Uuid(Some(Uuid::nil())),
             ColumnType::Bytes => SqlValue::Bytes(Some(Cow::Borrowed(&[]))),
         });
-        Self { table, after: after.unwrap_or_else(|| first.collect()), size: 16 }
+        Self { table, after: after.unwrap_or_else(|| before_all.collect()), size: 16 }
     }
 
     /// The next rows; `None` when there are no more.
@@ -417,10 +420,10 @@ impl Table {
             .collect()
     }
 
-    fn leave_out_late(&self, rows: &mut [Vec<SqlValue<'static>>]) {
-        let Some(late) = self.columns().position(|column| Some(column.name) == self.self_reference) else { return };
+    fn clear_self_references(&self, rows: &mut [Vec<SqlValue<'static>>]) {
+        let Some(index) = self.columns().position(|column| Some(column.name) == self.self_reference) else { return };
         for row in rows {
-            if let Some(value) = row.get_mut(late) {
+            if let Some(value) = row.get_mut(index) {
                 *value = SqlValue::Text(None);
             }
         }

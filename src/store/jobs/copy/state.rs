@@ -40,8 +40,9 @@ impl KeptState {
         match &self.0 {
             State::File(file) => file.users().collect(),
             State::Rows(rows, _) => {
-                let number = by_name("users").and_then(|users| place(users, "mailbox")).unwrap_or_default();
-                rows_of(rows, "users").filter_map(|row| id_and_mailbox(row, number)).collect()
+                let mailbox_column =
+                    table_named("users").and_then(|users| column_index(users, "mailbox")).unwrap_or_default();
+                rows_of(rows, "users").filter_map(|row| id_and_mailbox(row, mailbox_column)).collect()
             }
         }
     }
@@ -72,23 +73,23 @@ impl KeptState {
 }
 
 fn rows_of<'r>(rows: &'r [Vec<RowValues>], table: &str) -> impl Iterator<Item = &'r RowValues> {
-    let place = TABLES.iter().position(|of| of.name == table);
-    place.and_then(|place| rows.get(place)).into_iter().flatten()
+    let index = TABLES.iter().position(|candidate| candidate.name == table);
+    index.and_then(|index| rows.get(index)).into_iter().flatten()
 }
 
-fn id_and_mailbox(row: &RowValues, number: usize) -> Option<(&str, i64)> {
-    match (row.first()?, row.get(number)?) {
+fn id_and_mailbox(row: &RowValues, mailbox_column: usize) -> Option<(&str, i64)> {
+    match (row.first()?, row.get(mailbox_column)?) {
         (SqlValue::Text(Some(id)), SqlValue::Int(Some(mailbox))) => Some((id.as_ref(), *mailbox)),
         _ => None,
     }
 }
 
-fn by_name(name: &str) -> Option<&'static Table> {
+fn table_named(name: &str) -> Option<&'static Table> {
     TABLES.iter().find(|table| table.name == name)
 }
 
-fn place(table: &Table, column: &str) -> Option<usize> {
-    table.columns().position(|of| of.name == column)
+fn column_index(table: &Table, column: &str) -> Option<usize> {
+    table.columns().position(|candidate| candidate.name == column)
 }
 
 impl Store {
@@ -119,7 +120,7 @@ impl Store {
         if self.is_file() {
             return self.save_file().await;
         }
-        self.write(None, async move |tx| all(tx.reader().await?).await).await
+        self.write(None, async move |tx| read_all(tx.reader().await?).await).await
     }
 
     /// Saves the state at the moment of the answer. On PostgreSQL the rows of that moment are read by the future, through a
@@ -137,7 +138,7 @@ impl Store {
         // The first statement takes the snapshot, not the one that begins.
         session.count(Statement::new("select count(*) from mailboxes")).await?;
         Ok(Box::pin(async move {
-            let kept = all(&mut session).await;
+            let kept = read_all(&mut session).await;
             session.close().await;
             kept
         }))
@@ -202,7 +203,7 @@ async fn mark_writing(tx: &mut Tx, mailbox: i64) -> Result<(), Error> {
     tx.execute(Statement::new("update mailboxes set seq = seq where id = $1").bind(mailbox)).await
 }
 
-pub(super) async fn all(session: &mut Session) -> Result<KeptState, Error> {
+pub(super) async fn read_all(session: &mut Session) -> Result<KeptState, Error> {
     let (mut tables, mut count, mut bytes) = (Vec::with_capacity(TABLES.len()), 0, 0);
     for table in TABLES {
         let (mut rows, mut kept) = (TableRows::new(table, None), Vec::new());
@@ -246,7 +247,7 @@ async fn replace_one(tx: &mut Tx, user: &str, kept: Option<&KeptState>) -> Resul
     let number = current.unwrap_or_else(|| tx.new_mailbox(last));
     let session = tx.reader().await?;
     for (table, rows) in TABLES.iter().zip(kept.rows()?).filter(|(table, _)| table.name != "shares") {
-        let Some(column) = place(table, owner(table)) else { continue };
+        let Some(column) = column_index(table, owner(table)) else { continue };
         let own = rows.iter().filter(|row| row.get(column) == Some(&SqlValue::Int(Some(saved))));
         let mut own: Vec<RowValues> = own.cloned().collect();
         for row in &mut own {
@@ -260,7 +261,7 @@ async fn replace_one(tx: &mut Tx, user: &str, kept: Option<&KeptState>) -> Resul
 /// Inserts rows. References within a table are set last.
 async fn insert_all(session: &mut Session, table: &Table, rows: Vec<RowValues>) -> Result<(), Error> {
     let mut first = rows.clone();
-    table.leave_out_late(&mut first);
+    table.clear_self_references(&mut first);
     insert(session, table, &first).await?;
     if table.self_reference.is_some() { insert(session, table, &rows).await } else { Ok(()) }
 }

@@ -43,7 +43,7 @@ impl KeptFile {
     /// The same state as rows.
     pub(super) async fn rows(&self) -> Result<KeptState, Error> {
         let mut session = Session::open(&plain_options(&self.path)).await?;
-        let rows = state::all(&mut session).await;
+        let rows = state::read_all(&mut session).await;
         session.close().await;
         rows
     }

@@ -58,13 +58,13 @@ pub(super) fn property_of(property: Property) -> Sql {
             ];
             flag(property, columns.get(i).copied().unwrap_or_default())
         }
-        Property::Entry(of, nth, member) => {
+        Property::Entry(list, nth, member) => {
             let nth = i64::try_from(nth).unwrap_or_default();
-            let member = entry(Property::Variable(0, of.table, member), "x");
+            let member = entry(Property::Variable(0, list.table, member), "x");
             Sql::new("(select ")
                 .then(member)
                 .text(" from ")
-                .then(rows_of(of, "x"))
+                .then(rows_of(list, "x"))
                 .text(" order by x.pos limit 1 offset ")
                 .value(nth)
                 .text(")")
@@ -121,12 +121,12 @@ pub(in crate::store) fn id_text(id: Id) -> Sql {
 }
 
 /// `table x where …`: the entries of a list.
-pub(super) fn rows_of(of: EntryList, name: &'static str) -> Sql {
-    let rows = Sql::new(table(of.table)).text(" ").text(name).text(" where ").text(name).text(".mailbox = ");
-    let owner = owner(of.table);
-    let Some(depth) = of.within else {
+pub(super) fn rows_of(list: EntryList, name: &'static str) -> Sql {
+    let rows = Sql::new(table(list.table)).text(" ").text(name).text(" where ").text(name).text(".mailbox = ");
+    let owner = owner(list.table);
+    let Some(depth) = list.within else {
         let rows = rows.text("c.mailbox and ").text(name).text(owner).text(" = c.id");
-        return rows.then(of_type(of, name));
+        return rows.then(of_type(list, name));
     };
     let outer = variable(depth);
     let rows = rows.text(outer).text(".mailbox and ").text(name).text(owner).text(" = ").text(outer).text(owner);
@@ -158,8 +158,8 @@ fn variable(depth: usize) -> &'static str {
     VARIABLES.get(depth).copied().unwrap_or_default()
 }
 
-pub(super) fn of_type(of: EntryList, variable: &'static str) -> Sql {
-    match of.of_type {
+pub(super) fn of_type(list: EntryList, variable: &'static str) -> Sql {
+    match list.of_type {
         Some(of_type) => Sql::new(" and ").text(variable).text(".type = ").value(of_type.to_owned()),
         None => Sql::default(),
     }
@@ -205,11 +205,13 @@ fn flag(property: Property, column: &'static str) -> Sql {
 fn fold_of(property: Property, column: &Sql, mailbox: &'static str, contact: &'static str, entry: Sql) -> Sql {
     let lower = || Sql::new("lower(").then(column.clone()).per_engine(")", " collate \"C\")");
     let name = folded::name(property).unwrap_or_default();
-    let kept = Sql::new("(select k.key from folded k where k.mailbox = ").text(mailbox).text(" and k.contact_id = ");
-    let kept = kept.text(contact).text(" and k.property = ").value(name).text(" and k.entry = ").then(entry).text(")");
+    let stored_key =
+        Sql::new("(select k.key from folded k where k.mailbox = ").text(mailbox).text(" and k.contact_id = ");
+    let stored_key =
+        stored_key.text(contact).text(" and k.property = ").value(name).text(" and k.entry = ").then(entry).text(")");
     let ascii = Sql::new("case when octet_length(").then(column.clone()).text(") = length(").then(column.clone());
-    let all = ascii.text(") then ").then(lower()).text(" else coalesce(").then(kept).text(", ").then(lower());
-    all.text(") end").parenthesized()
+    let folded = ascii.text(") then ").then(lower()).text(" else coalesce(").then(stored_key).text(", ").then(lower());
+    folded.text(") end").parenthesized()
 }
 
 /// The name of a table.

@@ -9,7 +9,7 @@ use crate::domain::query::typed::{
 use crate::store::db::statement::Sql;
 use crate::store::query::filter::columns::{owner, table};
 use crate::store::query::filter::{Compiler, INDEXED, VARIABLES, binary, columns};
-use crate::store::query::indexes::{CHANGE, CREATION, Index, IndexKey};
+use crate::store::query::indexes::{BY_CHANGE, BY_CREATION, Index, IndexKey};
 
 /// The key of an index.
 pub(super) enum Lookup {
@@ -70,19 +70,19 @@ impl Compiler<'_> {
     }
 
     /// The condition that the contact has an entry that an index finds.
-    pub(super) fn is_among(self, of: EntryList, body: &Condition) -> Sql {
+    pub(super) fn is_among(self, list: EntryList, body: &Condition) -> Sql {
         let variable = self.variable();
-        let key = match of.within.and_then(|depth| VARIABLES.get(depth)) {
-            None => Sql::new("(c.id in (select ").text(variable).text(owner(of.table)),
+        let key = match list.within.and_then(|depth| VARIABLES.get(depth)) {
+            None => Sql::new("(c.id in (select ").text(variable).text(owner(list.table)),
             Some(outer) => {
-                let key = Sql::new("((").text(outer).text(owner(of.table)).text(", ").text(outer);
-                let key = key.text(".pos) in (select ").text(variable).text(owner(of.table));
+                let key = Sql::new("((").text(outer).text(owner(list.table)).text(", ").text(outer);
+                let key = key.text(".pos) in (select ").text(variable).text(owner(list.table));
                 key.text(", ").text(variable).text(".pos")
             }
         };
-        let rows = key.text(" from ").text(table(of.table)).text(" ").text(variable);
+        let rows = key.text(" from ").text(table(list.table)).text(" ").text(variable);
         let rows = rows.text(" where ").text(variable).text(".mailbox = ").value(self.mailbox);
-        let rows = rows.then(columns::of_type(of, variable)).text(" and ");
+        let rows = rows.then(columns::of_type(list, variable)).text(" and ");
         rows.then(self.inner().selects(body)).text("))")
     }
 
@@ -92,7 +92,7 @@ impl Compiler<'_> {
             return condition(key.column("c.")).parenthesized();
         }
         let ids = || {
-            let ids = Sql::new("select n.id from contacts n").per_engine(index.by, "");
+            let ids = Sql::new("select n.id from contacts n").per_engine(index.hint, "");
             let ids = ids.text(" where n.mailbox = ").value(self.mailbox);
             let ids = ids.text(" and n.deleted_date_time is null and n.parent_folder_id");
             let ids = if let Some(folder) = self.folder {
@@ -121,14 +121,14 @@ impl Compiler<'_> {
 /// The index of a time that is stored with its microseconds.
 pub(super) fn of_moment(moment: TimeProperty) -> Option<(&'static Index, IndexKey)> {
     match moment {
-        TimeProperty::Created | TimeProperty::CreatedExactly => Some((&CREATION, IndexKey::Created)),
-        TimeProperty::LastModified | TimeProperty::LastModifiedExactly => Some((&CHANGE, IndexKey::LastModified)),
+        TimeProperty::Created | TimeProperty::CreatedExactly => Some((&BY_CREATION, IndexKey::Created)),
+        TimeProperty::LastModified | TimeProperty::LastModifiedExactly => Some((&BY_CHANGE, IndexKey::LastModified)),
         TimeProperty::Birthday | TimeProperty::WeddingAnniversary => None,
     }
 }
 
 /// The least text greater than all texts with this prefix; `None` if there is none.
-pub(super) fn after_all_with(prefix: &str) -> Option<String> {
+pub(super) fn prefix_end(prefix: &str) -> Option<String> {
     let mut chars: Vec<char> = prefix.chars().collect();
     while let Some(last) = chars.pop() {
         // U+E000 follows U+D7FF.
@@ -143,7 +143,7 @@ pub(super) fn after_all_with(prefix: &str) -> Option<String> {
 
 /// The part of an entry's key that the index has. On SQLite it is the whole key, except for values that may be long.
 /// The index has an expression, so the condition repeats it.
-pub(super) fn head_of(text: &TextValue, key: Sql) -> Sql {
+pub(super) fn indexed_prefix(text: &TextValue, key: Sql) -> Sql {
     match text {
         TextValue::Property(Property::Variable(_, EntryTable::SingleValues(_) | EntryTable::MultiValues(_), _)) => {
             Sql::new("substr(").then(key).text(", 1, 64)")
@@ -153,12 +153,12 @@ pub(super) fn head_of(text: &TextValue, key: Sql) -> Sql {
 }
 
 /// The condition that an entry's key has a prefix.
-pub(super) fn begins(text: &TextValue, key: Sql, prefix: &str, end: String) -> Sql {
-    let head = prefix.chars().take(INDEXED).collect::<String>();
-    let from = binary(head_of(text, key.clone()), " >= ", Sql::of(head.clone()));
+pub(super) fn starts_with(text: &TextValue, key: Sql, prefix: &str, end: String) -> Sql {
+    let indexed = prefix.chars().take(INDEXED).collect::<String>();
+    let from = binary(indexed_prefix(text, key.clone()), " >= ", Sql::of(indexed.clone()));
     // Keys with the same beginning are a range.
-    let range = match after_all_with(&head) {
-        Some(end) => binary(from, " and ", binary(head_of(text, key.clone()), " < ", Sql::of(end))),
+    let range = match prefix_end(&indexed) {
+        Some(end) => binary(from, " and ", binary(indexed_prefix(text, key.clone()), " < ", Sql::of(end))),
         None => from,
     };
     let from = binary(key.clone(), " >= ", Sql::of(prefix.to_owned()));
@@ -169,7 +169,7 @@ pub(super) fn begins(text: &TextValue, key: Sql, prefix: &str, end: String) -> S
 pub(in crate::store) fn conjuncts(condition: &Condition) -> Vec<&Condition> {
     match condition {
         Condition::And(operands) => operands.iter().flat_map(conjuncts).collect(),
-        one => vec![one],
+        condition => vec![condition],
     }
 }
 
@@ -191,13 +191,13 @@ pub(in crate::store) fn equal_text(condition: &Condition) -> Option<Text> {
 }
 
 /// The key for which the condition is a lower bound.
-pub(in crate::store) fn bounded(condition: &Condition) -> Option<IndexKey> {
+pub(in crate::store) fn bounded_key(condition: &Condition) -> Option<IndexKey> {
     match condition {
         Condition::Find(
             Find::StartsWith,
             TextValue::Property(Property::Text(text)),
             TextValue::Constant(Some(part)),
-        ) if after_all_with(part).is_some() => Some(IndexKey::Text(*text)),
+        ) if prefix_end(part).is_some() => Some(IndexKey::Text(*text)),
         Condition::CompareNumber(_, NumberValue::TimeProperty(moment), NumberValue::Constant(Some(_)))
         | Condition::CompareNumber(_, NumberValue::Constant(Some(_)), NumberValue::TimeProperty(moment)) => {
             of_moment(*moment).map(|(_, key)| key)
@@ -209,9 +209,9 @@ pub(in crate::store) fn bounded(condition: &Condition) -> Option<IndexKey> {
 /// If the condition is that an entry of a list equals a constant, and an index has the entries in the order of their
 /// contacts: the list, the condition on the entry, and the index.
 pub(in crate::store) fn equal_entry(condition: &Condition) -> Option<(EntryList, &Condition, &'static str)> {
-    let Condition::Any(of @ EntryList { within: None, .. }, Some(body)) = condition else { return None };
-    let is_id = |one: &&Condition| matches!(one, Condition::IsId(Id::Entry(0, _), Some(_)));
-    let is_key = |one: &&Condition| match one {
+    let Condition::Any(list @ EntryList { within: None, .. }, Some(body)) = condition else { return None };
+    let is_id = |part: &&Condition| matches!(part, Condition::IsId(Id::Entry(0, _), Some(_)));
+    let is_key = |part: &&Condition| match part {
         Condition::CompareText(Comparison::Eq, TextValue::Property(property), TextValue::Constant(Some(_)))
         | Condition::CompareText(Comparison::Eq, TextValue::Constant(Some(_)), TextValue::Property(property)) => {
             matches!(property, Property::Variable(0, ..)) && is_indexed(*property)
@@ -220,7 +220,7 @@ pub(in crate::store) fn equal_entry(condition: &Condition) -> Option<(EntryList,
     };
     let parts = conjuncts(body);
     let (has_id, has_key) = (parts.iter().any(is_id), parts.iter().any(is_key));
-    let index = match of.table {
+    let index = match list.table {
         EntryTable::Emails if has_key => " indexed by emails_by_address",
         EntryTable::Phones if has_key => " indexed by phones_by_number",
         EntryTable::Categories if has_key => " indexed by categories_by_name",
@@ -228,5 +228,5 @@ pub(in crate::store) fn equal_entry(condition: &Condition) -> Option<(EntryList,
         EntryTable::SingleValues(ExtendedOf::Contact) if has_id && has_key => " indexed by single_values_by_value",
         _ => return None,
     };
-    Some((*of, body, index))
+    Some((*list, body, index))
 }

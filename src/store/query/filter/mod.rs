@@ -18,12 +18,12 @@ mod unindexed;
 mod values;
 
 pub(in crate::store) use crate::store::query::filter::columns::{id_text, table};
-pub(in crate::store) use crate::store::query::filter::lookups::{bounded, conjuncts, equal_entry, equal_text};
+pub(in crate::store) use crate::store::query::filter::lookups::{bounded_key, conjuncts, equal_entry, equal_text};
 
 use crate::domain::query::typed::{Condition, EntryList, NumberValue, TextValue};
 use crate::store::db::statement::Sql;
 
-/// Number of characters of a key in an index that does not have the whole key, see [`lookups::head_of`].
+/// Number of characters of a key in an index that does not have the whole key, see [`lookups::indexed_prefix`].
 const INDEXED: usize = 64;
 /// The names of range variables in SQL, by depth.
 const VARIABLES: [&str; 4] = ["x1", "x2", "x3", "x4"];
@@ -39,14 +39,14 @@ pub(in crate::store) fn condition_in(mailbox: i64, folder: Option<&str>, conditi
 }
 
 /// The same for contacts that another index finds already: no further index is used.
-pub(in crate::store) fn residue(mailbox: i64, condition: &Condition) -> Sql {
+pub(in crate::store) fn condition_without_indexes(mailbox: i64, condition: &Condition) -> Sql {
     Compiler { uses_indexes: false, ..Compiler::new(mailbox) }.selects(condition)
 }
 
 /// ` and …`: the entries `x1` of a list for which `body` is true.
-pub(in crate::store) fn entries(mailbox: i64, of: EntryList, body: &Condition) -> Sql {
+pub(in crate::store) fn entries(mailbox: i64, list: EntryList, body: &Condition) -> Sql {
     let compiler = Compiler { uses_indexes: false, depth: 1, ..Compiler::new(mailbox) };
-    columns::of_type(of, "x1").text(" and ").then(compiler.selects(body))
+    columns::of_type(list, "x1").text(" and ").then(compiler.selects(body))
 }
 
 /// The folded form of a text.
@@ -84,9 +84,9 @@ fn binary(left: Sql, op: &'static str, right: Sql) -> Sql {
 }
 
 /// Joins with commas.
-fn list(of: impl IntoIterator<Item = Sql>) -> Sql {
-    let separated = |all: Sql, (i, one): (usize, Sql)| all.text(if i > 0 { ", " } else { "" }).then(one);
-    of.into_iter().enumerate().fold(Sql::default(), separated)
+fn list(items: impl IntoIterator<Item = Sql>) -> Sql {
+    let separated = |joined: Sql, (i, item): (usize, Sql)| joined.text(if i > 0 { ", " } else { "" }).then(item);
+    items.into_iter().enumerate().fold(Sql::default(), separated)
 }
 
 impl Compiler<'_> {
@@ -104,20 +104,20 @@ impl Compiler<'_> {
     }
 
     /// `operands`, each compiled by `each`, as a balanced tree, because SQLite limits the depth of an expression.
-    fn joined(self, operands: &[Condition], word: &'static str, each: fn(Self, &Condition) -> Sql) -> Sql {
+    fn joined(self, operands: &[Condition], word: &'static str, compile: fn(Self, &Condition) -> Sql) -> Sql {
         match operands {
             [] => Sql::new("false"),
-            [one] => each(self, one),
-            many => {
-                let (left, right) = many.split_at(many.len() / 2);
-                binary(self.joined(left, word, each), word, self.joined(right, word, each))
+            [operand] => compile(self, operand),
+            operands => {
+                let (left, right) = operands.split_at(operands.len() / 2);
+                binary(self.joined(left, word, compile), word, self.joined(right, word, compile))
             }
         }
     }
 
     /// The operands, joined by `or`.
-    fn any_of(self, operands: &[Condition], each: fn(Self, &Condition) -> Sql) -> Sql {
-        let joined = self.joined(operands, " or ", each);
+    fn any_of(self, operands: &[Condition], compile: fn(Self, &Condition) -> Sql) -> Sql {
+        let joined = self.joined(operands, " or ", compile);
         if operands.iter().any(unindexed::reads_all_contacts) {
             // `+` keeps SQLite from looking for an index for each operand, in time that grows with the square of their number.
             return Sql::default().per_engine("(+", "(").then(joined).text(")");

@@ -2,14 +2,14 @@
 
 use crate::domain::query::typed::{Comparison, Condition, Find, NumberValue, TextValue};
 use crate::store::db::statement::Sql;
-use crate::store::query::filter::lookups::{Lookup, after_all_with, begins, head_of, of_moment};
+use crate::store::query::filter::lookups::{Lookup, indexed_prefix, of_moment, prefix_end, starts_with};
 use crate::store::query::filter::values::{StampComparison, constant_last};
 use crate::store::query::filter::{Compiler, binary, list};
 
 impl Compiler<'_> {
     /// SQL that is true where `condition` is, and false or null elsewhere.
     pub(super) fn selects(self, condition: &Condition) -> Sql {
-        let served = match condition {
+        let indexed = match condition {
             Condition::And(operands) => Some(self.joined(operands, " and ", Self::selects)),
             Condition::Or(operands) => Some(self.any_of(operands, Self::selects)),
             Condition::CompareText(Comparison::Eq, left, right) => self.equal_texts(left, right),
@@ -20,7 +20,7 @@ impl Compiler<'_> {
             }
             _ => None,
         };
-        served.unwrap_or_else(|| self.value(condition))
+        indexed.unwrap_or_else(|| self.value(condition))
     }
 
     fn equal_texts(self, left: &TextValue, right: &TextValue) -> Option<Sql> {
@@ -29,8 +29,9 @@ impl Compiler<'_> {
         Some(match Lookup::of(left) {
             Some(Lookup::Contact(index, key)) => self.by_index(index, key, |key| key.text(" = ").value(value.clone())),
             Some(Lookup::Entry(key)) => {
-                let head = binary(head_of(left, key.clone()), " = ", head_of(left, Sql::of(value.clone())));
-                binary(head, " and ", binary(key, " = ", Sql::of(value.clone()))).parenthesized()
+                let prefix_condition =
+                    binary(indexed_prefix(left, key.clone()), " = ", indexed_prefix(left, Sql::of(value.clone())));
+                binary(prefix_condition, " and ", binary(key, " = ", Sql::of(value.clone()))).parenthesized()
             }
             None => binary(self.text(left), " = ", Sql::of(value.clone())),
         })
@@ -42,18 +43,18 @@ impl Compiler<'_> {
         Some(match Lookup::of(text)? {
             Lookup::Contact(index, key) => self.by_index(index, key, among),
             Lookup::Entry(key) => {
-                let heads = list(values().map(|value| head_of(text, value)));
-                let heads = head_of(text, key.clone()).text(" in (").then(heads).text(")");
-                heads.text(" and ").then(among(key)).parenthesized()
+                let prefixes = list(values().map(|value| indexed_prefix(text, value)));
+                let prefixes = indexed_prefix(text, key.clone()).text(" in (").then(prefixes).text(")");
+                prefixes.text(" and ").then(among(key)).parenthesized()
             }
         })
     }
 
     fn begins_with(self, text: &TextValue, prefix: &str) -> Option<Sql> {
-        let (lookup, end) = (Lookup::of(text)?, after_all_with(prefix)?);
+        let (lookup, end) = (Lookup::of(text)?, prefix_end(prefix)?);
         Some(match lookup {
             Lookup::Contact(index, key) => self.in_range(index, key, prefix, &end),
-            Lookup::Entry(key) => begins(text, key, prefix, end),
+            Lookup::Entry(key) => starts_with(text, key, prefix, end),
         })
     }
 

@@ -47,7 +47,7 @@ impl StampComparison {
             Comparison::Eq if is_exact(moment) => compared(" = ", number),
             Comparison::Eq if second != number => Sql::new("false"),
             Comparison::Eq => binary(compared(" >= ", second), " and ", compared(" < ", next)),
-            op if is_exact(moment) => compared(word(op), number),
+            op if is_exact(moment) => compared(operator(op), number),
             Comparison::Gt => compared(" >= ", next),
             Comparison::Ge => compared(" >= ", first_at_least),
             Comparison::Lt => compared(" < ", first_at_least),
@@ -70,37 +70,37 @@ impl Compiler<'_> {
             Condition::Same(left, right) => binary(self.value(left), " is not distinct from ", self.value(right)),
             Condition::CompareText(op, left, right) => self.compare_texts(*op, left, right),
             Condition::CompareNumber(op, left, right) => self.compare_numbers(*op, left, right),
-            Condition::InTexts(text, among, null) => {
-                is_one_of(self.text(text), among.iter().map(|value| Sql::of(value.clone())), *null)
+            Condition::InTexts(text, values, null) => {
+                is_one_of(self.text(text), values.iter().map(|value| Sql::of(value.clone())), *null)
             }
-            Condition::InNumbers(number, among, null) => {
-                is_one_of(self.number(number), among.iter().map(|value| Sql::of(*value)), *null)
+            Condition::InNumbers(number, values, null) => {
+                is_one_of(self.number(number), values.iter().map(|value| Sql::of(*value)), *null)
             }
             Condition::IsId(id, value) => is_id(*id, value.as_deref()),
             Condition::Find(find, text, part) => find_text(*find, self.text(text), self.text(part)),
             Condition::Truth(depth, _) => Sql::new("(case ")
                 .then(columns::value(*depth, ".value_key"))
                 .text(" when 'true' then true when 'false' then false end)"),
-            Condition::Any(of, None) => self.exists(*of, Sql::default()),
-            Condition::Any(of, Some(body)) if self.uses_indexes && self.has_index(body) => self.is_among(*of, body),
-            Condition::Any(of, Some(body)) => self.exists(*of, Sql::new(" and ").then(self.inner().selects(body))),
-            Condition::All(of, body) => {
-                let also = Sql::new(" and (").then(self.inner().value(body)).text(") is not true");
-                Sql::new("(not ").then(self.exists(*of, also)).text(")")
+            Condition::Any(list, None) => self.exists(*list, Sql::default()),
+            Condition::Any(list, Some(body)) if self.uses_indexes && self.has_index(body) => self.is_among(*list, body),
+            Condition::Any(list, Some(body)) => self.exists(*list, Sql::new(" and ").then(self.inner().selects(body))),
+            Condition::All(list, body) => {
+                let condition = Sql::new(" and (").then(self.inner().value(body)).text(") is not true");
+                Sql::new("(not ").then(self.exists(*list, condition)).text(")")
             }
         }
     }
 
-    /// Whether there is an entry for which `also` holds.
-    fn exists(self, of: EntryList, also: Sql) -> Sql {
+    /// Whether there is an entry for which `condition` holds.
+    fn exists(self, list: EntryList, condition: Sql) -> Sql {
         let variable = self.variable();
-        Sql::new("exists (select 1 from ").then(rows_of(of, variable)).then(also).text(")")
+        Sql::new("exists (select 1 from ").then(rows_of(list, variable)).then(condition).text(")")
     }
 
     fn compare_texts(self, op: Comparison, left: &TextValue, right: &TextValue) -> Sql {
         if op != Comparison::Eq {
             // Without a collation, two bound values would be compared by the database's locale.
-            return binary(self.text(left).per_engine("", " collate \"C\""), word(op), self.text(right));
+            return binary(self.text(left).per_engine("", " collate \"C\""), operator(op), self.text(right));
         }
         let (left, right) = constant_last(left, right);
         match right {
@@ -118,7 +118,7 @@ impl Compiler<'_> {
             Comparison::Eq if null(right) => Sql::new("(").then(self.number(left)).text(" is null)"),
             Comparison::Eq if null(left) => Sql::new("(").then(self.number(right)).text(" is null)"),
             Comparison::Eq => binary(self.number(left), " is not distinct from ", self.number(right)),
-            op => binary(self.number(left), word(op), self.number(right)),
+            op => binary(self.number(left), operator(op), self.number(right)),
         }
     }
 
@@ -170,21 +170,21 @@ impl Compiler<'_> {
             NumberValue::Cast(Cast::Instant, depth, _) => columns::value(*depth, ".value_instant"),
             NumberValue::Negate(operand) => Sql::new("(- ").then(self.number(operand)).text(")"),
             NumberValue::Arithmetic(op, left, right) => {
-                let (word, end) = match op {
+                let (operator, end) = match op {
                     Arithmetic::Add => (" + ", ")"),
                     Arithmetic::Sub => (" - ", ")"),
                     Arithmetic::Mul => (" * ", ")"),
                     Arithmetic::Div => (" / nullif(", ", 0))"),
                     Arithmetic::Mod => (" % nullif(", ", 0))"),
                 };
-                Sql::new("(").then(self.number(left)).text(word).then(self.number(right)).text(end)
+                Sql::new("(").then(self.number(left)).text(operator).then(self.number(right)).text(end)
             }
             NumberValue::Length(text) => Sql::new("cast(length(").then(self.text(text)).text(") as bigint)"),
             NumberValue::IndexOf(text, part) => {
                 let place = Sql::default().per_engine("cast(instr(", "cast(strpos(").then(self.text(text));
                 place.text(", ").then(self.text(part)).text(") - 1 as bigint)")
             }
-            NumberValue::Count(of) => Sql::new("(select count(*) from ").then(rows_of(*of, "x")).text(")"),
+            NumberValue::Count(list) => Sql::new("(select count(*) from ").then(rows_of(*list, "x")).text(")"),
             NumberValue::Calendar(calendar, day) => calendar_of(*calendar, self.number(day)),
             NumberValue::DayOf(instant) => Sql::new(
                 "(select (t.v - ((t.v % 86400000000) + 86400000000) % 86400000000) / 86400000000 from (select ",
@@ -221,12 +221,12 @@ from (select q.y, q.d, (5 * q.d + 2) / 153 as m
 }
 
 /// Whether `value` is one of some values; `null`: or null.
-fn is_one_of(value: Sql, among: impl ExactSizeIterator<Item = Sql>, null: bool) -> Sql {
-    if among.len() == 0 {
+fn is_one_of(value: Sql, values: impl ExactSizeIterator<Item = Sql>, null: bool) -> Sql {
+    if values.len() == 0 {
         return Sql::new("(").then(value).text(" is null)");
     }
-    let among = Sql::new("coalesce(").then(value).text(" in (").then(list(among));
-    among.text(if null { "), true)" } else { "), false)" })
+    let values = Sql::new("coalesce(").then(value).text(" in (").then(list(values));
+    values.text(if null { "), true)" } else { "), false)" })
 }
 
 /// Whether `part` is in `text`.
@@ -250,7 +250,7 @@ pub(super) fn constant_last<'v>(left: &'v TextValue, right: &'v TextValue) -> (&
     if matches!(left, TextValue::Constant(_)) { (right, left) } else { (left, right) }
 }
 
-fn word(op: Comparison) -> &'static str {
+fn operator(op: Comparison) -> &'static str {
     match op {
         Comparison::Eq => " = ",
         Comparison::Gt => " > ",

@@ -135,14 +135,15 @@ pub(super) fn views() -> Sql {
         }))
     };
     let flag = [("flag_columns", names("", FLAGS.written())), ("flag_values", names("new.", FLAGS.written()))];
-    let each = |text| rows::tables().map(move |table| of_table(text, table)).fold(Sql::default(), Sql::then);
+    let for_each_table =
+        |text| rows::tables().map(move |table| fill_for_table(text, table)).fold(Sql::default(), Sql::then);
     let parts = [
         ("sent", Sql::list(sent.map(|name| Sql::new("null ").text(name)))),
         ("columns", names("", &columns)),
         ("inserted", values(FOLDER)),
         ("updated", values(KEPT_FOLDER)),
-        ("entries", each(ENTRIES)),
-        ("deletes", each("delete from {table} where mailbox = new.mailbox and contact_id = new.id;\n    ")),
+        ("entries", for_each_table(ENTRIES)),
+        ("deletes", for_each_table("delete from {table} where mailbox = new.mailbox and contact_id = new.id;\n    ")),
         ("rest", Sql::filled(REST, &flag)),
         ("log", Sql::filled(LOG, &[("seq", Sql::new(SEQ))])),
         ("seq", Sql::new(SEQ)),
@@ -150,7 +151,7 @@ pub(super) fn views() -> Sql {
     Sql::filled(VIEWS, &parts)
 }
 
-fn of_table(text: &'static str, table: &Table) -> Sql {
+fn fill_for_table(text: &'static str, table: &Table) -> Sql {
     let columns = names("", table.written());
     let values = entry_values(table, "value", "value");
     Sql::filled(text, &[("table", Sql::new(table.name)), ("columns", columns), ("values", values)])

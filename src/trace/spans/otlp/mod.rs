@@ -1,5 +1,5 @@
-//! Spans by OTLP (HTTP, protobuf), configured by the variables of OpenTelemetry's specification alone. Spans are exported by a thread
-//! of its own from a bounded queue: whoever receives them slowly, or not at all, holds up no request.
+//! Spans by OTLP (HTTP, protobuf), configured by the variables of OpenTelemetry's specification alone. Spans are
+//! exported by a thread of its own from a bounded queue: a slow or unreachable receiver delays no request.
 
 mod send;
 
@@ -24,7 +24,7 @@ use crate::trace::{Current, Trace, current};
 
 /// Time limit for exporting the rest when the server stops.
 const FLUSH: Duration = Duration::from_secs(2);
-/// Spans that a commit is linked to, at most: more writes do not share one.
+/// Maximum number of spans that a commit is linked to: no more writes share a commit.
 const MAX_LINKS: usize = 256;
 
 static EXPORTING: OnceLock<ExporterState> = OnceLock::new();
@@ -36,12 +36,12 @@ struct ExporterState {
 
 /// The sampler (`OTEL_TRACES_SAMPLER`).
 struct Sampling {
-    /// Whether a trace that a client has begun is recorded if the client records it.
-    follows: bool,
+    /// Whether a trace that a client began is recorded if and only if the client records it.
+    follows_parent: bool,
     sampler: Sampler,
 }
 
-/// When something began, in UTC microseconds.
+/// The start time of a span, in UTC microseconds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Since(i64);
 
@@ -58,7 +58,7 @@ pub(crate) struct Span {
     current: Option<Arc<Current>>,
 }
 
-/// Begins a piece of work for what the task works for.
+/// Begins a span in the trace of the running task's request.
 pub(crate) fn span(name: &'static str) -> Span {
     Span { name, since: Since::now(), current: EXPORTING.get().and_then(|_| current()) }
 }
@@ -66,7 +66,7 @@ pub(crate) fn span(name: &'static str) -> Span {
 impl Drop for Span {
     fn drop(&mut self) {
         if let Some(current) = &self.current {
-            below(current, self.name, self.since, Vec::new());
+            export_child(current, self.name, self.since, Vec::new());
         }
     }
 }
@@ -77,14 +77,14 @@ pub(crate) fn begin(request: Uuid, sent: Option<Trace>) -> Option<Trace> {
     let trace = sent.unwrap_or_else(|| Trace::new(request.as_u128()));
     let (id, _, parent) = trace.numbers();
     let is_sampled = match parent {
-        Some(_) if exporting.sampling.follows => trace.is_sampled(),
-        _ => exporting.sampling.has(id),
+        Some(_) if exporting.sampling.follows_parent => trace.is_sampled(),
+        _ => exporting.sampling.samples(id),
     };
-    // A trace that nobody records would only be noise in the log.
+    // The log does not show a new trace that is not recorded.
     (parent.is_some() || is_sampled).then(|| trace.sampled(is_sampled))
 }
 
-/// The answer of a request is known: its own span ends.
+/// Exports the span of an answered request.
 pub(crate) fn export_request(current: &Current, since: Since, answered: &RequestOutcome<'_>) {
     let Some(trace) = &current.trace else { return };
     let RequestOutcome { method, route, status, code, is_secure, host } = *answered;
@@ -105,18 +105,18 @@ pub(crate) fn export_request(current: &Current, since: Since, answered: &Request
         attributes.push(KeyValue::new("error.type", code));
     }
     let status = if is_error { Status::error("") } else { Status::Unset };
-    let of = SpanIds { trace, span, parent, is_remote: parent.is_some(), kind: SpanKind::Server };
-    export(&of, name, since, attributes, SpanLinks::default(), status);
+    let ids = SpanIds { trace, span, parent, is_remote: parent.is_some(), kind: SpanKind::Server };
+    export(&ids, name, since, attributes, SpanLinks::default(), status);
 }
 
-/// A write has waited for the writer.
+/// Exports the time for which a write waited for the writer.
 pub(crate) fn export_wait(cause: Option<&Arc<Current>>, since: Since) {
     if let Some(current) = cause {
-        below(current, "wait for writer", since, Vec::new());
+        export_child(current, "wait for writer", since, Vec::new());
     }
 }
 
-/// A commit has served these. It is a part of the first one's trace, and linked to the others.
+/// Exports a commit. It belongs to the trace of the first write and is linked to the others.
 pub(crate) fn export_commit<'a>(causes: impl Iterator<Item = &'a Arc<Current>>, since: Since) {
     if EXPORTING.get().is_none() {
         return;
@@ -124,14 +124,14 @@ pub(crate) fn export_commit<'a>(causes: impl Iterator<Item = &'a Arc<Current>>, 
     let mut causes = causes.filter(|current| current.trace.as_ref().is_some_and(Trace::is_sampled));
     let Some(first) = causes.next() else { return };
     let linked = causes.filter(|other| other.request != first.request).take(MAX_LINKS);
-    let context = |other: &Arc<Current>| {
+    let link = |other: &Arc<Current>| {
         let (id, span, _) = other.trace.as_ref()?.numbers();
         Some(Link::with_context(context(id, span)))
     };
-    below(first, "commit", since, linked.filter_map(context).collect());
+    export_child(first, "commit", since, linked.filter_map(link).collect());
 }
 
-/// A notification was sent.
+/// Exports the sending of a notification.
 pub(crate) fn export_notification(current: &Current, since: Since, status: Option<u16>) {
     let Some(trace) = &current.trace else { return };
     let (_, span, parent) = trace.numbers();
@@ -139,19 +139,19 @@ pub(crate) fn export_notification(current: &Current, since: Since, status: Optio
     attributes.extend(status.map(|status| KeyValue::new("http.response.status_code", i64::from(status))));
     let is_taken = status.is_some_and(|status| (200..300).contains(&status));
     let status = if is_taken { Status::Unset } else { Status::error("") };
-    let of = SpanIds { trace, span, parent, is_remote: false, kind: SpanKind::Client };
-    export(&of, "POST notification".to_owned(), since, attributes, SpanLinks::default(), status);
+    let ids = SpanIds { trace, span, parent, is_remote: false, kind: SpanKind::Client };
+    export(&ids, "POST notification".to_owned(), since, attributes, SpanLinks::default(), status);
 }
 
 /// Exports a span inside of a request's.
-fn below(current: &Current, name: &'static str, since: Since, links: Vec<Link>) {
+fn export_child(current: &Current, name: &'static str, since: Since, links: Vec<Link>) {
     let Some(trace) = &current.trace else { return };
     let (_, parent, _) = trace.numbers();
     let span = clock::new_span_id();
-    let of = SpanIds { trace, span, parent: Some(parent), is_remote: false, kind: SpanKind::Internal };
-    let mut all = SpanLinks::default();
-    all.links.extend(links);
-    export(&of, name.to_owned(), since, Vec::new(), all, Status::Unset);
+    let ids = SpanIds { trace, span, parent: Some(parent), is_remote: false, kind: SpanKind::Internal };
+    let mut span_links = SpanLinks::default();
+    span_links.links.extend(links);
+    export(&ids, name.to_owned(), since, Vec::new(), span_links, Status::Unset);
 }
 
 /// The ids of a span.
@@ -170,21 +170,21 @@ fn context(id: u128, span: u64) -> SpanContext {
 }
 
 fn export(
-    of: &SpanIds<'_>,
+    ids: &SpanIds<'_>,
     name: String,
     Since(begun): Since,
     attributes: Vec<KeyValue>,
     links: SpanLinks,
     status: Status,
 ) {
-    let Some(exporting) = EXPORTING.get().filter(|_| of.trace.is_sampled()) else { return };
-    let (id, ..) = of.trace.numbers();
-    let parent = of.parent.map_or(SpanId::INVALID, |parent| SpanId::from_bytes(parent.to_be_bytes()));
+    let Some(exporting) = EXPORTING.get().filter(|_| ids.trace.is_sampled()) else { return };
+    let (id, ..) = ids.trace.numbers();
+    let parent = ids.parent.map_or(SpanId::INVALID, |parent| SpanId::from_bytes(parent.to_be_bytes()));
     exporting.processor.on_end(SpanData {
-        span_context: context(id, of.span),
+        span_context: context(id, ids.span),
         parent_span_id: parent,
-        parent_span_is_remote: of.is_remote,
-        span_kind: of.kind.clone(),
+        parent_span_is_remote: ids.is_remote,
+        span_kind: ids.kind.clone(),
         name: name.into(),
         start_time: clock::system_time(begun),
         end_time: clock::system_time(clock::now()),
@@ -212,8 +212,8 @@ impl Drop for Exporter {
     }
 }
 
-/// Starts the export, if `OTEL_EXPORTER_OTLP_ENDPOINT` or `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` says where to. The receiver's
-/// certificate is trusted as in other outgoing calls.
+/// Starts the export, if `OTEL_EXPORTER_OTLP_ENDPOINT` or `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` says where to. The
+/// receiver's certificate is trusted as in other outgoing calls.
 ///
 /// # Errors
 /// One line: one of the variables cannot be used.
@@ -247,7 +247,7 @@ impl Sampling {
                 .filter(|ratio| (0.0..=1.0).contains(ratio))
                 .ok_or("OTEL_TRACES_SAMPLER_ARG: expected a number from 0 to 1")
         };
-        let (follows, name) = match name.strip_prefix("parentbased_") {
+        let (follows_parent, name) = match name.strip_prefix("parentbased_") {
             Some(name) => (true, name),
             None if name.is_empty() => (true, "always_on"),
             None => (false, &*name),
@@ -258,11 +258,11 @@ impl Sampling {
             "traceidratio" => Sampler::TraceIdRatioBased(ratio()?),
             _ => return Err("OTEL_TRACES_SAMPLER: expected always_on, always_off or traceidratio, or one of these behind parentbased_".to_owned()),
         };
-        Ok(Self { follows, sampler })
+        Ok(Self { follows_parent, sampler })
     }
 
-    /// Whether a trace is recorded that nobody has decided on.
-    fn has(&self, id: u128) -> bool {
+    /// Whether a trace is recorded if the client has not decided it.
+    fn samples(&self, id: u128) -> bool {
         let id = TraceId::from_bytes(id.to_be_bytes());
         let result = self.sampler.should_sample(None, id, "", &SpanKind::Server, &[], &[]);
         result.decision == SamplingDecision::RecordAndSample

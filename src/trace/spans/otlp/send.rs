@@ -14,13 +14,13 @@ use crate::client::{CallError, HttpClient, RequestTarget};
 
 /// Time limit of an export.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// Largest answer, in bytes.
+/// Maximum size of an answer in bytes.
 const MAX_BODY: usize = 64 << 10;
 
 /// Sends spans.
 pub(super) struct Sender {
     client: HttpClient,
-    /// The exporter's thread has none.
+    /// The exporter's thread has no runtime of its own.
     runtime: Mutex<Runtime>,
 }
 
@@ -43,7 +43,7 @@ impl Sender {
         let (head, body) = request.into_parts();
         let target = RequestTarget::read(&head.uri.to_string()).map_err(|reason| reason.0)?;
         let mut builder = hyper::Request::builder().method(head.method);
-        // The client writes its own of these two.
+        // The client sets these two headers itself.
         for (name, value) in head.headers.iter().filter(|(name, _)| *name != HOST && *name != USER_AGENT) {
             builder = builder.header(name, value);
         }

@@ -1,4 +1,4 @@
-//! Every call of CardDAV times every kind of caller, and that shares, tokens and scopes mean the same as everywhere.
+//! Every call of CardDAV by every kind of caller. Shares, tokens and scopes mean the same as in Graph.
 
 use contactd::domain::scopes::Scopes;
 
@@ -31,17 +31,17 @@ const CALLERS: [&str; 11] = [
     "an application",
 ];
 
-/// Method, path, headers, body, and who may.
-type Called<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], &'a str, &'a str);
+/// Method, path, headers, body, and the expected marks of the callers.
+type CallCase<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], &'a str, &'a str);
 
 const TOKEN: &str = "111++++++13";
 const READ: &str = "111++4++413";
 const WRITE: &str = "1113+43+413";
 
 #[test]
-fn every_call_times_every_caller() {
+fn every_carddav_call_is_answered_to_every_caller_as_listed() {
     let app = app();
-    let nobody = app.user("");
+    let stranger = app.user("");
     let callers: Vec<Client> = app.beside(async |store| {
         let owner = user(store, "ann").await;
         for (id, shared) in [("bob", None), ("carl", Some(false)), ("dora", Some(true)), ("erik", Some(true))] {
@@ -51,26 +51,26 @@ fn every_call_times_every_caller() {
             }
         }
         let usual = Scopes::default_for(false).to_string();
-        let of = async |bearer: &str, scopes: &str| {
+        let client_of = async |bearer: &str, scopes: &str| {
             let secret = secret_of(store, bearer, scopes).await;
-            with_basic(&nobody, bearer, &secret)
+            with_basic(&stranger, bearer, &secret)
         };
         let (revoked, secret) = token(store, "ann", &usual, None).await;
         store.revoke_token(revoked.id).await.unwrap();
         let expired = token(store, "ann", &usual, Some(1)).await.1;
-        let erik = of("erik", SHARED).await;
+        let erik = client_of("erik", SHARED).await;
         store.disable_user(&name("erik"), true).await.unwrap();
         let application = secret_of(store, "app:sync", "Contacts.ReadWrite").await;
         vec![
-            nobody.clone(),
-            with_basic(&nobody, "ann", &secret),
-            with_basic(&nobody, "ann", &expired),
-            of("ann", "Contacts.Read").await,
-            of("ann", "Contacts.ReadWrite").await,
-            of("bob", &usual).await,
-            of("carl", SHARED).await,
-            of("dora", SHARED).await,
-            of("dora", "Contacts.ReadWrite").await,
+            stranger.clone(),
+            with_basic(&stranger, "ann", &secret),
+            with_basic(&stranger, "ann", &expired),
+            client_of("ann", "Contacts.Read").await,
+            client_of("ann", "Contacts.ReadWrite").await,
+            client_of("bob", &usual).await,
+            client_of("carl", SHARED).await,
+            client_of("dora", SHARED).await,
+            client_of("dora", "Contacts.ReadWrite").await,
             erik,
             app.user(&application),
         ]
@@ -82,11 +82,11 @@ fn every_call_times_every_caller() {
         "<m:addressbook-multiget xmlns:m=\"urn:ietf:params:xml:ns:carddav\" xmlns:D=\"DAV:\"><D:prop/><D:href>{BOOK}a.vcf</D:href></m:addressbook-multiget>"
     );
     let (home, one, other) = ("/dav/addressbooks/ann/", format!("{BOOK}a.vcf"), "/dav/addressbooks/ann/other/");
-    let whole = card("A", ADA);
-    let there = format!("{other}a.vcf");
-    let to = [("Destination", there.as_str())];
+    let complete_card = card("A", ADA);
+    let target = format!("{other}a.vcf");
+    let to = [("Destination", target.as_str())];
     let zero = [("Depth", "0")];
-    let calls: Vec<Called> = vec![
+    let calls: Vec<CallCase> = vec![
         ("OPTIONS", "/dav/", &[], "", TOKEN),
         ("PROPFIND", "/dav/", &zero, find, TOKEN),
         ("PROPFIND", "/", &zero, find, TOKEN),
@@ -109,7 +109,7 @@ fn every_call_times_every_caller() {
         ("OPTIONS", &one, &[], "", READ),
         ("GET", &one, &[], "", READ),
         ("HEAD", &one, &[], "", READ),
-        ("PUT", &one, &[], &whole, WRITE),
+        ("PUT", &one, &[], &complete_card, WRITE),
         ("PROPFIND", &one, &zero, find, READ),
         ("REPORT", &one, &[], &get, READ),
         ("COPY", &one, &to, "", WRITE),
@@ -120,11 +120,11 @@ fn every_call_times_every_caller() {
         let marks: String = callers
             .iter()
             .map(|caller| {
-                // Each finds the same.
+                // Each name finds the same user.
                 ask(ann, "MKCOL", other, &[], "");
                 ask(ann, "DELETE", "/dav/addressbooks/ann/new/", &[], "");
-                ask(ann, "DELETE", &there, &[], "");
-                put(ann, &one, &[], &whole);
+                ask(ann, "DELETE", &target, &[], "");
+                put(ann, &one, &[], &complete_card);
                 let before = app.sql("select sum(seq) from mailboxes");
                 let answer = ask(caller, method, path, headers, body);
                 let mark = mark(&answer);
@@ -143,14 +143,14 @@ fn every_call_times_every_caller() {
 }
 
 #[test]
-fn privileges_tell_what_the_caller_may_do_and_the_log_who_did_it() {
+fn privileges_show_the_callers_rights_and_the_log_names_the_caller() {
     let app = app();
-    let nobody = app.user("");
+    let stranger = app.user("");
     let (reads, writes, id) = app.beside(async |store| {
         user(store, "ann").await;
         let (made, secret) = token(store, "ann", "Contacts.ReadWrite", None).await;
         let reads = secret_of(store, "ann", "Contacts.Read").await;
-        (with_basic(&nobody, "ann", &reads), with_basic(&nobody, "ann", &secret), made.id)
+        (with_basic(&stranger, "ann", &reads), with_basic(&stranger, "ann", &secret), made.id)
     });
     let privileges = |client: &Client| propfind(client, BOOK, "0", "<D:current-user-privilege-set/>").text();
     assert!(privileges(&writes).contains("<D:write/>") && !privileges(&reads).contains("<D:write/>"));
@@ -162,7 +162,7 @@ fn privileges_tell_what_the_caller_may_do_and_the_log_who_did_it() {
 }
 
 #[test]
-fn shared_mailboxes_are_further_books_of_one_s_own_home() {
+fn shared_mailboxes_are_address_books_in_the_callers_home() {
     let app = app();
     let nobody = app.user("");
     let (ann, carl, dora, alone) = app.beside(async |store| {
@@ -171,19 +171,19 @@ fn shared_mailboxes_are_further_books_of_one_s_own_home() {
             let with = user(store, id).await;
             store.share(owner.mailbox, with, can_write).await.unwrap();
         }
-        let of =
+        let client_of =
             async |bearer: &str, scopes: &str| with_basic(&nobody, bearer, &secret_of(store, bearer, scopes).await);
         (
-            of("ann", SHARED).await,
-            of("carl", SHARED).await,
-            of("dora", SHARED).await,
-            of("dora", "Contacts.ReadWrite").await,
+            client_of("ann", SHARED).await,
+            client_of("carl", SHARED).await,
+            client_of("dora", SHARED).await,
+            client_of("dora", "Contacts.ReadWrite").await,
         )
     });
     put(&ann, &format!("{BOOK}a.vcf"), &[], &card("A", ADA));
-    let wanted = "<D:displayname/><D:current-user-privilege-set/>";
+    let properties = "<D:displayname/><D:current-user-privilege-set/>";
     let home = |client: &Client, name: &str| {
-        let text = propfind(client, &format!("/dav/addressbooks/{name}/"), "1", wanted).text();
+        let text = propfind(client, &format!("/dav/addressbooks/{name}/"), "1", properties).text();
         super::all(&text, "<D:response>", "</D:response>")
     };
     for (client, name, may_write) in [(&carl, "carl", false), (&dora, "dora", true)] {
@@ -193,16 +193,16 @@ fn shared_mailboxes_are_further_books_of_one_s_own_home() {
         assert!(href.starts_with(&format!("/dav/addressbooks/{name}/=")), "{href}");
         assert!(book.contains("<D:displayname>Contacts (ann)</D:displayname>"), "{book}");
         assert_eq!(book.contains("<D:write/>"), may_write, "{book}");
-        let (there, _, token) = super::sync(client, &href, "");
-        assert_eq!(there.len(), 1);
-        assert_eq!(there[0].0, format!("{href}a.vcf"));
-        let text = super::multiget(client, &href, "<C:address-data/>", &[&there[0].0]).text();
+        let (listed, _, token) = super::sync(client, &href, "");
+        assert_eq!(listed.len(), 1);
+        assert_eq!(listed[0].0, format!("{href}a.vcf"));
+        let text = super::multiget(client, &href, "<C:address-data/>", &[&listed[0].0]).text();
         assert!(text.contains("Lovelace"), "{text}");
         let answer = put(client, &format!("{href}{name}.vcf"), &[], &card(name, ADA));
         assert_eq!(answer.status, if may_write { 201 } else { 403 }, "{}", answer.text());
         assert_eq!(super::sync(client, &href, &token).0.len(), usize::from(may_write));
         let stranger = if may_write { &carl } else { &dora };
-        assert_eq!(propfind(stranger, &href, "0", wanted).status, 404, "it is in another's home");
+        assert_eq!(propfind(stranger, &href, "0", properties).status, 404, "it is in another's home");
     }
     assert_eq!(home(&alone, "dora").len(), 2);
     assert_eq!(home(&ann, "ann").len(), 2);

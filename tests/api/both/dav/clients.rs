@@ -10,7 +10,7 @@ fn root() -> PathBuf {
 }
 
 /// Runs a client's script to its last line.
-fn works(command: &Path, script: &Path, last: &str, more: &[&str]) {
+fn assert_client_works(command: &Path, script: &Path, last: &str, more: &[&str]) {
     let app = TestApp::new();
     let mut client = Command::new(command);
     client.arg(script).args([&format!("http://{}", app.address), "ann", "ann"]).args(more);
@@ -25,13 +25,18 @@ fn works(command: &Path, script: &Path, last: &str, more: &[&str]) {
 #[test]
 fn vdirsyncer_and_khard_work_unchanged() {
     let python = root().join("target/recipes/vdirsyncer/bin/python");
-    works(&python, &root().join("tests/carddav/vdirsyncer.py"), "vdirsyncer and khard are done", &["100"]);
+    assert_client_works(
+        &python,
+        &root().join("tests/carddav/vdirsyncer.py"),
+        "vdirsyncer and khard are done",
+        &["100"],
+    );
 }
 
 #[test]
 fn tsdav_works_unchanged() {
     let folder = root().join("target/recipes/tsdav");
-    // Beside the library, where the program looks for it.
+    // Node.js looks for the library in this folder.
     std::fs::copy(root().join("tests/carddav/tsdav.mjs"), folder.join("tsdav.mjs")).unwrap();
-    works(Path::new("node"), &folder.join("tsdav.mjs"), "tsdav is done", &[]);
+    assert_client_works(Path::new("node"), &folder.join("tsdav.mjs"), "tsdav is done", &[]);
 }

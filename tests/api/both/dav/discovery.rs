@@ -1,4 +1,4 @@
-//! How clients find the address books, and what each address offers.
+//! Discovery of address books, and the methods of each path.
 
 use super::{BOOK, ask, basic, between, propfind, with_basic};
 use crate::app::{Setup, TestApp};
@@ -6,19 +6,19 @@ use contactd::http::Settings;
 use contactd::{DavSettings, FrontEndSettings};
 
 #[test]
-fn a_first_sync_is_the_conversation_that_clients_expect() {
+fn a_first_sync_follows_the_steps_that_clients_expect() {
     let app = TestApp::new();
-    let (nobody, ann) = (app.user(""), basic(&app, "ann"));
+    let (stranger, ann) = (app.user(""), basic(&app, "ann"));
     for method in ["PROPFIND", "GET", "OPTIONS", "REPORT"] {
-        let answer = ask(&nobody, method, "/.well-known/carddav", &[], "");
+        let answer = ask(&stranger, method, "/.well-known/carddav", &[], "");
         assert_eq!((answer.status, answer.header("location").as_str()), (301, "/dav/"), "{method}");
     }
     let body = "<propfind xmlns=\"DAV:\"><prop><current-user-principal/><resourcetype/></prop></propfind>";
-    let answer = ask(&nobody, "PROPFIND", "/dav/", &[("Depth", "0")], body);
+    let answer = ask(&stranger, "PROPFIND", "/dav/", &[("Depth", "0")], body);
     assert_eq!(answer.status, 401);
-    let asked: Vec<_> =
+    let challenges: Vec<_> =
         answer.headers.get_all("www-authenticate").iter().map(|value| value.to_str().unwrap()).collect();
-    assert_eq!(asked, ["Basic realm=\"contactd\", charset=\"UTF-8\"", "Bearer"]);
+    assert_eq!(challenges, ["Basic realm=\"contactd\", charset=\"UTF-8\"", "Bearer"]);
     assert!(answer.text().contains("<D:error"), "{}", answer.text());
     for path in ["/dav/", "/dav", "/"] {
         let answer = ask(&ann, "PROPFIND", path, &[("Depth", "0")], body);
@@ -34,12 +34,12 @@ fn a_first_sync_is_the_conversation_that_clients_expect() {
     let answer = propfind(&ann, "/dav/principals/ann/", "0", "<C:addressbook-home-set/>").text();
     assert_eq!(between(&answer, "<C:addressbook-home-set><D:href>", "</D:href>"), "/dav/addressbooks/ann/");
     app.user("ann").post("/me/contactFolders", "{\"displayName\":\"Aunts\"}").json(201);
-    let wanted = "<D:resourcetype/><D:displayname/><CS:getctag/><D:sync-token/><D:current-user-privilege-set/>\
+    let properties = "<D:resourcetype/><D:displayname/><CS:getctag/><D:sync-token/><D:current-user-privilege-set/>\
                   <D:supported-report-set/><C:supported-address-data/><D:unknown/>";
-    let text = propfind(&ann, "/dav/addressbooks/ann/", "1", wanted).text();
+    let text = propfind(&ann, "/dav/addressbooks/ann/", "1", properties).text();
     let responses = super::all(&text, "<D:response>", "</D:response>");
     let hrefs: Vec<_> = responses.iter().map(|response| between(response, "<D:href>", "</D:href>")).collect();
-    // The home first, then the default book, whatever others are called.
+    // The home first, then the default address book, whatever the names of the others.
     assert_eq!(hrefs[..2], ["/dav/addressbooks/ann/", BOOK]);
     assert_eq!(hrefs.len(), 3);
     for part in [
@@ -58,7 +58,7 @@ fn a_first_sync_is_the_conversation_that_clients_expect() {
 }
 
 #[test]
-fn every_address_offers_what_the_table_says_and_no_more() {
+fn every_carddav_path_offers_exactly_the_documented_methods() {
     let app = TestApp::new();
     let ann = basic(&app, "ann");
     app.user("ann").post("/me/contacts", "{}");
@@ -103,7 +103,7 @@ fn every_address_offers_what_the_table_says_and_no_more() {
 }
 
 #[test]
-fn a_user_signs_in_by_every_name_and_a_token_is_no_other_user_s() {
+fn a_user_signs_in_with_each_name_and_only_with_their_own_token() {
     let app = TestApp::new();
     let status = |user: &str, password: &str| {
         let client = with_basic(&app.user(""), user, password);
@@ -119,15 +119,15 @@ fn a_user_signs_in_by_every_name_and_a_token_is_no_other_user_s() {
         let client = app.user("").with("Authorization", sent);
         assert_eq!(propfind(&client, "/dav/", "0", "<D:resourcetype/>").status, 401, "{sent}");
     }
-    // A bearer is taken too; an application has no home.
+    // A bearer token is accepted too. An application has no home.
     assert_eq!(propfind(&app.user("ann"), "/dav/", "0", "<D:resourcetype/>").status, 207);
     assert_eq!(propfind(&app.user("app:sync"), "/dav/", "0", "<D:resourcetype/>").status, 403);
-    // The API takes no passwords.
+    // The Graph API accepts no passwords.
     assert_eq!(basic(&app, "ann").get("/me/contacts").status, 401);
 }
 
 #[test]
-fn no_password_is_asked_for_where_others_could_read_it() {
+fn basic_authentication_is_refused_without_encryption() {
     let forwarded = |plain_basic| {
         let limits = contactd::http::Limits { forwarded: true, ..Default::default() };
         let origin = contactd::http::Origin::Forwarded;
@@ -158,7 +158,7 @@ fn no_password_is_asked_for_where_others_could_read_it() {
 }
 
 #[test]
-fn addresses_begin_where_the_server_is_reached() {
+fn hrefs_start_with_the_public_prefix() {
     let origin = contactd::http::Origin::Public("https://a.example/graph".to_owned());
     let app = TestApp::with(Setup { settings: Settings { origin, ..Settings::default() }, ..Setup::default() });
     let ann = basic(&app, "ann");
@@ -187,7 +187,7 @@ fn carddav_can_be_switched_off() {
 }
 
 #[test]
-fn a_page_of_another_origin_may_ask_where_that_is_allowed() {
+fn an_allowed_origin_may_call_carddav() {
     let cors = vec!["https://app.example.org".parse().unwrap()];
     let app = TestApp::with(Setup { settings: Settings { cors, ..Settings::default() }, ..Setup::default() });
     let page = app.user("").with("Origin", "https://app.example.org");

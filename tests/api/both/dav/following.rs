@@ -1,4 +1,4 @@
-//! Sync tokens: a client that knows nothing but names, tags and tokens ends with what the server has.
+//! Sync tokens: a client that knows only names, ETags and tokens ends with the server's state.
 
 use std::collections::BTreeMap;
 
@@ -7,24 +7,24 @@ use contactd::domain::contact::patch::ContactPatch;
 use contactd::domain::user::UserName;
 use serde_json::json;
 
-use super::{ADA, BOOK, SPACES, ask, basic, card, contacts, parse, propfind, put, report, sync, with_basic};
+use super::{ADA, BOOK, NAMESPACES, ask, basic, card, contacts, parse, propfind, put, report, sync, with_basic};
 use crate::app::{Client, TestApp};
 use crate::both::pictures::gif;
 use crate::program::{Place, Program, contactd, serve_dev};
 
-/// A round with more cards than are read at once.
+/// A round with more cards than are read from the database at once.
 #[test]
-fn a_long_round_names_each_card_once() {
+fn a_long_sync_round_names_each_card_once() {
     const CARDS: usize = 1_100;
     let app = TestApp::new();
     let (ann, user) = (basic(&app, "ann"), app.user("ann"));
-    let (_, _, begun) = sync(&ann, BOOK, "");
+    let (_, _, token_before) = sync(&ann, BOOK, "");
     let file: String = (0..CARDS).map(|n| card(&format!("long-{n}"), ADA)).collect();
     let import = user.with("Content-Type", "text/vcard").send("POST", "/me/contacts/$import", Some(file.into_bytes()));
     assert_eq!(import.status, 200);
-    let (there, gone, token) = sync(&ann, BOOK, &begun);
-    let tags: BTreeMap<_, _> = there.iter().cloned().collect();
-    assert_eq!((there.len(), tags.len(), gone.len()), (CARDS, CARDS, 0));
+    let (changed, gone, token) = sync(&ann, BOOK, &token_before);
+    let tags: BTreeMap<_, _> = changed.iter().cloned().collect();
+    assert_eq!((changed.len(), tags.len(), gone.len()), (CARDS, CARDS, 0));
     let (listed, _, _) = sync(&ann, BOOK, "");
     assert_eq!(listed.into_iter().collect::<BTreeMap<_, _>>(), tags);
     let stored = user.get("/me/contacts?$top=1000&$select=id").json(200)["value"].as_array().unwrap().clone();
@@ -36,12 +36,12 @@ fn a_long_round_names_each_card_once() {
             .collect();
         user.post("/$batch", json!({"requests": steps})).json(200);
     }
-    let (there, gone, next) = sync(&ann, BOOK, &token);
+    let (changed, gone, next) = sync(&ann, BOOK, &token);
     let gone_once: std::collections::BTreeSet<_> = gone.iter().collect();
-    assert_eq!((there.len(), gone.len(), gone_once.len()), (0, stored.len(), stored.len()));
+    assert_eq!((changed.len(), gone.len(), gone_once.len()), (0, stored.len(), stored.len()));
     assert!(gone.iter().all(|href| tags.contains_key(href)));
-    let (there, gone, _) = sync(&ann, BOOK, &next);
-    assert_eq!((there, gone), (Vec::new(), Vec::new()));
+    let (changed, gone, _) = sync(&ann, BOOK, &next);
+    assert_eq!((changed, gone), (Vec::new(), Vec::new()));
 }
 
 fn page(
@@ -55,29 +55,31 @@ fn page(
          <D:prop><D:getetag/></D:prop>"
     );
     let text = report(client, path, "D:sync-collection", &inside).text();
-    let (there, gone, token) = parse(&text);
-    (text, there, gone, token)
+    let (changed, gone, token) = parse(&text);
+    (text, changed, gone, token)
 }
 
 #[test]
-fn each_change_is_told_once_and_only_in_its_own_book() {
+fn each_change_is_reported_once_and_only_in_its_address_book() {
     let app = TestApp::new();
     let (ann, graph) = (basic(&app, "ann"), app.user("ann"));
     let other = graph.post("/me/contactFolders", "{\"displayName\":\"Other\"}").id();
-    let there = format!("/dav/addressbooks/ann/{other}/");
-    let (_, _, of_other) = sync(&ann, &there, "");
-    let (all, _, token) = sync(&ann, BOOK, "");
-    assert!(all.is_empty() && token.starts_with("data:,") && token.contains(|c: char| c.is_ascii_alphabetic()));
+    let other_book = format!("/dav/addressbooks/ann/{other}/");
+    let (_, _, of_other) = sync(&ann, &other_book, "");
+    let (changed_cards, _, token) = sync(&ann, BOOK, "");
+    assert!(
+        changed_cards.is_empty() && token.starts_with("data:,") && token.contains(|c: char| c.is_ascii_alphabetic())
+    );
     let path = format!("{BOOK}a.vcf");
     let tag = put(&ann, &path, &[], &card("A", ADA)).header("etag");
     let (changed, gone, next) = sync(&ann, BOOK, &token);
     assert_eq!((changed, gone), (vec![(path.clone(), tag)], vec![]));
     assert_eq!(sync(&ann, BOOK, &next), (vec![], vec![], next.clone()), "nothing has changed, nor the token");
-    assert_eq!(sync(&ann, &there, &of_other), (vec![], vec![], of_other.clone()));
+    assert_eq!(sync(&ann, &other_book, &of_other), (vec![], vec![], of_other.clone()));
     let ctag = |path: &str| {
         super::between(&propfind(&ann, path, "0", "<CS:getctag/>").text(), "<CS:getctag>", "</CS:getctag>")
     };
-    assert_eq!((ctag(BOOK), ctag(&there)), (next.clone(), of_other.clone()));
+    assert_eq!((ctag(BOOK), ctag(&other_book)), (next.clone(), of_other.clone()));
     // Created and deleted within a token's time.
     put(&ann, &format!("{BOOK}brief.vcf"), &[], &card("brief", ADA));
     ask(&ann, "DELETE", &format!("{BOOK}brief.vcf"), &[], "").empty(204);
@@ -88,19 +90,20 @@ fn each_change_is_told_once_and_only_in_its_own_book() {
     graph.patch(&format!("/me/contacts/{id}"), json!({"parentFolderId": other})).json(200);
     let (changed, gone, _) = sync(&ann, BOOK, &next);
     assert!(changed.is_empty() && gone.contains(&path), "{gone:?}");
-    let (changed, gone, of_other) = sync(&ann, &there, &of_other);
-    assert_eq!((changed[0].0.clone(), gone.len()), (format!("{there}a.vcf"), 0));
+    let (changed, gone, of_other) = sync(&ann, &other_book, &of_other);
+    assert_eq!((changed[0].0.clone(), gone.len()), (format!("{other_book}a.vcf"), 0));
     graph.delete(&format!("/me/contacts/{id}/photo")).empty(204);
-    assert_eq!(sync(&ann, &there, &of_other).0.len(), 0);
+    assert_eq!(sync(&ann, &other_book, &of_other).0.len(), 0);
     graph.delete(&format!("/me/contactFolders/{other}")).empty(204);
     assert_eq!(
-        report(&ann, &there, "D:sync-collection", &format!("<D:sync-token>{of_other}</D:sync-token><D:prop/>")).status,
+        report(&ann, &other_book, "D:sync-collection", &format!("<D:sync-token>{of_other}</D:sync-token><D:prop/>"))
+            .status,
         404
     );
 }
 
 #[test]
-fn a_photo_and_a_line_of_the_card_are_told_here_and_not_to_graph() {
+fn photo_and_card_only_changes_are_reported_to_carddav_and_not_to_graph() {
     let app = TestApp::new();
     let (ann, graph) = (basic(&app, "ann"), app.user("ann"));
     let path = format!("{BOOK}a.vcf");
@@ -125,27 +128,27 @@ fn a_photo_and_a_line_of_the_card_are_told_here_and_not_to_graph() {
 }
 
 #[test]
-fn pages_of_any_size_tell_everything_and_stand_behind_the_last_told() {
+fn sync_pages_of_any_size_report_everything_and_their_tokens_follow_the_last_change() {
     let app = TestApp::new();
     let (ann, graph) = (basic(&app, "ann"), app.user("ann"));
     for i in 0..7 {
         put(&ann, &format!("{BOOK}{i}.vcf"), &[], &card(&format!("{i}"), ADA));
     }
-    let (_, _, begun) = sync(&ann, BOOK, "");
+    let (_, _, initial_token) = sync(&ann, BOOK, "");
     for i in 0..3 {
         ask(&ann, "DELETE", &format!("{BOOK}{i}.vcf"), &[], "").empty(204);
     }
     graph.post("/me/contacts", "{}").json(201);
     put(&ann, &format!("{BOOK}4.vcf"), &[], &card("4", &format!("{ADA}NOTE:x\r\n")));
-    let (all, gone, last) = sync(&ann, BOOK, &begun);
-    let whole = sync(&ann, BOOK, "").0;
+    let (changed_cards, gone, last) = sync(&ann, BOOK, &initial_token);
+    let initial_cards = sync(&ann, BOOK, "").0;
     for limit in 1..9 {
-        for (token, expected) in [(begun.as_str(), (&all, gone.len())), ("", (&whole, 0))] {
-            let (mut told, mut missed, mut token) = (BTreeMap::new(), Vec::new(), token.to_owned());
+        for (token, expected) in [(initial_token.as_str(), (&changed_cards, gone.len())), ("", (&initial_cards, 0))] {
+            let (mut reported, mut missed, mut token) = (BTreeMap::new(), Vec::new(), token.to_owned());
             loop {
-                let (text, there, gone, next) = page(&ann, BOOK, &token, limit);
-                assert!(there.len() + gone.len() <= limit, "{text}");
-                told.extend(there);
+                let (text, changed, gone, next) = page(&ann, BOOK, &token, limit);
+                assert!(changed.len() + gone.len() <= limit, "{text}");
+                reported.extend(changed);
                 missed.extend(gone);
                 token = next;
                 if !text.contains("507 Insufficient Storage") {
@@ -153,8 +156,8 @@ fn pages_of_any_size_tell_everything_and_stand_behind_the_last_told() {
                 }
                 assert!(text.contains(&format!("<D:href>{BOOK}</D:href><D:status>HTTP/1.1 507")), "{text}");
             }
-            assert_eq!(told, expected.0.iter().cloned().collect::<BTreeMap<_, _>>(), "{limit}");
-            // Which of them were never there does not matter to whom begins.
+            assert_eq!(reported, expected.0.iter().cloned().collect::<BTreeMap<_, _>>(), "{limit}");
+            // An initial sync may also report deleted cards.
             assert!(missed.len() >= expected.1, "{limit}: {missed:?}");
             assert_eq!(sync(&ann, BOOK, &token).2, last, "{limit}");
         }
@@ -162,7 +165,7 @@ fn pages_of_any_size_tell_everything_and_stand_behind_the_last_told() {
 }
 
 #[test]
-fn a_token_of_anything_else_is_refused_in_the_way_each_client_understands() {
+fn an_invalid_sync_token_is_refused_with_the_status_that_each_client_expects() {
     let app = TestApp::new();
     let (ann, bob) = (basic(&app, "ann"), basic(&app, "bob"));
     let other = app.user("ann").post("/me/contactFolders", "{\"displayName\":\"Other\"}").id();
@@ -172,10 +175,10 @@ fn a_token_of_anything_else_is_refused_in_the_way_each_client_understands() {
     let forged = own.replace(|c: char| c.is_ascii_uppercase(), "A");
     for token in [elsewhere.as_str(), &bobs, &forged, "data:,nonsense", "1", "http://example.org/ns/sync/1", "0"] {
         let inside = format!("<D:sync-token>{token}</D:sync-token><D:sync-level>1</D:sync-level><D:prop/>");
-        let body = format!("<D:sync-collection {SPACES}>{inside}</D:sync-collection>");
+        let body = format!("<D:sync-collection {NAMESPACES}>{inside}</D:sync-collection>");
         let answer = ask(&ann, "REPORT", BOOK, &[("Depth", "1")], &body);
         assert!(answer.status == 403 && answer.text().contains("<D:valid-sync-token/>"), "{token}: {}", answer.text());
-        // It begins anew on 400 only.
+        // Thunderbird starts a new sync only on 400.
         let thunderbird = ann.with("User-Agent", "Mozilla/5.0 (X11; rv:153.0) Gecko/20100101 Thunderbird/153.0");
         let answer = ask(&thunderbird, "REPORT", BOOK, &[("Depth", "1")], &body);
         assert!(answer.status == 400 && answer.text().contains("<D:valid-sync-token/>"), "{token}: {}", answer.text());
@@ -190,7 +193,7 @@ fn a_token_of_anything_else_is_refused_in_the_way_each_client_understands() {
 }
 
 #[test]
-fn a_token_leads_on_where_the_log_no_longer_does() {
+fn a_sync_token_older_than_the_log_still_works() {
     let app = TestApp::new();
     let (ann, graph) = (basic(&app, "ann"), app.user("ann"));
     for i in 0..4 {
@@ -201,15 +204,15 @@ fn a_token_leads_on_where_the_log_no_longer_does() {
     put(&ann, &format!("{BOOK}2.vcf"), &[], &card("2", &format!("{ADA}NOTE:x\r\n")));
     let id = graph.post("/me/contacts", "{}").id();
     let fresh = sync(&ann, BOOK, &token);
-    // A hundred days later the log has only what was removed, and the last of each folder.
+    // A hundred days later the log has only removals, and the last entry of each folder.
     let day = 86_400_000_000_i64;
     app.sql(&format!("update changes set changed_date_time = changed_date_time - 100 * {day}"));
     app.sql(&format!("update contacts set last_modified_date_time = last_modified_date_time - 100 * {day}"));
     app.sql(&format!("update cards set last_modified_date_time = last_modified_date_time - 100 * {day}"));
     let (_, _, token) = {
-        // Tokens have the times of entries in them, which have just changed.
-        let (text, _, _, begun) = page(&ann, BOOK, "", 4);
-        assert!(text.contains("507") || !begun.is_empty());
+        // Tokens contain the times of log entries, which have just changed.
+        let (text, _, _, continuation) = page(&ann, BOOK, "", 4);
+        assert!(text.contains("507") || !continuation.is_empty());
         sync(&ann, BOOK, "")
     };
     put(&ann, &format!("{BOOK}3.vcf"), &[], &card("3", &format!("{ADA}NOTE:y\r\n")));
@@ -229,16 +232,16 @@ fn a_token_leads_on_where_the_log_no_longer_does() {
     assert_eq!(fresh.0.len(), 2);
 }
 
-/// What the client knows: names and tags.
+/// The client's state: names and ETags.
 type Known = BTreeMap<String, String>;
 
 #[test]
-fn a_follower_ends_with_what_the_server_has_whatever_was_done() {
+fn a_syncing_client_ends_with_the_servers_state() {
     let mut app = TestApp::new();
     let other = app.user("ann").post("/me/contactFolders", "{\"displayName\":\"Other\"}").id();
     let books = [BOOK.to_owned(), format!("/dav/addressbooks/ann/{other}/")];
     let mut known: [(Known, String); 2] = Default::default();
-    // A fixed sequence: a linear congruence is random enough, and the same each time.
+    // A linear congruential generator, for a repeatable sequence.
     let mut state = 17_u64;
     let mut next = |below: u64| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -250,10 +253,14 @@ fn a_follower_ends_with_what_the_server_has_whatever_was_done() {
             let book = &books[usize::try_from(next(2)).unwrap()];
             let name = format!("{book}{}.vcf", next(5));
             let other_name = format!("{}{}.vcf", books[usize::try_from(next(2)).unwrap()], next(5));
-            let all = contacts(&graph);
-            let some = (!all.is_empty())
-                .then(|| all[usize::try_from(next(all.len() as u64)).unwrap()]["id"].as_str().unwrap().to_owned());
-            let path = some.map(|id| format!("/me/contacts/{id}")).unwrap_or_default();
+            let stored_contacts = contacts(&graph);
+            let random_contact = (!stored_contacts.is_empty()).then(|| {
+                stored_contacts[usize::try_from(next(stored_contacts.len() as u64)).unwrap()]["id"]
+                    .as_str()
+                    .unwrap()
+                    .to_owned()
+            });
+            let path = random_contact.map(|id| format!("/me/contacts/{id}")).unwrap_or_default();
             match next(13) {
                 0..=2 => {
                     drop(put(&ann, &name, &[], &card(&format!("{}", next(8)), &format!("{ADA}NOTE:{}\r\n", next(99)))));
@@ -309,11 +316,11 @@ fn a_follower_ends_with_what_the_server_has_whatever_was_done() {
             }
             let limit = usize::try_from(next(4) + 1).unwrap();
             loop {
-                let (text, there, gone, after) = page(&ann, book, token, limit);
+                let (text, changed, gone, after) = page(&ann, book, token, limit);
                 for path in gone {
                     known.remove(&path);
                 }
-                known.extend(there);
+                known.extend(changed);
                 *token = after;
                 if !text.contains("507 Insufficient Storage") {
                     break;
@@ -331,7 +338,7 @@ fn a_follower_ends_with_what_the_server_has_whatever_was_done() {
 }
 
 #[test]
-fn who_follows_a_database_that_was_restored_is_told_to_begin_anew() {
+fn after_a_restore_of_the_database_clients_must_start_a_new_sync() {
     let place = Place::new();
     let run = |arguments: &[&str]| assert!(contactd(arguments).output().unwrap().status.success(), "{arguments:?}");
     let (database, copy) = (place.database(), place.file("copy.db"));
@@ -347,13 +354,13 @@ fn who_follows_a_database_that_was_restored_is_told_to_begin_anew() {
     run(&["restore", "--from", copy_text, "--database", database_text]);
     let server = Program::start(serve_dev(&database));
     let ann = with_basic(&server.user(""), "ann", "ann");
-    // What this token knows never was, in the history that goes on; the one before it leads on.
+    // This token belongs to changes that the restore removed, so it is invalid. The earlier token is still valid.
     let inside = format!("<D:sync-token>{behind}</D:sync-token><D:sync-level>1</D:sync-level><D:prop/>");
     let answer = report(&ann, BOOK, "D:sync-collection", &inside);
     assert!(answer.status == 403 && answer.text().contains("<D:valid-sync-token/>"), "{}", answer.text());
     assert_eq!(sync(&ann, BOOK, &before), (Vec::new(), Vec::new(), before.clone()));
-    let (there, gone, token) = sync(&ann, BOOK, "");
-    assert_eq!((there.len(), there[0].0.clone(), gone.len()), (1, format!("{BOOK}a.vcf"), 0));
+    let (changed, gone, token) = sync(&ann, BOOK, "");
+    assert_eq!((changed.len(), changed[0].0.clone(), gone.len()), (1, format!("{BOOK}a.vcf"), 0));
     put(&ann, &format!("{BOOK}c.vcf"), &[], &card("C", ADA));
     assert_eq!(sync(&ann, BOOK, &token).0[0].0, format!("{BOOK}c.vcf"));
 }

@@ -1,4 +1,4 @@
-//! Groups are cards of their own: no contact, nothing of Graph.
+//! Groups are separate cards. They are not contacts, and Graph does not show them.
 
 use contactd::domain::import::Undone;
 use serde_json::json;
@@ -12,19 +12,19 @@ const GROUP: &str = "BEGIN:VCARD\r\nVERSION:3.0\r\nUID:G\r\nFN:Family\r\nN:Famil
 X-ADDRESSBOOKSERVER-MEMBER:urn:uuid:nobody\r\nEND:VCARD\r\n";
 
 #[test]
-fn a_group_is_a_card_and_no_contact() {
+fn a_group_card_is_stored_as_a_card_and_not_as_a_contact() {
     let app = TestApp::new();
     let (ann, graph) = (basic(&app, "ann"), app.user("ann"));
     let delta = graph.get("/me/contacts/delta").json(200)["@odata.deltaLink"].as_str().unwrap().to_owned();
-    let (_, _, begun) = sync(&ann, BOOK, "");
+    let (_, _, token_before) = sync(&ann, BOOK, "");
     let path = format!("{BOOK}g.vcf");
     let made = put(&ann, &path, &[], GROUP);
     assert_eq!(made.status, 201, "{}", made.text());
     assert_eq!((ann.get(&path).text().as_str(), ann.get(&path).header("etag")), (GROUP, made.header("etag")));
     assert_eq!(contacts(&graph).len(), 0);
     assert_eq!(graph.get(&delta).json(200)["value"].as_array().unwrap().len(), 0);
-    let (there, gone, token) = sync(&ann, BOOK, &begun);
-    assert_eq!((there, gone.len()), (vec![(path.clone(), made.header("etag"))], 0));
+    let (changed, gone, token) = sync(&ann, BOOK, &token_before);
+    assert_eq!((changed, gone.len()), (vec![(path.clone(), made.header("etag"))], 0));
     let four = ask(&ann, "GET", &path, &[("Accept", "text/vcard;version=4.0")], "").text();
     assert!(four.contains("KIND:group\r\n") && four.contains("MEMBER:urn:uuid:nobody\r\n"), "{four}");
     assert_eq!(put(&ann, &path, &[], &GROUP.replace("Family", "Friends")).status, 204);
@@ -35,19 +35,19 @@ fn a_group_is_a_card_and_no_contact() {
     let turned = put(&ann, &format!("{BOOK}a.vcf"), &[], &GROUP.replace("UID:G", "UID:A"));
     assert!(turned.status == 403 && turned.text().contains("C:valid-address-data"), "{}", turned.text());
     ask(&ann, "DELETE", &path, &[], "").empty(204);
-    let (there, gone, _) = sync(&ann, BOOK, &token);
-    assert_eq!((there.len(), gone), (1, vec![path]));
+    let (changed, gone, _) = sync(&ann, BOOK, &token);
+    assert_eq!((changed.len(), gone), (1, vec![path]));
 }
 
-/// The cards of a book: those of groups, and others.
+/// The group cards and the other cards of an address book.
 fn cards_of(client: &Client, book: &str) -> (Vec<String>, Vec<String>) {
-    let (there, ..) = sync(client, book, "");
-    let texts = there.iter().map(|(href, _)| client.get(href).text());
+    let (listed, ..) = sync(client, book, "");
+    let texts = listed.iter().map(|(href, _)| client.get(href).text());
     texts.partition(|text| text.contains("KIND:group"))
 }
 
 #[test]
-fn a_group_of_a_file_is_a_category_of_its_members_and_a_card_that_comes_back() {
+fn an_imported_group_is_a_category_of_its_members_and_a_stored_card() {
     const IMPORT: &str = "/me/contacts/$import";
     let app = TestApp::new();
     let (ann, graph) = (basic(&app, "ann"), app.user("ann"));
@@ -63,7 +63,7 @@ fn a_group_of_a_file_is_a_category_of_its_members_and_a_card_that_comes_back() {
     let before = app.sql("select seq from mailboxes");
     let (_, again) = import(&graph, IMPORT, file.as_bytes());
     assert_eq!((&again["counts"]["unchanged"], app.sql("select seq from mailboxes")), (&json!(1), before));
-    // It is exported in either version with all that it says, except where contacts are chosen.
+    // It is exported completely in both versions, unless contacts are selected.
     let exported = graph.get("/me/contacts/$export").text();
     assert!(exported.ends_with(&group), "{exported}");
     let four = graph.get("/me/contacts/$export?format=vcard4").text();
@@ -79,7 +79,7 @@ fn a_group_of_a_file_is_a_category_of_its_members_and_a_card_that_comes_back() {
 }
 
 #[test]
-fn a_group_that_an_import_made_or_changed_is_undone_with_it() {
+fn undoing_an_import_undoes_its_groups() {
     let app = TestApp::new();
     let (ann, graph) = (basic(&app, "ann"), app.user("ann"));
     let nameless = GROUP.replace("UID:G\r\n", "").replace("Family", "Friends");
@@ -104,7 +104,7 @@ fn a_group_that_an_import_made_or_changed_is_undone_with_it() {
     let mut restored = cards_of(&ann, BOOK).0;
     restored.sort();
     assert_eq!(restored, kept);
-    // The second import has changed these since, and its undoing too.
+    // The second import and its undo have changed these since.
     assert_eq!(undo(first).iter().filter(|undone| **undone == Undone::Removed).count(), 1);
     assert_eq!(cards_of(&ann, BOOK).0.len(), 1);
 }

@@ -1,4 +1,4 @@
-//! Bodies and cards that are made to cost much, and strangers' addresses.
+//! Bodies and cards that are expensive to process, and paths of other users.
 
 use super::{ADA, BOOK, ask, basic, card, put};
 use crate::app::TestApp;
@@ -29,7 +29,7 @@ fn a_hostile_body_is_refused_and_the_server_goes_on() {
 }
 
 #[test]
-fn what_is_stored_can_always_be_given() {
+fn stored_cards_can_always_be_served() {
     let app = TestApp::new();
     let ann = basic(&app, "ann");
     let lines = [

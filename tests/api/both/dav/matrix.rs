@@ -1,4 +1,4 @@
-//! Queries of every kind of test, beside a slow reference that is written from RFC 6352, section 10.5, and knows nothing of the
+//! Queries of every kind of test, compared with a slow implementation of RFC 6352, section 10.5, that is independent of the
 //! program.
 
 use base64::Engine as _;
@@ -9,7 +9,7 @@ use unicode_normalization::UnicodeNormalization as _;
 use super::{BOOK, all, basic, card, contacts, propfind, put, report};
 use crate::app::{Client, TestApp};
 
-/// Queries that are made.
+/// Number of generated queries.
 const QUERIES: usize = 240;
 
 const CARDS: [&str; 10] = [
@@ -25,10 +25,10 @@ const CARDS: [&str; 10] = [
     "FN:\r\nN:;;;;\r\n",
 ];
 
-/// A generator of numbers: the same ones each time.
-struct Numbers(u64);
+/// A repeatable pseudo-random generator.
+struct Random(u64);
 
-impl Numbers {
+impl Random {
     fn below(&mut self, bound: usize) -> usize {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(self.0 >> 33).unwrap() % bound
@@ -48,7 +48,7 @@ struct Text {
 
 enum Test {
     Text(Text),
-    /// A parameter that is there or not, or of which a value fits.
+    /// A test whether a parameter exists, or whether its value matches.
     Parameter(&'static str, bool),
     ParameterText(&'static str, Text),
 }
@@ -65,7 +65,7 @@ struct Query {
     properties: Vec<Property>,
 }
 
-fn text(numbers: &mut Numbers) -> Text {
+fn text(numbers: &mut Random) -> Text {
     Text {
         collation: numbers.of(&["", "i;unicode-casemap", "i;ascii-casemap", "i;octet"]),
         kind: numbers.of(&["", "equals", "contains", "starts-with", "ends-with"]),
@@ -92,7 +92,7 @@ fn text(numbers: &mut Numbers) -> Text {
     }
 }
 
-fn query(numbers: &mut Numbers) -> Query {
+fn query(numbers: &mut Random) -> Query {
     let properties = (0..=numbers.below(3)).map(|_| {
         let not_defined = numbers.below(7) == 0;
         let tests = (0..if not_defined { 0 } else { numbers.below(4) }).map(|_| {
@@ -199,21 +199,21 @@ impl Query {
         format!("<C:filter test=\"{}\">{}</C:filter>", mode(self.all_of), properties.collect::<String>())
     }
 
-    /// Whether a card fits, line by line.
+    /// Whether a card matches, line by line.
     fn fits(&self, card: &str) -> bool {
         let unfolded = card.replace("\r\n ", "");
         let lines: Vec<Line> = unfolded.lines().map(Line::of).collect();
         let fits = |property: &Property| {
             let (group, name) = property.name.split_once('.').map_or((None, property.name), |(g, n)| (Some(g), n));
-            let meant = |line: &&Line| {
+            let is_matching = |line: &&Line| {
                 line.name.eq_ignore_ascii_case(name)
                     && group.is_none_or(|group| group.eq_ignore_ascii_case(&line.group))
             };
-            let mut meant = lines.iter().filter(meant);
+            let mut matching = lines.iter().filter(is_matching);
             if property.not_defined {
-                return meant.next().is_none();
+                return matching.next().is_none();
             }
-            meant.any(|line| {
+            matching.any(|line| {
                 let mut tests = property.tests.iter().map(|test| line.fits(test));
                 property.tests.is_empty()
                     || if property.all_of { tests.all(|fits| fits) } else { tests.any(|fits| fits) }
@@ -224,11 +224,11 @@ impl Query {
     }
 }
 
-/// A line of these cards, whose parameters have no colon.
+/// A parsed line of a card. Its parameters have no colon.
 struct Line {
     group: String,
     name: String,
-    /// Names in upper case, with values one by one.
+    /// The parameters: names in upper case with single values.
     parameters: Vec<(String, String)>,
     value: String,
 }
@@ -267,9 +267,9 @@ impl Line {
     }
 }
 
-/// Queries, with how many cards each finds among these: names, and what a GET returns.
+/// Sends queries and compares the results with these cards: names, and the result of GET.
 fn compare(ann: &Client, cards: &[(String, String)], seed: u64) {
-    let mut numbers = Numbers(seed);
+    let mut numbers = Random(seed);
     let (mut none, mut every) = (0, 0);
     for _ in 0..QUERIES {
         let query = query(&mut numbers);
@@ -285,7 +285,7 @@ fn compare(ann: &Client, cards: &[(String, String)], seed: u64) {
         none += usize::from(expected.is_empty());
         every += usize::from(expected.len() == cards.len());
     }
-    // The queries tell cards apart.
+    // The queries are selective.
     assert!(none < QUERIES / 3 * 2 && every < QUERIES / 3, "{none} find nothing, {every} find all");
 }
 
@@ -309,7 +309,7 @@ fn put_all(ann: &Client) {
 }
 
 #[test]
-fn generated_queries_find_what_a_plain_reading_of_all_cards_finds() {
+fn generated_queries_agree_with_a_plain_evaluation_over_all_cards() {
     let app = TestApp::new();
     let ann = basic(&app, "ann");
     put_all(&ann);
@@ -320,7 +320,7 @@ fn generated_queries_find_what_a_plain_reading_of_all_cards_finds() {
 
 /// Contacts that have no card, contacts changed since their card was stored, photos and groups.
 #[test]
-fn generated_queries_find_contacts_without_a_current_card_as_they_are_rendered() {
+fn generated_queries_match_contacts_without_a_stored_card_by_their_rendered_card() {
     let app = TestApp::new();
     let (ann, graph) = (basic(&app, "ann"), app.user("ann"));
     put_all(&ann);
@@ -332,7 +332,7 @@ fn generated_queries_find_contacts_without_a_current_card_as_they_are_rendered()
     assert_eq!(put(&ann, &format!("{BOOK}pictured.vcf"), &[], &pictured).status, 201);
     let stored = contacts(&graph);
     assert_eq!(stored.len(), CARDS.len() + 1);
-    // Half of the cards are older than their contacts.
+    // Half of the stored cards are older than their contacts.
     for contact in stored.iter().step_by(2) {
         let path = format!("/v1.0/me/contacts/{}", contact["id"].as_str().unwrap());
         let change = json!({"nickName": "ada, the first", "companyName": "work; home"});

@@ -1,4 +1,4 @@
-//! CardDAV: what clients ask, written out, and what others get wrong.
+//! CardDAV: requests as clients send them, and common mistakes of servers.
 
 mod callers;
 mod cards;
@@ -20,7 +20,7 @@ use crate::app::{Answer, Client, TestApp};
 
 pub(super) const BOOK: &str = "/dav/addressbooks/ann/contacts/";
 
-/// A client that signs in by Basic, as `--dev` takes it: user and password are the same.
+/// A client with Basic authentication as with `--dev`: user and password are equal.
 pub(super) fn basic(app: &TestApp, name: &str) -> Client {
     with_basic(&app.user(""), name, name)
 }
@@ -29,7 +29,7 @@ pub(super) fn with_basic(client: &Client, user: &str, password: &str) -> Client 
     client.with("Authorization", &format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))))
 }
 
-/// A request with these headers and a body.
+/// Sends a request with these headers and a body.
 pub(super) fn ask(client: &Client, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
     let mut client = client.clone();
     for (name, value) in headers {
@@ -44,11 +44,11 @@ pub(super) fn ask(client: &Client, method: &str, path: &str, headers: &[(&str, &
 
 /// PROPFIND of these properties, in their prefixes D, C and CS.
 pub(super) fn propfind(client: &Client, path: &str, depth: &str, properties: &str) -> Answer {
-    let body = format!("<D:propfind {SPACES}><D:prop>{properties}</D:prop></D:propfind>");
+    let body = format!("<D:propfind {NAMESPACES}><D:prop>{properties}</D:prop></D:propfind>");
     ask(client, "PROPFIND", path, &[("Depth", depth)], &body)
 }
 
-pub(super) const SPACES: &str =
+pub(super) const NAMESPACES: &str =
     "xmlns:D=\"DAV:\" xmlns:C=\"urn:ietf:params:xml:ns:carddav\" xmlns:CS=\"http://calendarserver.org/ns/\"";
 
 pub(super) fn put(client: &Client, path: &str, headers: &[(&str, &str)], card: &str) -> Answer {
@@ -56,7 +56,7 @@ pub(super) fn put(client: &Client, path: &str, headers: &[(&str, &str)], card: &
 }
 
 pub(super) fn report(client: &Client, path: &str, root: &str, inside: &str) -> Answer {
-    ask(client, "REPORT", path, &[("Depth", "0")], &format!("<{root} {SPACES}>{inside}</{root}>"))
+    ask(client, "REPORT", path, &[("Depth", "0")], &format!("<{root} {NAMESPACES}>{inside}</{root}>"))
 }
 
 pub(super) fn multiget(client: &Client, path: &str, data: &str, hrefs: &[&str]) -> Answer {
@@ -64,7 +64,7 @@ pub(super) fn multiget(client: &Client, path: &str, data: &str, hrefs: &[&str]) 
     report(client, path, "C:addressbook-multiget", &format!("<D:prop><D:getetag/>{data}</D:prop>{hrefs}"))
 }
 
-/// sync-collection. Returns what is there with its ETag, what is gone, and the new token.
+/// sync-collection. Returns changed names with ETags, removed names, and the new token.
 pub(super) fn sync(client: &Client, path: &str, token: &str) -> (Vec<(String, String)>, Vec<String>, String) {
     let inside =
         format!("<D:sync-token>{token}</D:sync-token><D:sync-level>1</D:sync-level><D:prop><D:getetag/></D:prop>");
@@ -75,26 +75,26 @@ pub(super) fn sync(client: &Client, path: &str, token: &str) -> (Vec<(String, St
 
 /// The responses of a `sync-collection`.
 pub(super) fn parse(text: &str) -> (Vec<(String, String)>, Vec<String>, String) {
-    let (mut there, mut gone) = (Vec::new(), Vec::new());
+    let (mut changed, mut gone) = (Vec::new(), Vec::new());
     for response in all(text, "<D:response>", "</D:response>") {
         let href = between(&response, "<D:href>", "</D:href>");
         match response.split_once("<D:getetag>") {
-            Some((_, rest)) => there.push((href, between(rest, "", "</D:getetag>"))),
+            Some((_, rest)) => changed.push((href, between(rest, "", "</D:getetag>"))),
             None if response.contains("404 Not Found") => gone.push(href),
             None => assert!(response.contains("507"), "{response}"),
         }
     }
-    (there, gone, between(text, "<D:sync-token>", "</D:sync-token>"))
+    (changed, gone, between(text, "<D:sync-token>", "</D:sync-token>"))
 }
 
-/// The text between two others, the first time.
+/// The first text between two others.
 #[track_caller]
 pub(super) fn between(text: &str, before: &str, behind: &str) -> String {
     let rest = text.split_once(before).unwrap_or_else(|| panic!("{before} is not in {text}")).1;
     rest.split_once(behind).unwrap_or_else(|| panic!("{behind} is not in {text}")).0.to_owned()
 }
 
-/// The text between two others, each time.
+/// All texts between two others.
 pub(super) fn all(text: &str, before: &str, behind: &str) -> Vec<String> {
     text.split(before).skip(1).filter_map(|rest| Some(rest.split_once(behind)?.0.to_owned())).collect()
 }
@@ -106,7 +106,7 @@ pub(super) fn card(uid: &str, lines: &str) -> String {
 
 pub(super) const ADA: &str = "N:Lovelace;Ada;;;\r\nFN:Ada Lovelace\r\n";
 
-/// The contacts of Graph with these properties.
+/// The contacts as Graph lists them.
 pub(super) fn contacts(client: &Client) -> Vec<Value> {
     client.get("/v1.0/me/contacts?$top=1000").json(200)["value"].as_array().unwrap().clone()
 }

@@ -1,10 +1,10 @@
 //! Properties and collections, by the checks of litmus.
 
-use super::{BOOK, SPACES, ask, basic, propfind};
+use super::{BOOK, NAMESPACES, ask, basic, propfind};
 use crate::app::{Answer, Client, TestApp};
 
 fn proppatch(client: &Client, path: &str, inside: &str) -> Answer {
-    let body = format!("<D:propertyupdate {SPACES} xmlns:x=\"urn:x\">{inside}</D:propertyupdate>");
+    let body = format!("<D:propertyupdate {NAMESPACES} xmlns:x=\"urn:x\">{inside}</D:propertyupdate>");
     ask(client, "PROPPATCH", path, &[], &body)
 }
 
@@ -17,7 +17,7 @@ fn remove(property: &str) -> String {
 }
 
 #[test]
-fn what_clients_keep_with_a_book_comes_back_whole() {
+fn client_properties_of_an_address_book_are_returned_unchanged() {
     let app = TestApp::new();
     let ann = basic(&app, "ann");
     let odd = "<x:color xml:lang=\"de\" x:a=\"1\">#f00 ]]&gt; \u{1f600}<x:in y=\"2\"/></x:color>";
@@ -27,7 +27,7 @@ fn what_clients_keep_with_a_book_comes_back_whole() {
         (set("<none xmlns=\"\">void</none>"), ">void<"),
         (set("<C:addressbook-description>Of &amp; work</C:addressbook-description>"), "Of &amp; work"),
         (remove("<x:never/>"), ""),
-        // In their order: the last counts.
+        // In their order, so that the last one counts.
         (remove("<x:color/>") + &set("<x:color>green</x:color>"), ">green<"),
     ] {
         let answer = proppatch(&ann, BOOK, &inside);
@@ -41,12 +41,17 @@ fn what_clients_keep_with_a_book_comes_back_whole() {
                 .text();
         assert!(text.contains(expected), "{expected} is not in {text}");
     }
-    let all = ask(&ann, "PROPFIND", BOOK, &[("Depth", "0")], "").text();
-    assert!(all.contains(">green<") && all.contains(">void<") && all.contains("<D:resourcetype>"), "{all}");
+    let all_properties = ask(&ann, "PROPFIND", BOOK, &[("Depth", "0")], "").text();
+    assert!(
+        all_properties.contains(">green<")
+            && all_properties.contains(">void<")
+            && all_properties.contains("<D:resourcetype>"),
+        "{all_properties}"
+    );
     let names =
         ask(&ann, "PROPFIND", BOOK, &[("Depth", "0")], "<propfind xmlns=\"DAV:\"><propname/></propfind>").text();
     assert!(names.contains("color") && !names.contains("green"), "{names}");
-    // Contacts keeps that of a home: some clients fail where it cannot be set.
+    // The home accepts this property, because Apple's Contacts fails if it cannot set it.
     let me = "<CS:me-card><D:href>/dav/addressbooks/ann/contacts/me.vcf</D:href></CS:me-card>";
     assert!(proppatch(&ann, "/dav/addressbooks/ann/", &set(me)).text().contains("200 OK"));
     assert!(propfind(&ann, "/dav/addressbooks/ann/", "0", "<CS:me-card/>").text().contains("me.vcf"));
@@ -56,7 +61,7 @@ fn what_clients_keep_with_a_book_comes_back_whole() {
             "PROPPATCH",
             BOOK,
             &[("Prefer", "return=minimal")],
-            &format!("<D:propertyupdate {SPACES}>{}</D:propertyupdate>", set("<x xmlns=\"urn:y\"/>"))
+            &format!("<D:propertyupdate {NAMESPACES}>{}</D:propertyupdate>", set("<x xmlns=\"urn:y\"/>"))
         )
         .status,
         204
@@ -64,7 +69,7 @@ fn what_clients_keep_with_a_book_comes_back_whole() {
 }
 
 #[test]
-fn properties_are_set_together_or_not_at_all() {
+fn a_proppatch_is_atomic() {
     let app = TestApp::new();
     let ann = basic(&app, "ann");
     let other = app.user("ann").post("/me/contactFolders", "{\"displayName\":\"Other\"}").id();
@@ -82,8 +87,8 @@ fn properties_are_set_together_or_not_at_all() {
     assert_eq!(app.user("ann").get(&format!("/me/contactFolders/{other}")).json(200)["displayName"], "Renamed");
     let large = set(&format!("<x:a>{}</x:a>", "y".repeat(5_000)));
     assert!(proppatch(&ann, &path, &large).text().contains("507 Insufficient Storage"));
-    let many: String = (0..51).map(|i| set(&format!("<x:a{i}/>"))).collect::<Vec<_>>().concat();
-    assert!(proppatch(&ann, &path, &many).text().contains("507 Insufficient Storage"));
+    let too_many: String = (0..51).map(|i| set(&format!("<x:a{i}/>"))).collect::<Vec<_>>().concat();
+    assert!(proppatch(&ann, &path, &too_many).text().contains("507 Insufficient Storage"));
     assert_eq!(app.count("select count(*) from dav_properties"), 0);
     for body in ["<a/>", "<D:propertyupdate xmlns:D=\"DAV:\"/>", "<D:propertyupdate", ""] {
         assert_eq!(ask(&ann, "PROPPATCH", &path, &[], body).status, 400, "{body}");
@@ -91,13 +96,13 @@ fn properties_are_set_together_or_not_at_all() {
 }
 
 #[test]
-fn books_are_made_and_deleted() {
+fn address_books_are_created_and_deleted() {
     let app = TestApp::new();
     let (ann, graph) = (basic(&app, "ann"), app.user("ann"));
     let home = "/dav/addressbooks/ann/";
     let mkcol = |name: &str, inside: &str| {
         let body =
-            if inside.is_empty() { String::new() } else { format!("<D:mkcol {SPACES}>{}</D:mkcol>", set(inside)) };
+            if inside.is_empty() { String::new() } else { format!("<D:mkcol {NAMESPACES}>{}</D:mkcol>", set(inside)) };
         ask(&ann, "MKCOL", &format!("{home}{name}"), &[], &body)
     };
     let kind = "<D:resourcetype><D:collection/><C:addressbook/></D:resourcetype>";
@@ -140,13 +145,13 @@ fn books_are_made_and_deleted() {
         (delete(&inner, "infinity"), delete("friends", "infinity"), delete("friends", "infinity")),
         (204, 204, 404)
     );
-    // What was kept with it is not kept with the next of its name.
+    // Properties of a deleted address book are not inherited by a new one with the same name.
     assert_eq!(mkcol("friends", "").status, 201);
     assert!(propfind(&ann, &format!("{home}friends/"), "0", "<C:addressbook-description/>").text().contains("404"));
 }
 
 #[test]
-fn a_propfind_of_everything_or_of_nothing_readable_is_refused() {
+fn a_propfind_of_infinite_depth_or_with_invalid_xml_is_refused() {
     let app = TestApp::new();
     let ann = basic(&app, "ann");
     for depth in ["infinity", ""] {
@@ -169,7 +174,7 @@ fn a_propfind_of_everything_or_of_nothing_readable_is_refused() {
         "PROPFIND",
         BOOK,
         &[("Depth", "0"), ("Prefer", "return=minimal")],
-        &format!("<D:propfind {SPACES}><D:prop><D:getetag/><x/></D:prop></D:propfind>"),
+        &format!("<D:propfind {NAMESPACES}><D:prop><D:getetag/><x/></D:prop></D:propfind>"),
     );
     assert!(!minimal.text().contains("404") && minimal.header("preference-applied") == "return=minimal");
     let without =

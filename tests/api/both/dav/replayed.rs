@@ -1,5 +1,5 @@
-//! What real clients asked, recorded by `tests/carddav/record.py` while they did what the scripts beside it say, asked again. Each
-//! answer must be the recorded one, but for ids, tags, tokens and times: so that a machine without these clients tests their habits.
+//! Repeats requests of real clients, which `tests/carddav/record.py` recorded while the scripts in its folder ran. Each
+//! answer must equal the recorded one, except ids, ETags, tokens and times. So these clients need not be installed.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -8,20 +8,20 @@ use serde_json::Value;
 
 use crate::app::{Answer, TestApp};
 
-/// The ids, tags and tokens of the recording, and those that stand for them here.
+/// The ids, ETags and tokens of the recording, and the current ones.
 #[derive(Default)]
-struct Known(HashMap<String, String>);
+struct KnownIds(HashMap<String, String>);
 
 fn is_of_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | ':')
 }
 
-/// Whether a text between quotes may be a tag, whose base64 has signs that stand between words elsewhere.
+/// Whether a quoted text may be an ETag, whose base64 has characters that otherwise separate words.
 fn is_tag(text: &str) -> bool {
     text.len() >= 12 && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=' | '.'))
 }
 
-/// A text as words and what stands between them, in turn.
+/// Splits a text into alternating words and separators.
 fn parts(text: &str) -> Vec<&str> {
     let mut parts = Vec::new();
     for part in text.split_inclusive('"') {
@@ -47,29 +47,29 @@ fn is_time(word: &str) -> bool {
     word.ends_with('Z') && word.bytes().filter(u8::is_ascii_digit).count() >= 6
 }
 
-impl Known {
-    /// A recorded text with the ids of now.
+impl KnownIds {
+    /// A recorded text with the current ids.
     fn now(&self, text: &str) -> String {
         parts(text).into_iter().map(|part| self.0.get(part).map_or(part, String::as_str)).collect()
     }
 
-    /// Compares an answer with the recorded one and learns what stands for what.
+    /// Compares an answer with the recorded one, and stores the current ids.
     #[track_caller]
-    fn compare(&mut self, recorded: &str, found: &str, what: &str) {
+    fn compare(&mut self, recorded: &str, found: &str, description: &str) {
         let (before, after) = (parts(recorded), parts(found));
-        assert_eq!(before.len(), after.len(), "{what}:\nrecorded {recorded}\nfound {found}");
+        assert_eq!(before.len(), after.len(), "{description}:\nrecorded {recorded}\nfound {found}");
         for (old, new) in before.into_iter().zip(after) {
             if old == new || is_time(old) && is_time(new) {
                 continue;
             }
             let may_differ = old.len() >= 12 && new.len() >= 12;
-            assert!(may_differ, "{what}: {new} in place of {old}:\nrecorded {recorded}\nfound {found}");
+            assert!(may_differ, "{description}: {new} in place of {old}:\nrecorded {recorded}\nfound {found}");
             let known = self.0.entry(old.to_owned()).or_insert_with(|| new.to_owned());
-            assert_eq!(known, new, "{what}: {old} was another before");
+            assert_eq!(known, new, "{description}: {old} was another before");
         }
     }
 
-    /// Learns the ids of an answer of Graph, which is not what is tested here.
+    /// Stores the ids of an answer of Graph, which is not compared.
     fn learn(&mut self, recorded: &Value, found: &Value) {
         match (recorded, found) {
             (Value::Object(old), Value::Object(new)) => {
@@ -91,7 +91,7 @@ impl Known {
     }
 }
 
-/// An answer without the times that HTTP writes in words.
+/// An answer without HTTP dates.
 fn without_dates(text: &str) -> String {
     let mut parts = text.split("<D:getlastmodified>");
     let mut out = parts.next().unwrap_or_default().to_owned();
@@ -105,10 +105,10 @@ fn replay(name: &str) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/carddav/recorded/{name}.json"));
     let steps: Vec<Value> = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     let app = TestApp::new();
-    let mut known = Known::default();
+    let mut known = KnownIds::default();
     for (number, step) in steps.iter().enumerate() {
         let text = |member: &str| step[member].as_str().unwrap_or_default();
-        let what = format!("{name}, step {number}, {} {}", text("method"), text("path"));
+        let description = format!("{name}, step {number}, {} {}", text("method"), text("path"));
         let mut client = app.user("");
         for (name, value) in step["headers"].as_object().unwrap() {
             client = client.with(name, &known.now(value.as_str().unwrap()));
@@ -116,11 +116,11 @@ fn replay(name: &str) {
         let body = known.now(text("body"));
         let body = (!body.is_empty()).then(|| body.into_bytes());
         let answer: Answer = client.send(text("method"), &known.now(text("path")), body);
-        assert_eq!(u64::from(answer.status), step["status"].as_u64().unwrap(), "{what}: {}", answer.text());
+        assert_eq!(u64::from(answer.status), step["status"].as_u64().unwrap(), "{description}: {}", answer.text());
         if text("path").starts_with("/dav/") || text("path").starts_with("/.well-known/") {
-            known.compare(text("etag"), &answer.header("etag"), &what);
-            known.compare(text("location"), &answer.header("location"), &what);
-            known.compare(&without_dates(text("answer")), &without_dates(&answer.text()), &what);
+            known.compare(text("etag"), &answer.header("etag"), &description);
+            known.compare(text("location"), &answer.header("location"), &description);
+            known.compare(&without_dates(text("answer")), &without_dates(&answer.text()), &description);
         } else if !answer.body.is_empty() {
             let recorded = serde_json::from_str(text("answer")).unwrap_or_default();
             known.learn(&recorded, &serde_json::from_slice(&answer.body).unwrap_or_default());
@@ -130,26 +130,26 @@ fn replay(name: &str) {
 }
 
 #[test]
-fn what_thunderbird_asks_is_answered_as_it_was() {
+fn recorded_requests_of_thunderbird_are_answered_as_recorded() {
     replay("thunderbird");
 }
 
 #[test]
-fn what_evolution_asks_is_answered_as_it_was() {
+fn recorded_requests_of_evolution_are_answered_as_recorded() {
     replay("evolution");
 }
 
 #[test]
-fn what_syncevolution_asks_is_answered_as_it_was() {
+fn recorded_requests_of_syncevolution_are_answered_as_recorded() {
     replay("syncevolution");
 }
 
 #[test]
-fn what_vdirsyncer_asks_is_answered_as_it_was() {
+fn recorded_requests_of_vdirsyncer_are_answered_as_recorded() {
     replay("vdirsyncer");
 }
 
 #[test]
-fn what_tsdav_asks_is_answered_as_it_was() {
+fn recorded_requests_of_tsdav_are_answered_as_recorded() {
     replay("tsdav");
 }

@@ -1,10 +1,10 @@
-//! Reports: many cards at once, in the version that is asked for.
+//! Reports: many cards at once, in the requested version.
 
 use super::{ADA, BOOK, all, ask, basic, card, multiget, put, report};
 use crate::app::TestApp;
 
 #[test]
-fn a_multiget_answers_each_address_once_in_the_order_asked() {
+fn a_multiget_answers_each_href_once_in_request_order() {
     let app = TestApp::new();
     let ann = basic(&app, "ann");
     for name in ["a", "b", "\u{fc} &"] {
@@ -47,8 +47,8 @@ fn a_multiget_answers_each_address_once_in_the_order_asked() {
         assert_eq!(found, expected, "{path}");
     }
     assert_eq!(multiget(&ann, BOOK, "", &[]).status, 400);
-    let one = format!("{BOOK}a.vcf");
-    let text = multiget(&ann, &one, "", &[&one, &format!("{BOOK}b.vcf")]).text();
+    let card_path = format!("{BOOK}a.vcf");
+    let text = multiget(&ann, &card_path, "", &[&card_path, &format!("{BOOK}b.vcf")]).text();
     assert!(text.contains("200 OK") && text.contains("b.vcf</D:href><D:status>HTTP/1.1 404"), "{text}");
 }
 
@@ -68,7 +68,7 @@ fn a_multiget_accepts_the_default_folder_in_any_letter_case() {
 }
 
 #[test]
-fn reports_give_3_0_unless_4_0_is_asked_for() {
+fn reports_return_vcard_3_0_unless_4_0_is_requested() {
     let app = TestApp::new();
     let ann = basic(&app, "ann");
     let four = "BEGIN:VCARD\r\nVERSION:4.0\r\nUID:urn:uuid:4\r\nFN:Ada\r\nN:;Ada;;;\r\nBDAY:--1210\r\nTEL;VALUE=uri;PREF=1:tel:+1-2\r\nEND:VCARD\r\n";
@@ -93,7 +93,7 @@ fn reports_give_3_0_unless_4_0_is_asked_for() {
 }
 
 #[test]
-fn what_is_no_report_of_a_place_is_refused() {
+fn unsupported_reports_are_refused() {
     let app = TestApp::new();
     let ann = basic(&app, "ann");
     for (path, root) in [
@@ -110,7 +110,7 @@ fn what_is_no_report_of_a_place_is_refused() {
 }
 
 #[test]
-fn a_query_answers_what_fits_whole_or_in_part_and_says_where_it_is_cut() {
+fn a_query_returns_the_requested_parts_and_marks_truncation() {
     let app = TestApp::new();
     let ann = basic(&app, "ann");
     for (name, mail) in [("ada", "ada@example.org"), ("bea", "bea@example.net"), ("cleo", "cleo@example.org")] {
@@ -134,14 +134,15 @@ fn a_query_answers_what_fits_whole_or_in_part_and_says_where_it_is_cut() {
     assert!(text.contains("EMAIL:ada@example.org&#13;") && !text.contains("Lovelace"), "{text}");
     let (found, text) = query(BOOK, "", &format!("{org}<C:limit><C:nresults>1</C:nresults></C:limit>"));
     assert!(found == ["ada.vcf", ""] && text.contains("507 Insufficient Storage"), "{text}");
-    let all = "<C:filter><C:prop-filter name=\"FN\"/></C:filter><C:limit><C:nresults>3</C:nresults></C:limit>";
-    assert_eq!(query(BOOK, "", all).0.len(), 3);
+    let filter_with_limit =
+        "<C:filter><C:prop-filter name=\"FN\"/></C:filter><C:limit><C:nresults>3</C:nresults></C:limit>";
+    assert_eq!(query(BOOK, "", filter_with_limit).0.len(), 3);
     let foreign = "<filter xmlns=\"urn:ietf:params:xml:ns:caldav\"/>";
     assert_eq!(report(&ann, BOOK, "C:addressbook-query", foreign).status, 400);
 }
 
 #[test]
-fn addresses_are_expanded_two_levels_deep() {
+fn expand_property_follows_hrefs_two_levels_deep() {
     let app = TestApp::new();
     let ann = basic(&app, "ann");
     let inside = "<D:property name=\"displayname\"/><D:property name=\"addressbook-home-set\" namespace=\"urn:ietf:params:xml:ns:carddav\">\

@@ -3,7 +3,7 @@
 mod read;
 mod write;
 
-pub(crate) use crate::graph::json::contact::beta::read::{counterpart, property};
+pub(crate) use crate::graph::json::contact::beta::read::{other_shape_hint, property};
 pub(crate) use crate::graph::json::contact::beta::write::write;
 
 /// `@odata.type` of the contact.

@@ -71,7 +71,7 @@ fn flag(reader: &mut ContactReader, value: Json) -> Result<Option<Flag>, Error> 
 }
 
 /// Hint for a v1.0 property (in lower case) that has another form in this shape.
-pub(crate) fn counterpart(name: &str) -> Option<&'static str> {
+pub(crate) fn other_shape_hint(name: &str) -> Option<&'static str> {
     Some(match name {
         "businessphones" => "Here it is an entry of 'phones' with type 'business'.",
         "homephones" => "Here it is an entry of 'phones' with type 'home'.",

@@ -15,8 +15,8 @@ pub(crate) fn write<M: SerializeMap>(map: &mut ContactMembers<'_, M>) -> Result<
     map.annotation("@odata.type", CONTACT_TYPE)?;
     map.common()?;
     let annotated = map.annotated;
-    map.nested("emailAddresses", |only| EntriesJson { of: &p.emails, annotated, only })?;
-    map.nested("websites", |only| EntriesJson { of: &p.websites, annotated, only })?;
+    map.nested("emailAddresses", |only| EntriesJson { entries: &p.emails, annotated, only })?;
+    map.nested("websites", |only| EntriesJson { entries: &p.websites, annotated, only })?;
     map.entry("imAddresses", &p.im_addresses)?;
     map.texts(&[
         T::JobTitle,
@@ -27,24 +27,24 @@ pub(crate) fn write<M: SerializeMap>(map: &mut ContactMembers<'_, M>) -> Result<
         T::AssistantName,
         T::Manager,
     ])?;
-    map.nested("phones", |only| EntriesJson { of: &p.phones, annotated, only })?;
-    map.nested("postalAddresses", |only| EntriesJson { of: &p.addresses, annotated, only })?;
+    map.nested("phones", |only| EntriesJson { entries: &p.phones, annotated, only })?;
+    map.nested("postalAddresses", |only| EntriesJson { entries: &p.addresses, annotated, only })?;
     map.texts(&[T::SpouseName, T::PersonalNotes])?;
     map.entry("children", &p.children)?;
     map.entry("weddingAnniversary", &p.wedding_anniversary)?;
     map.texts(&[T::Gender])?;
     map.entry("isFavorite", &p.is_favorite)?;
-    map.nested("flag", |only| ShownFlag { flag: p.flag.as_ref(), annotated, only })
+    map.nested("flag", |only| FlagJson { flag: p.flag.as_ref(), annotated, only })
 }
 
 /// An unset flag shows its status only; a set one shows all three times.
-struct ShownFlag<'a> {
+struct FlagJson<'a> {
     flag: Option<&'a Flag>,
     annotated: bool,
     only: Only<'a>,
 }
 
-impl Serialize for ShownFlag<'_> {
+impl Serialize for FlagJson<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         if self.annotated {
@@ -57,8 +57,8 @@ impl Serialize for ShownFlag<'_> {
             return map.end();
         };
         let mut time = |name, entry: &DateTimeTimeZone| {
-            let shown = EntryJson { of: entry, annotated: self.annotated, only: Only::all() };
-            if self.only.has(name) { map.serialize_entry(name, &shown) } else { Ok(()) }
+            let json = EntryJson { entry, annotated: self.annotated, only: Only::all() };
+            if self.only.has(name) { map.serialize_entry(name, &json) } else { Ok(()) }
         };
         time("completedDateTime", &flag.completed)?;
         time("dueDateTime", &flag.due)?;

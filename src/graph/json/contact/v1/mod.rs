@@ -4,5 +4,5 @@
 mod read;
 mod write;
 
-pub(crate) use crate::graph::json::contact::v1::read::{counterpart, property};
+pub(crate) use crate::graph::json::contact::v1::read::{other_shape_hint, property};
 pub(crate) use crate::graph::json::contact::v1::write::write;

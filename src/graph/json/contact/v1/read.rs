@@ -27,20 +27,20 @@ pub(crate) fn property(reader: &mut ContactReader, name: &str, value: Json) -> R
         }
         _ => {
             let ranks = ["primaryEmailAddress", "secondaryEmailAddress", "tertiaryEmailAddress"];
-            if let Some(at) = ranks.iter().position(|rank| rank.eq_ignore_ascii_case(name)) {
-                let mut email: Option<Email> = reader.complex_of(ranks[at], EMAIL, value)?;
+            if let Some(rank) = ranks.iter().position(|known| known.eq_ignore_ascii_case(name)) {
+                let mut email: Option<Email> = reader.complex_of(ranks[rank], EMAIL, value)?;
                 email.iter_mut().for_each(Email::name_by_address);
                 // An empty address counts as none.
-                slots(reader).ranked_emails[at] = Some(email.filter(|email| *email != Email::default()));
+                slots(reader).ranked_emails[rank] = Some(email.filter(|email| *email != Email::default()));
                 return Ok(true);
             }
             let addresses = ["homeAddress", "businessAddress", "otherAddress"];
-            let Some(at) = addresses.iter().position(|known| known.eq_ignore_ascii_case(name)) else {
+            let Some(index) = addresses.iter().position(|known| known.eq_ignore_ascii_case(name)) else {
                 return Ok(false);
             };
-            debug_assert!(addresses[at].starts_with(ADDRESS_KINDS[at]));
-            let address: Option<Address> = reader.complex_of(addresses[at], ADDRESS, value)?;
-            slots(reader).addresses[at] = Some(address);
+            debug_assert!(addresses[index].starts_with(ADDRESS_KINDS[index]));
+            let address: Option<Address> = reader.complex_of(addresses[index], ADDRESS, value)?;
+            slots(reader).addresses[index] = Some(address);
         }
     }
     Ok(true)
@@ -61,7 +61,7 @@ fn phones(reader: &mut ContactReader, path: &'static str, property: &str, value:
 }
 
 /// Hint for a property of the older beta shape (in lower case) that has another form in this shape.
-pub(crate) fn counterpart(name: &str) -> Option<&'static str> {
+pub(crate) fn other_shape_hint(name: &str) -> Option<&'static str> {
     Some(match name {
         "phones" => "Here phones are in 'homePhones', 'businessPhones' and 'mobilePhone'; other types in /beta only.",
         "postaladdresses" => "Here addresses are in 'homeAddress', 'businessAddress' and 'otherAddress'.",

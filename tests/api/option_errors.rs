@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt as _;
 use crate::program::{Program, contactd, fails};
 
 #[test]
-fn quotes_around_a_secret_are_warned_of() {
+fn quotes_around_a_secret_cause_a_warning() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     std::fs::write(path("tokens"), "bob=plain-b\nann=\"s3cret-a\"\n").unwrap();
@@ -21,7 +21,7 @@ fn quotes_around_a_secret_are_warned_of() {
 }
 
 #[test]
-fn a_password_that_is_not_encoded_is_refused_without_a_piece_of_it() {
+fn an_unencoded_password_is_refused_without_showing_any_part_of_it() {
     for sign in ["@", "#", "/", "?", "%"] {
         let address = format!("postgres://ann:12{sign}zz-cret@localhost:5432/x");
         let (code, text) = fails(contactd(&["serve", "--dev", "--database", &address]));
@@ -31,7 +31,7 @@ fn a_password_that_is_not_encoded_is_refused_without_a_piece_of_it() {
 }
 
 #[test]
-fn a_folder_that_may_not_be_written_is_named_with_who_the_process_is() {
+fn an_unwritable_folder_is_named_with_the_user_of_the_process() {
     let folder = tempfile::tempdir().unwrap();
     let closed = folder.path().join("closed");
     std::fs::create_dir(&closed).unwrap();
