@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{ADA, BOOK, all, ask, basic, between, card, contacts, propfind, put};
 use crate::app::TestApp;
+use crate::both::concurrency::at_once;
 use crate::both::pictures::gif;
 
 const UNUSUAL_CARD: &str = "BEGIN:VCARD\r\nversion:3.0\r\nPRODID:-//x//y\r\nUID:9F3C\r\nitem1.TEL;type=CELL;type=pref:+1 2\r\n\
@@ -45,6 +46,36 @@ fn a_card_is_returned_byte_for_byte_under_a_strong_etag() {
     assert_eq!(put(&ann, &path, &[("If-Match", &weak)], UNUSUAL_CARD).status, 204);
     // Without a condition the last one wins: Thunderbird and Evolution send none.
     assert_eq!(put(&ann, &path, &[], &changed).status, 204);
+}
+
+#[test]
+fn concurrent_puts_create_each_card_once_and_audit_each_write() {
+    let app = TestApp::new();
+    // Eight clients PUT the same ten cards, and each ten of its own: no condition, as Thunderbird and Evolution.
+    let statuses: Vec<(usize, u16)> = at_once(8, |i| {
+        let ann = basic(&app, "ann");
+        let put_pair = |j: usize| {
+            let lines = format!("{ADA}X-CLIENT:{i}\r\n");
+            let own = put(&ann, &format!("{BOOK}{i}-{j}.vcf"), &[], &card(&format!("{i}-{j}"), &lines));
+            assert_eq!((own.status, own.header("etag").is_empty()), (201, false), "{}", own.text());
+            (j, put(&ann, &format!("{BOOK}{j}.vcf"), &[], &card(&format!("uid-{j}"), &lines)).status)
+        };
+        (0..10).map(put_pair).collect::<Vec<_>>()
+    })
+    .concat();
+    for j in 0..10 {
+        let of_card = |wanted| statuses.iter().filter(|(card, status)| (*card, *status) == (j, wanted)).count();
+        assert_eq!((of_card(201), of_card(204)), (1, 7), "{j}: {statuses:?}");
+    }
+    assert_eq!(contacts(&app.user("ann")).len(), 90);
+    assert_eq!(app.count("select count(*) from cards where deleted_date_time is null"), 90);
+    assert_eq!(app.count("select count(*) from audit where action like 'PUT%'"), 160);
+    assert_eq!(app.count("select count(*) from changes"), app.count("select sum(seq) from mailboxes"));
+    // A new card with the UID of another is refused, and names it.
+    let ann = basic(&app, "ann");
+    let refused = put(&ann, &format!("{BOOK}other.vcf"), &[], &card("UID-3", ADA));
+    assert_eq!(refused.status, 403);
+    assert!(refused.text().contains(&format!("<D:href>{BOOK}3.vcf</D:href>")), "{}", refused.text());
 }
 
 #[test]
