@@ -111,7 +111,8 @@ pub(crate) trait FrontEnd: Send + Sync + 'static {
     /// Every error that a call can end with.
     async fn perform(call: &Self::Routed<'_>, caller: &Caller, permit: &Permit, body: &[u8]) -> Result<Answer, Error>;
 
-    /// The answer for an error, in the form of the front end.
+    /// The answer for an error, in the form of the front end, with `WWW-Authenticate`, `Allow` and `Retry-After` where they belong. It
+    /// logs the cause ([`RequestIds::log`]), and does not show that of [`Error::Internal`] and [`Error::Unavailable`].
     fn error(error: &Error, ids: &RequestIds) -> Answer;
 
     /// The code of an error, for the log.

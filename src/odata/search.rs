@@ -3,6 +3,7 @@
 //! the same way, so `"ann smith"` is two words in any order, and a phrase is `"\"ann smith\""`. docs/graph.md,
 //! "Search".
 
+use crate::domain::contact::Text;
 use crate::domain::error::{Error, Kind};
 use crate::domain::plain::shorten;
 use crate::domain::query::search::{Search, SearchExpr};
@@ -134,8 +135,9 @@ fn tokens(text: &str) -> Result<Vec<(usize, SearchToken)>, SearchFault> {
 /// Whether the text before a colon is a property name. An unsearchable property gets a clear error instead of a search
 /// for its name.
 fn is_property(name: &str) -> bool {
-    let others = ["department", "officeLocation", "categories", "imAddresses", "websites", "businessHomePage", "id"];
-    Field::named(name).is_some() || others.iter().any(|other| other.eq_ignore_ascii_case(name))
+    let others = ["categories", "imAddresses", "websites", "businessHomePage", "id"];
+    let mut names = Text::ALL.into_iter().map(Text::json).chain(others);
+    Field::named(name).is_some() || names.any(|other| other.eq_ignore_ascii_case(name))
 }
 
 struct SearchParser<T: Iterator<Item = (usize, SearchToken)>> {

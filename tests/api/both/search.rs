@@ -111,6 +111,7 @@ fn invalid_searches_are_refused_and_strict_handling_refuses_as_graph() {
         ("a%20OR", "but the search ends"),
         ("\"a", "no closing quote"),
         ("department:x", "'department' cannot be searched"),
+        ("Gender:x", "'Gender' cannot be searched"),
     ] {
         for path in ["/me/contacts", "/me/contacts/$count", "/me/contactFolders"] {
             let refused = ann.get(&format!("{path}?$search={}", search.replace('"', "%22")));
