@@ -1,5 +1,7 @@
 //! Searches: a database finds what the plain Rust of `domain::query::search` does.
 
+use crate::store::tests::*;
+
 mod both {
     use proptest::prelude::*;
     use proptest::strategy::ValueTree as _;
@@ -175,5 +177,27 @@ mod both {
         assert!(is_found(&phrase).await);
         o.store.update(o.mailbox, &[], contact.id, titled("Mr."), Preconditions::default()).await.unwrap();
         assert!(is_found(&phrase).await);
+    }
+}
+
+/// SQLite finds the word after a common one by reading the whole list of contacts that have the common one.
+#[actix_web::test]
+async fn sqlite_looks_for_no_other_end_of_a_phrase_if_the_first_is_that_of_all_matches() {
+    let o = opened_on_file(Options::default()).await;
+    let new = |i: usize| {
+        let mut patch = titled("x");
+        let address = format!("w{i}@example.{}", if i.is_multiple_of(2) { "org" } else { "oslo" });
+        patch.emails = Some(vec![Email { address: Some(address), ..Email::default() }]);
+        patch
+    };
+    o.store.insert_many(o.mailbox, (0..4).map(new).collect()).await.unwrap();
+    for (phrase, ends) in [("w0 example o", r#"["1xorg"]"#), ("w1 example o", r#"["1xorg", "1xoslo"]"#)] {
+        let search = crate::odata::search::parse(&format!("\"\\\"{phrase}\\\"\"")).unwrap();
+        let read = async |session: &mut Session| {
+            let expansions = crate::store::query::search::expansions(session, o.mailbox, Some(&search)).await?;
+            Ok(format!("{expansions:?}"))
+        };
+        let expansions = o.store.read(read).await.unwrap();
+        assert!(expansions.contains(&format!(": {ends}")), "{phrase}: {expansions}");
     }
 }
