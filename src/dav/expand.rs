@@ -49,7 +49,7 @@ impl ExpandedResource<'_> {
             let target = self.target(&name, property_context).filter(|_| inside && level < MAX_LEVELS);
             match (target, subject.value(&name, property_context)) {
                 (Some(target), _) => {
-                    element(&mut found, &name, &target.response(property, property_context, level + 1))
+                    element(&mut found, &name, &target.response(property, property_context, level + 1));
                 }
                 (None, Some(PropertyValue::Content(content))) => element(&mut found, &name, &content),
                 (None, Some(PropertyValue::Whole(whole))) => found.push_str(&whole),

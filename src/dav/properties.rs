@@ -125,12 +125,12 @@ impl PropertyOwner<'_> {
             let kept = self.stored().iter().find(|kept| kept.name == name.local && kept.namespace == *name.space);
             return kept.map(|kept| PropertyValue::Whole(kept.value.clone()));
         };
-        let content = match *space {
+        let value = match *space {
             DAV => self.webdav_value(local, context),
             CARDDAV => self.carddav_value(local, context),
             _ => self.ctag(context),
         };
-        content.map(PropertyValue::Content)
+        value.map(PropertyValue::Content)
     }
 
     fn webdav_value(&self, local: &str, context: &PropertyContext<'_>) -> Option<String> {

@@ -279,10 +279,9 @@ async fn answer<F: FrontEnd>(
                 request: ids.id,
                 step: None,
             };
-            let (answer, fault_effect) = inspect::perform(&**inspector, &inspected_request, work).await;
-            let (fault, cut) = fault_effect.unzip();
-            collected.facts =
-                InspectedFacts { subject: Some(subject), token: Some(name), body, fault, cut: cut.flatten() };
+            let (answer, effect) = inspect::perform(&**inspector, &inspected_request, work).await;
+            let ((fault, cut), token) = (effect.unzip(), Some(name));
+            collected.facts = InspectedFacts { subject: Some(subject), token, body, fault, cut: cut.flatten() };
             answer
         }
     };

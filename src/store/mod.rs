@@ -66,7 +66,7 @@ pub use crate::store::tables::exports::Exported;
 pub use crate::store::tables::idempotency::IdempotencyKey;
 pub use crate::store::tables::identities::KnownIdentity;
 pub use crate::store::tables::photos::Chunks;
-use crate::store::tables::rights::Access;
+use crate::store::tables::rights::AccessKind;
 pub use crate::store::tables::rights::Actor;
 pub use crate::store::tables::seeding::{SeedContact, SeedFolder, SeedShare, SeedUser, SeededUser};
 pub use crate::store::tables::shares::Share;
@@ -417,7 +417,7 @@ impl Store {
             Some(actor) => {
                 let checked = async move |tx: &mut Tx| {
                     let now = tx.now();
-                    rights::check(tx.reader().await?, &actor, Access::Write, now).await?;
+                    rights::check(tx.reader().await?, &actor, AccessKind::Write, now).await?;
                     let done = work(tx).await?;
                     rights::record(tx, &actor).await?;
                     Ok(done)

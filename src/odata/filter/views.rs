@@ -95,7 +95,8 @@ impl Checker<'_> {
             ExprNode::Binary(Binary::Eq | Binary::Ne, left, right) if is_id(right) => collect(left),
             ExprNode::In(operand, values) if is_id(operand) => values.iter().for_each(collect),
             ExprNode::Binary(_, left, right) => {
-                [left, right].iter().for_each(|side| self.collect_views(side, variable, views))
+                self.collect_views(left, variable, views);
+                self.collect_views(right, variable, views);
             }
             ExprNode::Not(operand) | ExprNode::Negate(operand) | ExprNode::In(operand, _) => {
                 self.collect_views(operand, variable, views);

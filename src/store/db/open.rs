@@ -269,7 +269,7 @@ async fn prepare_file(path: &Path, shown: impl Display, options: &Options) -> Re
             ));
         }
         Err(error) if error.kind() == ErrorKind::NotFound && options.upgrade => {
-            is_new = create_file(path, &shown).await?
+            is_new = create_file(path, &shown).await?;
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {
             return Err(refused("there is no such file: contactd serve creates it"));

@@ -7,7 +7,7 @@ use crate::domain::error::Error;
 use crate::store::Store;
 use crate::store::db::faults;
 use crate::store::db::leased::LeasedSession;
-use crate::store::tables::rights::{self, Access};
+use crate::store::tables::rights::{self, AccessKind};
 
 /// The session whose transaction is the snapshot.
 pub(in crate::store) struct Snapshot(pub(in crate::store) Mutex<LeasedSession>);
@@ -57,7 +57,7 @@ impl Store {
         let session = leased.session()?;
         session.begin_snapshot().await?;
         match self.actor.as_deref() {
-            Some(actor) => rights::check(session, actor, Access::Read, clock::now()).await,
+            Some(actor) => rights::check(session, actor, AccessKind::Read, clock::now()).await,
             None => Ok(()),
         }
     }

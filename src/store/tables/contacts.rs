@@ -21,7 +21,7 @@ use crate::store::jobs::emptying;
 use crate::store::tables::changes::ChangeKind;
 use crate::store::tables::columns::{self, PLAIN};
 use crate::store::tables::extended::{self, ExtendedOwner};
-use crate::store::tables::rights::{self, Access, Actor};
+use crate::store::tables::rights::{self, AccessKind, Actor};
 use crate::store::tables::schema::{COLLECTIONS, FLAGS};
 use crate::store::tables::table::Table;
 use crate::store::tables::{cards, changes, counts, extensions, folders, quota};
@@ -299,7 +299,7 @@ pub(in crate::store) async fn overwrite(
 async fn check_each(tx: &mut Tx, contacts: &[ContactWrite]) -> Result<(), Error> {
     let now = tx.now();
     for actor in contacts.iter().filter_map(|written| written.actor.as_deref()) {
-        rights::check(tx.reader().await?, actor, Access::Write, now).await?;
+        rights::check(tx.reader().await?, actor, AccessKind::Write, now).await?;
     }
     let mut growth: HashMap<i64, (i64, i64)> = HashMap::new();
     for written in contacts {

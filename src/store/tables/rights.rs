@@ -39,7 +39,7 @@ pub struct Actor {
 
 /// The access that [`check`] checks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::store) enum Access {
+pub(in crate::store) enum AccessKind {
     Read,
     Write,
 }
@@ -111,13 +111,13 @@ impl Store {
             let now = clock::now();
             // The rights are checked before an expensive read.
             if matches!(cost, ReadCost::Expensive { .. }) || !session.ask_with_next_row(question(actor, now), ANSWERS) {
-                check(session, actor, Access::Read, now).await?;
+                check(session, actor, AccessKind::Read, now).await?;
                 return work(session).await;
             }
             let done = work(session).await;
             match session.take_side_answers() {
-                Some(answers) => evaluate(&answers, actor, Access::Read)?,
-                None => check(session, actor, Access::Read, now).await?,
+                Some(answers) => evaluate(&answers, actor, AccessKind::Read)?,
+                None => check(session, actor, AccessKind::Read, now).await?,
             }
             done
         };
@@ -154,7 +154,7 @@ impl Store {
 pub(in crate::store) async fn check(
     session: &mut Session,
     actor: &Actor,
-    access: Access,
+    access: AccessKind,
     now: i64,
 ) -> Result<(), Error> {
     let row = session.single_row(question(actor, now)).await?;
@@ -179,7 +179,7 @@ select
 }
 
 /// Evaluates whether the token, the user and the mailbox are good, and whether a share permits writing.
-fn evaluate(answers: &[Option<bool>], actor: &Actor, access: Access) -> Result<(), Error> {
+fn evaluate(answers: &[Option<bool>], actor: &Actor, access: AccessKind) -> Result<(), Error> {
     let [token, user, mailbox, share] = *answers else { return Err(Error::internal("a question was not answered")) };
     let checks = [(token, Auth::Revoked), (user, Auth::Disabled)];
     if let Some((_, why)) = checks.iter().find(|(answer, _)| !answer.unwrap_or_default()) {
@@ -196,7 +196,7 @@ fn evaluate(answers: &[Option<bool>], actor: &Actor, access: Access) -> Result<(
     }
     match (share, access) {
         (None, _) => unknown(),
-        (Some(false), Access::Write) => Err(Error::Denied("The mailbox is shared with you for reading only.")),
+        (Some(false), AccessKind::Write) => Err(Error::Denied("The mailbox is shared with you for reading only.")),
         (Some(_), _) => Ok(()),
     }
 }

@@ -104,7 +104,7 @@ fn every_write_honours_the_return_preferences() {
                 ("return=representation", 200 | 201) => assert_eq!(applied, "return=representation", "{description}"),
                 // The answer has no body in any case.
                 (_, _) => {
-                    assert!(applied.is_empty() || applied == "return=minimal" && preferred == applied, "{description}")
+                    assert!(applied.is_empty() || applied == "return=minimal" && preferred == applied, "{description}");
                 }
             }
         }
