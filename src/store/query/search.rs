@@ -70,14 +70,15 @@ select word from found where word is not null";
 /// Whether few contacts match the whole words of a phrase, and all of them have one of the ends too. Then other ends need not be
 /// known. To find the word after a common one, SQLite reads the whole list of contacts that have the common one.
 async fn is_only_end(session: &mut Session, [whole, ending]: &[String; 2]) -> Result<bool, Error> {
+    // Both ends of a phrase may be common, so the second query is asked only if the first found few.
     let text = "
-select (select count(*) from (select 1 from words where words match $1 limit $3)),
-    (select count(*) from (select 1 from words where words match $2 limit $3))";
-    let few = i64::try_from(MAX_FEW).unwrap_or(i64::MAX);
-    let statement = Statement::new(text).bind(whole.as_str()).bind(ending.as_str()).bind(few + 1);
+with whole (found) as materialized (select count(*) from (select 1 from words where words match $1 limit $3))
+select found = 0 or found < $3 and found = (select count(*) from (select 1 from words where words match $2 limit $3))
+from whole";
+    let limit = i64::try_from(MAX_FEW + 1).unwrap_or(i64::MAX);
+    let statement = Statement::new(text).bind(whole.as_str()).bind(ending.as_str()).bind(limit);
     let rows = session.rows_on_sqlite(statement).await?;
-    let counts = rows.first().map(|row| Ok::<_, Error>((row.get::<i64>(0)?, row.get::<i64>(1)?))).transpose()?;
-    Ok(counts.is_some_and(|(whole, ending)| whole == ending && whole <= few))
+    rows.first().map_or(Ok(false), |row| row.get(0))
 }
 
 /// Adds the phrases with their fields. Returns the number of all words.
