@@ -482,9 +482,11 @@ async fn in_time<T>(
     }
 }
 
-/// Setup of a reader: `terms` lists each position of each word of the full-text index, and the reader cannot write.
+/// Setup of a reader: `terms` lists each position of each word of the full-text index, and the reader cannot write. A page of
+/// contacts in the order of their names reads up to 1,000 pages of a large file, which have room in a cache of 8 MB.
 const READER: &str = "
 create virtual table temp.terms using fts5vocab(main, words, instance);
+pragma cache_size = -8000;
 pragma query_only = on";
 
 /// Number of readers of a SQLite file: four for expensive reads (see `turns`), and two for all others.
