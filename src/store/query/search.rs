@@ -15,7 +15,7 @@ use crate::store::db::statement::{Sql, Statement};
 const GAP: &str = " 0 ";
 
 /// Maximum number of words that a prefix is expanded to.
-const MAX_WAYS: usize = 32;
+const MAX_ENDS: usize = 32;
 
 /// Maximum number of contacts that are found by a part of a search, and in which the rest is then looked for. PostgreSQL's
 /// index collects all entries of each prefix, but of whole words only as many as the rarest one has.
@@ -43,8 +43,8 @@ pub(in crate::store) async fn expansions(
         let first = if before.is_empty() { Vec::new() } else { words_from(session, &from, 1).await? };
         let queries = [whole(mailbox, field, before), ending(mailbox, field, before, &first)];
         let is_enough = !first.is_empty() && is_only_end(session, &queries).await?;
-        let all = if is_enough { first } else { words_from(session, &from, MAX_WAYS + 1).await? };
-        if (1..=MAX_WAYS).contains(&all.len()) {
+        let all = if is_enough { first } else { words_from(session, &from, MAX_ENDS + 1).await? };
+        if (1..=MAX_ENDS).contains(&all.len()) {
             expansions.insert(beginning(mailbox, field, phrase), all);
         }
     }

@@ -120,9 +120,16 @@ pub(in crate::store) async fn by_ids(session: &mut Session, mailbox: i64, ids: &
     let from = "
 from contacts c left join flags f on f.mailbox = c.mailbox and f.contact_id = c.id
 where c.deleted_date_time is null and c.mailbox = ";
-    let select = select_columns().text(from).value(mailbox).text(" and c.id in ").then(Sql::among(ids));
-    let rows = session.packed_rows(select.text(" order by c.id").into(), COLUMNS, &[0]).await?;
-    rows.iter().map(read).collect()
+    let mut contacts = Vec::with_capacity(ids.len());
+    // All rows of a statement are one value, which SQLite limits to 1 GB.
+    for ids in ids.chunks(100) {
+        let select = select_columns().text(from).value(mailbox).text(" and c.id in ").then(Sql::among(ids));
+        let rows = session.packed_rows(select.into(), COLUMNS, &[0]).await?;
+        for row in &rows {
+            contacts.push(read(row)?);
+        }
+    }
+    Ok(contacts)
 }
 
 /// The contacts after one, up to a limit, of any mailbox, deleted ones too.

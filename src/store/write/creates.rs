@@ -184,21 +184,20 @@ async fn insert_free(tx: &mut Tx, new: Vec<New>, max_folders: i64) -> (Vec<Resul
         Ok(is_taken) => is_taken,
         Err(error) => return (vec![Err(error.clone()); new.len()], Some(error)),
     };
-    let mut free: Vec<_> =
-        new.into_iter().zip(&is_taken).filter(|(_, is_taken)| !**is_taken).map(|(new, _)| new).collect();
+    let free: Vec<_> = new.into_iter().zip(&is_taken).filter(|(_, is_taken)| !**is_taken).map(|(new, _)| new).collect();
     let (written, error) = if free.len() == 1 {
-        let written = insert(tx, mem::take(&mut free), max_folders).await.and_then(single);
+        let written = insert(tx, free, max_folders).await.and_then(single);
         let error = written.as_ref().err().cloned();
         (vec![written], error)
     } else {
         (insert_each(tx, free, max_folders).await, None)
     };
     let mut written = written.into_iter();
-    let mut result = |is_taken: &bool| {
-        let written = if *is_taken { None } else { written.next() };
+    let results = is_taken.into_iter().map(|is_taken| {
+        let written = if is_taken { None } else { written.next() };
         written.unwrap_or_else(|| Err(Error::UidTaken(String::new())))
-    };
-    (is_taken.iter().map(&mut result).collect(), error)
+    });
+    (results.collect(), error)
 }
 
 /// Writes all together, or each separately if that fails.
