@@ -34,8 +34,11 @@ pub fn encoding_for_label(label: &str) -> Option<&'static Encoding> {
 impl Fallback {
     /// Decodes a value. `label` is the character set that it names. Bytes that are not text become `U+FFFD`.
     pub fn decode<'a>(&self, bytes: &'a [u8], label: Option<&'static Encoding>) -> Cow<'a, str> {
-        if bytes.is_ascii() && label.is_none_or(Encoding::is_ascii_compatible) {
-            return String::from_utf8_lossy(bytes);
+        if label.is_none_or(Encoding::is_ascii_compatible)
+            && bytes.is_ascii()
+            && let Ok(text) = std::str::from_utf8(bytes)
+        {
+            return Cow::Borrowed(text);
         }
         if let Some(text) = label.and_then(|label| strictly(label, bytes)) {
             return text;

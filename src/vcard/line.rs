@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::vcard::text::trimmed;
+
 /// An unfolded line. Its parts are as written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Line<'a> {
@@ -33,12 +35,15 @@ impl<'a> Line<'a> {
     pub fn parse(line: &'a str) -> Option<Self> {
         let end = colon(line.as_bytes())?;
         let (head, value) = (&line[..end], &line[end + 1..]);
-        let (name, head) = head.split_once(';').unwrap_or((head, ""));
-        let (group, name) = match name.rsplit_once('.') {
-            Some((group, name)) => (Some(group.trim()).filter(|group| !group.is_empty()), name),
+        let (name, head) = match head.bytes().position(|byte| byte == b';') {
+            Some(at) => (&head[..at], &head[at + 1..]),
+            None => (head, ""),
+        };
+        let (group, name) = match name.bytes().rposition(|byte| byte == b'.') {
+            Some(at) => (Some(name[..at].trim()).filter(|group| !group.is_empty()), &name[at + 1..]),
             None => (None, name),
         };
-        let name = name.trim();
+        let name = trimmed(name);
         (!name.is_empty()).then_some(Self { group, name, head, value })
     }
 
@@ -139,8 +144,10 @@ impl<'a> Iterator for Params<'a> {
             let end = outside_quotes(self.rest, b';');
             let one = &self.rest[..end.unwrap_or(self.rest.len())];
             self.rest = end.map_or("", |end| &self.rest[end + 1..]);
-            let (name, raw) = one.split_once('=').unwrap_or(("", one));
-            let (name, raw) = (name.trim(), raw.trim());
+            let (name, raw) = match one.bytes().position(|byte| byte == b'=') {
+                Some(at) => (trimmed(&one[..at]), trimmed(&one[at + 1..])),
+                None => ("", trimmed(one)),
+            };
             if !(name.is_empty() && raw.is_empty()) {
                 return Some(Param { name, raw });
             }

@@ -4,11 +4,14 @@
 use std::collections::VecDeque;
 
 use encoding_rs::{CoderResult, Decoder, UTF_16BE, UTF_16LE};
+use memchr::{memchr, memchr2};
 
 use crate::vcard::record::Position;
 
 /// Largest card, in bytes of UTF-8. A larger one is refused as `too large`.
 pub const MAX_CARD: usize = 8 * 1024 * 1024;
+/// Bytes that a card has room for before it grows.
+const USUAL_CARD: usize = 1024;
 /// The bytes of a file that are examined to decide its line ends and its encoding.
 const SAMPLE: usize = 64 * 1024;
 
@@ -160,7 +163,7 @@ impl Cards {
             chunk = chunk.strip_prefix(b"\n").unwrap_or(chunk);
             self.after_cr(false);
         }
-        while let Some(at) = chunk.iter().position(|byte| *byte == b'\n' || (cr && *byte == b'\r')) {
+        while let Some(at) = if cr { memchr2(b'\n', b'\r', chunk) } else { memchr(b'\n', chunk) } {
             let (line, ended_by, mut after) = (&chunk[..at], chunk[at], &chunk[at + 1..]);
             let first = std::mem::take(&mut self.rest);
             if first.is_empty() {
@@ -214,7 +217,13 @@ impl Cards {
             }
             self.close(End::NoEnd);
             self.count += 1;
-            let mut open = Open { bytes: Vec::new(), line: self.line, depth: 0, agent: false, too_large: false };
+            let mut open = Open {
+                bytes: Vec::with_capacity(USUAL_CARD),
+                line: self.line,
+                depth: 0,
+                agent: false,
+                too_large: false,
+            };
             open.add(without_bom(line), end);
             self.open = Some(open);
             return;
@@ -287,6 +296,10 @@ fn without_bom(line: &[u8]) -> &[u8] {
 
 /// Whether a line is `BEGIN:VCARD` or `END:VCARD`, in any case and with blanks around its parts.
 pub(crate) fn is_mark(line: &[u8], word: &[u8]) -> bool {
+    // Most lines begin with another letter.
+    if line.first().is_none_or(|first| first.is_ascii_alphabetic() && !first.eq_ignore_ascii_case(&word[0])) {
+        return false;
+    }
     let line = without_bom(line).trim_ascii();
     let Some((first, rest)) = line.split_at_checked(word.len()) else { return false };
     first.eq_ignore_ascii_case(word)

@@ -19,7 +19,7 @@ pub fn unescape_uri(raw: &str) -> Cow<'_, str> {
 
 /// Undoes escapes. `meaning` says what a backslash and a character mean; without a meaning the backslash stays.
 pub(crate) fn unescape_by(raw: &str, meaning: impl Fn(char) -> Option<char>) -> Cow<'_, str> {
-    if !raw.contains('\\') {
+    if !raw.as_bytes().contains(&b'\\') {
         return Cow::Borrowed(raw);
     }
     let mut text = String::with_capacity(raw.len());
@@ -112,13 +112,29 @@ fn is_removed(c: char) -> bool {
     (c.is_control() && c != '\n' && c != '\t') || c == '\u{feff}'
 }
 
+/// Whether a text is printable ASCII.
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+}
+
+/// A text without blanks at its ends, as [`str::trim`] returns it. Most texts have none, which their first and last byte
+/// show.
+pub(crate) fn trimmed(text: &str) -> &str {
+    match text.as_bytes() {
+        [] => text,
+        [one] | [one, .., _] if !one.is_ascii_graphic() => text.trim(),
+        [.., last] if !last.is_ascii_graphic() => text.trim(),
+        _ => text,
+    }
+}
+
 /// A text of one line: a run of line breaks and tabs becomes one blank.
 pub fn one_line(text: Cow<'_, str>, tidy: Tidy) -> String {
     if tidy == Tidy::No {
         return text.into_owned();
     }
-    if !text.contains(|c: char| c.is_control() || c == '\u{feff}') {
-        let trimmed = text.trim();
+    if is_plain(&text) || !text.contains(|c: char| c.is_control() || c == '\u{feff}') {
+        let trimmed = trimmed(&text);
         return if trimmed.len() == text.len() { text.into_owned() } else { trimmed.to_owned() };
     }
     let mut line = String::with_capacity(text.len());
@@ -140,8 +156,8 @@ pub fn many_lines(text: Cow<'_, str>, tidy: Tidy) -> String {
     if tidy == Tidy::No {
         return text.into_owned();
     }
-    if !text.contains(|c: char| is_removed(c)) {
-        let trimmed = text.trim();
+    if is_plain(&text) || !text.contains(|c: char| is_removed(c)) {
+        let trimmed = trimmed(&text);
         return if trimmed.len() == text.len() { text.into_owned() } else { trimmed.to_owned() };
     }
     let mut lines = String::with_capacity(text.len());

@@ -139,17 +139,17 @@ fn set<T>(value: &mut T, change: Option<T>) {
 }
 
 /// `givenName surname`, or the one that is set; else the company; else the first e-mail address (docs/graph.md, "Names").
-pub(crate) fn derived_name(
-    given: Option<&str>,
-    surname: Option<&str>,
-    company: Option<&str>,
-    email: Option<&str>,
+pub(crate) fn derived_name<'a>(
+    given: Option<&'a str>,
+    surname: Option<&'a str>,
+    company: Option<&'a str>,
+    email: Option<&'a str>,
 ) -> Option<String> {
-    let set = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(str::to_owned);
+    let set = |text: Option<&'a str>| text.filter(|text| !text.is_empty());
     match (set(given), set(surname)) {
-        (Some(given), Some(surname)) => Some(format!("{given} {surname}")),
-        (Some(name), None) | (None, Some(name)) => Some(name),
-        (None, None) => set(company).or_else(|| set(email)),
+        (Some(given), Some(surname)) => Some([given, " ", surname].concat()),
+        (Some(name), None) | (None, Some(name)) => Some(name.to_owned()),
+        (None, None) => set(company).or_else(|| set(email)).map(str::to_owned),
     }
 }
 

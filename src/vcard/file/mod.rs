@@ -7,6 +7,8 @@ mod value;
 
 use std::borrow::Cow;
 
+use memchr::memchr;
+
 use crate::vcard::Version;
 use crate::vcard::charset::{Fallback, Survey};
 use crate::vcard::file::head::{Coding, Places};
@@ -18,6 +20,8 @@ use crate::vcard::split::is_mark;
 pub(crate) struct Unfolded {
     /// The lines, each ended by `\n`, without BEGIN, VERSION and END.
     pub text: String,
+    /// Number of lines.
+    pub lines: usize,
     /// The version of the lines.
     pub version: Version,
     /// Number of lines that are neither a property nor a part of one.
@@ -38,7 +42,7 @@ pub(crate) fn unfold(card: &[u8], fallback: &Fallback) -> Unfolded {
         }
     }
     let version = if dialect == Dialect::V4 { Version::V4 } else { Version::V3 };
-    Unfolded { text: reader.text, version, junk: reader.junk }
+    Unfolded { text: reader.text, lines: reader.lines, version, junk: reader.junk }
 }
 
 /// Adds the values of a card that name no character set to a survey.
@@ -140,6 +144,7 @@ struct FileLines {
     /// Blanks after soft line breaks are folds.
     drop_blanks: bool,
     text: String,
+    lines: usize,
     junk: u64,
     /// A quoted-printable value is not text.
     broken: bool,
@@ -151,7 +156,7 @@ struct FileLines {
 impl FileLines {
     fn new(dialect: Dialect, fallback: Fallback, drop_blanks: bool) -> Self {
         let (text, survey) = (String::new(), None);
-        Self { dialect, fallback, drop_blanks, text, junk: 0, broken: false, soft_blanks: false, survey }
+        Self { dialect, fallback, drop_blanks, text, lines: 0, junk: 0, broken: false, soft_blanks: false, survey }
     }
 
     fn read(&mut self, card: &[u8]) {
@@ -307,6 +312,7 @@ impl FileLines {
         self.text.push(':');
         self.value(&head, &bytes[colon + 1..]);
         self.text.push('\n');
+        self.lines += 1;
     }
 }
 
@@ -333,7 +339,7 @@ impl<'a> Iterator for Physical<'a> {
         if self.rest.is_empty() {
             return None;
         }
-        let end = self.rest.iter().position(|byte| *byte == b'\n');
+        let end = memchr(b'\n', self.rest);
         let mut line = &self.rest[..end.unwrap_or(self.rest.len())];
         self.rest = end.map_or(&[], |end| &self.rest[end + 1..]);
         while let [before @ .., b'\r'] = line {

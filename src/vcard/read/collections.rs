@@ -24,7 +24,7 @@ fn strip_prefix_ignoring_case<'a>(text: &'a str, prefix: &str) -> &'a str {
 impl<'a> CardLines<'a> {
     /// The type in our own parameter, for types that the property cannot express; empty for none.
     fn own_kind(&self, line: &Line<'a>) -> Option<Option<String>> {
-        let kind = line.param("X-CONTACTD-TYPE").filter(|_| self.exact)?;
+        let kind = self.own_param(line, "X-CONTACTD-TYPE")?;
         Some(Some(kind.into_owned()).filter(|kind| !kind.is_empty()))
     }
 
@@ -62,7 +62,7 @@ impl<'a> CardLines<'a> {
 
     pub(super) fn phone(&mut self, i: usize, line: &Line<'a>) -> Option<Fate> {
         let text = one_line(self.unescaped(line), self.tidy);
-        let number = if self.exact { text } else { number(&text) };
+        let number = if self.exact || !is_tel(&text) { text } else { number(&text) };
         let label = self.own_label(line);
         let LabelledType { kind, partial } = labels::phone(line.types(), label.as_deref());
         let own = self.own_kind(line);
@@ -87,14 +87,15 @@ impl<'a> CardLines<'a> {
     pub(super) fn address(&mut self, i: usize, line: &Line<'a>) -> Option<Fate> {
         let mut values: [String; 7] = Default::default();
         let (mut further, mut breaks) = (false, 0);
+        let letters = self.own_param(line, "X-CONTACTD-BREAKS");
         for (at, raw) in split(line.value, b';').enumerate() {
             let Some(value) = values.get_mut(at) else {
                 further |= !raw.trim().is_empty();
                 continue;
             };
             let text = unescape(raw);
-            *value = match line.param("X-CONTACTD-BREAKS").filter(|_| self.exact) {
-                Some(letters) => with_breaks(&text, &letters, &mut breaks),
+            *value = match &letters {
+                Some(letters) => with_breaks(&text, letters, &mut breaks),
                 None if at == 1 || at == 2 => many_lines(text, self.tidy),
                 None => one_line(text, self.tidy),
             };
@@ -234,7 +235,7 @@ impl<'a> CardLines<'a> {
 
     pub(super) fn categories(&mut self, i: usize, line: &Line<'a>) -> Option<Fate> {
         let (mut fate, mut breaks) = (None, 0);
-        let letters = line.param("X-CONTACTD-BREAKS").filter(|_| self.exact);
+        let letters = self.own_param(line, "X-CONTACTD-BREAKS");
         for raw in split(line.value, b',') {
             let name = match &letters {
                 Some(letters) => with_breaks(&unescape(raw), letters, &mut breaks),
@@ -284,10 +285,17 @@ fn partly(fate: Option<Fate>, partial: bool) -> Option<Fate> {
     if fate == MAPPED && partial { Some(Fate::Partial) } else { fate }
 }
 
+/// Whether a text is a `tel:` URI.
+fn is_tel(text: &str) -> bool {
+    text.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("tel:"))
+}
+
 /// A phone number as text: a `tel:` URI without scheme and escapes, with its extension as ` ext. N`.
 pub fn number(text: &str) -> String {
-    let Some(first) = text.get(..4).filter(|first| first.eq_ignore_ascii_case("tel:")) else { return text.to_owned() };
-    let mut parts = text[first.len()..].split(';');
+    if !is_tel(text) {
+        return text.to_owned();
+    }
+    let mut parts = text[4..].split(';');
     let mut number = percent_decoded(parts.next().unwrap_or_default());
     for part in parts {
         match part.get(..4) {

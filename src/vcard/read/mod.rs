@@ -6,6 +6,7 @@ mod names;
 mod photo;
 mod record;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 pub use collections::number;
@@ -238,6 +239,11 @@ impl<'a> CardLines<'a> {
         }
         self.out.members.push(member.to_owned());
         ASIDE
+    }
+
+    /// A parameter of our own, if this program wrote the card.
+    fn own_param(&self, line: &Line<'a>, name: &str) -> Option<Cow<'a, str>> {
+        if self.exact { line.param(name) } else { None }
     }
 
     /// The label of a line's group.

@@ -72,10 +72,7 @@ impl<'a> CardLines<'a> {
     /// The value without escapes. In a card that this program wrote, the line breaks are those of the contact.
     pub(super) fn unescaped(&self, line: &Line<'a>) -> Cow<'a, str> {
         let text = unescape(line.value);
-        if !self.exact || !line.head.contains("X-CONTACTD-BREAKS") {
-            return text;
-        }
-        match line.param("X-CONTACTD-BREAKS") {
+        match self.own_param(line, "X-CONTACTD-BREAKS") {
             Some(breaks) => Cow::Owned(with_breaks(&text, &breaks, &mut 0)),
             None => text,
         }
@@ -114,10 +111,7 @@ impl<'a> CardLines<'a> {
 
     fn component(&self, line: &Line<'a>, raw: &'a str, at: &mut usize) -> String {
         let text = unescape(raw);
-        if self.exact
-            && line.head.contains("X-CONTACTD-BREAKS")
-            && let Some(breaks) = line.param("X-CONTACTD-BREAKS")
-        {
+        if let Some(breaks) = self.own_param(line, "X-CONTACTD-BREAKS") {
             return with_breaks(&text, &breaks, at);
         }
         one_line(text, self.tidy)
@@ -290,7 +284,7 @@ impl<'a> CardLines<'a> {
             Some(sex) if sex.len() < line.value.len() => (sex.trim(), &line.value[sex.len() + 1..]),
             _ => (line.value.trim(), ""),
         };
-        let breaks = line.param("X-CONTACTD-BREAKS").filter(|_| self.exact);
+        let breaks = self.own_param(line, "X-CONTACTD-BREAKS");
         let text = match breaks {
             Some(breaks) => with_breaks(&unescape(text), &breaks, &mut 0),
             None => one_line(unescape(text), self.tidy),
@@ -347,7 +341,7 @@ impl<'a> CardLines<'a> {
 
 /// The exact value from our own parameter, for values that the property cannot express.
 fn own_value(exact: bool, line: &Line<'_>) -> Option<String> {
-    line.param("X-CONTACTD-VALUE").filter(|_| exact).map(Cow::into_owned)
+    if exact { line.param("X-CONTACTD-VALUE").map(Cow::into_owned) } else { None }
 }
 
 /// Whether a text begins with a scheme and has no blank, like an address.
@@ -365,11 +359,14 @@ pub(crate) fn scheme(text: &str) -> Option<&str> {
 
 /// Appends the words that it does not have yet.
 fn append_words(to: &mut String, more: &str) {
+    if more.is_empty() {
+        return;
+    }
     let existing: Vec<String> = to.split_whitespace().map(str::to_owned).collect();
     if more.split_whitespace().any(|word| existing.iter().any(|known| known == word)) {
         return;
     }
-    if !to.is_empty() && !more.is_empty() {
+    if !to.is_empty() {
         to.push(' ');
     }
     to.push_str(more);

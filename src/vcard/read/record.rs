@@ -9,7 +9,7 @@ use crate::vcard::record::{
     Fate, GroupRecord, PropertyOutcome, Record, RecordContent, RecordPhoto, Refusal, SAYS_NOTHING,
 };
 use crate::vcard::split::{End, RawCard};
-use crate::vcard::write::fold;
+use crate::vcard::write::{FOLD, fold};
 use crate::vcard::{Version, file, text};
 
 /// Maximum number of bytes that are kept aside for one card.
@@ -28,7 +28,8 @@ pub fn read(card: &RawCard, fallback: &Fallback) -> RecordContent {
         End::Whole | End::NoEnd => {}
     }
     let unfolded = file::unfold(&card.bytes, fallback);
-    let lines: Vec<Line<'_>> = unfolded.text.lines().filter_map(Line::parse).collect();
+    let mut lines = Vec::with_capacity(unfolded.lines);
+    lines.extend(unfolded.text.lines().filter_map(Line::parse));
     let mut projection = Projection::of(&lines, CardOrigin::File);
     let text = stored_text(&lines, unfolded.version, &mut projection);
     let mut outcomes = outcomes(&lines, &projection);
@@ -70,7 +71,7 @@ fn stored_text(lines: &[Line<'_>], version: Version, projection: &mut Projection
     text.push_str("BEGIN:VCARD\r\nVERSION:");
     text.push_str(version.name());
     text.push_str("\r\n");
-    let (mut aside, mut whole) = (0, String::new());
+    let mut aside = 0;
     for (i, line) in lines.iter().enumerate() {
         let length = line.value.len() + line.head.len();
         match projection.fates[i] {
@@ -82,23 +83,29 @@ fn stored_text(lines: &[Line<'_>], version: Version, projection: &mut Projection
             Some(Fate::Aside(_)) => aside += length,
             _ => {}
         }
-        whole.clear();
+        let start = text.len();
         if let Some(group) = line.group {
-            whole.push_str(group);
-            whole.push('.');
+            text.push_str(group);
+            text.push('.');
         }
-        whole.push_str(line.name);
+        text.push_str(line.name);
         if !line.head.is_empty() {
-            whole.push(';');
-            whole.push_str(line.head);
+            text.push(';');
+            text.push_str(line.head);
         }
-        whole.push(':');
+        text.push(':');
         if projection.adapted.binary_search(&i).is_err() {
-            whole.push_str(line.value);
-        } else if !push_categories(projection, i, &mut whole) {
+            text.push_str(line.value);
+        } else if !push_categories(projection, i, &mut text) {
+            text.truncate(start);
             continue;
         }
-        fold(&whole, &mut text);
+        if text.len() - start <= FOLD {
+            text.push_str("\r\n");
+        } else {
+            let whole = text.split_off(start);
+            fold(&whole, &mut text);
+        }
     }
     text.push_str("END:VCARD\r\n");
     text

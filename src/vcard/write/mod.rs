@@ -233,7 +233,7 @@ fn photo_head(photo: &[u8], version: Version) -> (String, String) {
 }
 
 /// Longest physical line, in bytes without its end (RFC 6350, 3.2).
-const FOLD: usize = 75;
+pub(crate) const FOLD: usize = 75;
 
 /// Appends a line, folded at 75 bytes and never inside a character, ended by CRLF.
 pub fn fold(line: &str, out: &mut String) {
