@@ -22,9 +22,14 @@ impl Store {
     /// # Errors
     /// Those of the database.
     pub(crate) async fn totals(&self) -> Result<(i64, i64), Error> {
-        let text =
-            "select (select count(*) from users), (select count(*) from contacts where deleted_date_time is null)";
-        let count = async |session: &mut Session| session.single_row(Statement::new(text)).await;
+        let count = async |session: &mut Session| {
+            let statement = Statement::per_engine(
+                "select (select count(*) from users), (select coalesce(sum(contacts), 0) from folders where emptying is null)",
+                "select (select count(*) from users), (
+    select coalesce(sum(contacts), 0)::bigint from folders where emptying is null)",
+            );
+            session.single_row(statement).await
+        };
         let row = self.read_essential(count).await?;
         Ok((row.get(0)?, row.get(1)?))
     }

@@ -62,7 +62,7 @@ pub use crate::store::tables::audit_log::{AuditEntry, AuditQuery};
 pub use crate::store::tables::card_writes::{CardChange, PhotoChange, PutCard};
 use crate::store::tables::contacts::New;
 pub use crate::store::tables::dav_properties::{DavChanges, DavProperty, MAX_VALUE as MAX_DAV_VALUE};
-pub use crate::store::tables::exports::Exported;
+pub use crate::store::tables::exports::{ExportPage, Exported};
 pub use crate::store::tables::idempotency::IdempotencyKey;
 pub use crate::store::tables::identities::KnownIdentity;
 pub use crate::store::tables::photos::Chunks;

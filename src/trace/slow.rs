@@ -58,8 +58,9 @@ pub(crate) fn log(slow: &Slow<'_>) {
 }
 
 /// Logs the plan of a statement.
-pub(crate) fn log_plan(plan: &[String]) {
-    tracing::debug!(plan = plan.join("; "), "plan of a slow statement");
+pub(crate) fn log_plan(text: &str, plan: &[String]) {
+    let statement = on_one_line(text);
+    tracing::debug!(plan = plan.join("; "), statement = &*statement, "plan of a slow statement");
 }
 
 /// A statement's text with single blanks, cut if it is long.

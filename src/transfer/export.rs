@@ -9,7 +9,7 @@ use crate::domain::error::Error;
 use crate::domain::query::cursor::Cursor;
 use crate::formats::json::graph::GraphJson;
 use crate::formats::write::LeftOut;
-use crate::store::{Exported, Listing, Store};
+use crate::store::{ExportPage, Exported, Listing, Store};
 use crate::transfer::encode::{Encoder, ExportFormat};
 
 /// Number of contacts that are read at once.
@@ -123,11 +123,7 @@ pub async fn export_one(store: &Store, export: &Export, contact: Contact) -> Res
     Ok(exporting.piece)
 }
 
-async fn read_page(
-    store: &Store,
-    export: &Export,
-    after: Option<Cursor>,
-) -> Result<(Vec<Exported>, Option<Cursor>), Error> {
+async fn read_page(store: &Store, export: &Export, after: Option<Cursor>) -> Result<ExportPage, Error> {
     let listing = Listing { after, size: PAGE, ..export.listing.clone() };
     store.contacts_to_export(export.mailbox, &listing).await
 }
@@ -145,11 +141,11 @@ impl Exporting<'_> {
         if encoder.measures() {
             let mut after = None;
             loop {
-                let (page, next) = read_page(self.store, self.export, after).await?;
-                for exported in &page {
-                    encoder.measure(exported);
+                let mut page = read_page(self.store, self.export, after).await?;
+                after = page.next.take();
+                for exported in page.contacts() {
+                    encoder.measure(&exported?);
                 }
-                after = next;
                 if after.is_none() {
                     break;
                 }
@@ -158,19 +154,20 @@ impl Exporting<'_> {
         encoder.begin(&mut self.piece);
         let mut in_file = 0;
         let (store, export) = (self.store, self.export);
-        let (mut page, mut next) = read_page(store, export, None).await?;
+        let mut page = read_page(store, export, None).await?;
         loop {
             // The next page is read while this one is encoded.
+            let after = page.next.take();
             let reading = async {
-                match next.take() {
+                match after {
                     Some(after) => read_page(store, export, Some(after)).await.map(Some),
                     None => Ok(None),
                 }
             };
             let encoding = async {
-                for (position, exported) in page.iter().enumerate() {
+                for (position, exported) in page.contacts().enumerate() {
                     self.room(&mut encoder, &mut in_file, output).await?;
-                    self.add(&mut encoder, exported).await?;
+                    self.add(&mut encoder, &exported?).await?;
                     if position % YIELD_AFTER == YIELD_AFTER - 1 {
                         tokio::task::yield_now().await;
                     }
@@ -179,7 +176,7 @@ impl Exporting<'_> {
             };
             let (read, ()) = try_join(reading, encoding).await?;
             match read {
-                Some(read) => (page, next) = read,
+                Some(read) => page = read,
                 None => break,
             }
         }

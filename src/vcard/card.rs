@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use memchr::memchr;
+
 use crate::vcard::Version;
 use crate::vcard::line::Line;
 
@@ -24,22 +26,9 @@ pub(crate) struct CardText<'a> {
 const NONE: Line<'static> = Line { group: None, name: "", head: "", value: "" };
 
 impl<'a> CardText<'a> {
-    /// Parses a text. Line ends are CRLF or LF; a blank or a tab at the beginning of a line continues the one before.
+    /// Parses a text.
     pub(crate) fn parse(text: &'a str) -> Self {
-        let mut pieces = Vec::new();
-        let mut rest = text;
-        while !rest.is_empty() {
-            let mut end = physical(rest, 0);
-            let mut line = Cow::Borrowed(rest[..end].trim_end_matches(['\r', '\n']));
-            while rest[end..].starts_with([' ', '\t']) {
-                let next = physical(rest, end);
-                line.to_mut().push_str(rest[end + 1..next].trim_end_matches(['\r', '\n']));
-                end = next;
-            }
-            pieces.push(CardPiece { raw: &rest[..end], line });
-            rest = &rest[end..];
-        }
-        Self { pieces }
+        Self { pieces: pieces(text).collect() }
     }
 
     /// The lines, one for each piece.
@@ -49,9 +38,12 @@ impl<'a> CardText<'a> {
 
     /// The version in the text, else 3.0.
     pub(crate) fn version(&self) -> Version {
-        let mut lines = self.pieces.iter().filter_map(|piece| Line::parse(&piece.line));
-        let version = lines.find(|line| line.is("VERSION"));
-        if version.is_some_and(|line| line.value.trim().starts_with('4')) { Version::V4 } else { Version::V3 }
+        self.pieces.iter().find_map(|piece| version(&piece.line)).unwrap_or(Version::V3)
+    }
+
+    /// The same, without parsing more lines than it takes.
+    pub(crate) fn version_of(text: &str) -> Version {
+        pieces(text).find_map(|piece| version(&piece.line)).unwrap_or(Version::V3)
     }
 
     /// The line end that the text uses.
@@ -61,9 +53,35 @@ impl<'a> CardText<'a> {
     }
 }
 
+/// The version that a line states.
+fn version(line: &str) -> Option<Version> {
+    let line = Line::parse(line).filter(|line| line.is("VERSION"))?;
+    Some(if line.value.trim().starts_with('4') { Version::V4 } else { Version::V3 })
+}
+
+/// The lines of a text. Line ends are CRLF or LF; a blank or a tab at the beginning of a line continues the one before.
+fn pieces(text: &str) -> impl Iterator<Item = CardPiece<'_>> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let mut end = physical(rest, 0);
+        let mut line = Cow::Borrowed(rest[..end].trim_end_matches(['\r', '\n']));
+        while rest[end..].starts_with([' ', '\t']) {
+            let next = physical(rest, end);
+            line.to_mut().push_str(rest[end + 1..next].trim_end_matches(['\r', '\n']));
+            end = next;
+        }
+        let raw;
+        (raw, rest) = rest.split_at(end);
+        Some(CardPiece { raw, line })
+    })
+}
+
 /// The end of the physical line that begins at `start`, after its line end.
 fn physical(text: &str, start: usize) -> usize {
-    text[start..].find('\n').map_or(text.len(), |at| start + at + 1)
+    memchr(b'\n', &text.as_bytes()[start..]).map_or(text.len(), |at| start + at + 1)
 }
 
 #[cfg(test)]

@@ -15,10 +15,10 @@ use crate::vcard::text::unescape_uri;
 
 /// Converts a card to a version. A card in that version stays as it is.
 pub fn convert(text: &str, to: Version) -> String {
-    let card = CardText::parse(text);
-    if card.version() == to {
+    if CardText::version_of(text) == to {
         return text.to_owned();
     }
+    let card = CardText::parse(text);
     let lines = card.lines();
     let line_end = card.line_end();
     let mut converter = Converter { to, preferences: preferred(&lines), alternatives: BTreeSet::new() };

@@ -53,6 +53,7 @@ mod notifications;
 mod operating;
 mod option_errors;
 mod packages;
+mod plans;
 mod poolers;
 mod printed;
 mod probing;

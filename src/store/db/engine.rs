@@ -447,7 +447,7 @@ select pg_terminate_backend(pid, 2000) from pg_stat_activity where pid = $1 and 
         let plan = Box::pin(async { self.rows_of_script(&Statement::explained(&text)).await }).await;
         // A statement such as a commit has no plan.
         if let Ok(plan) = plan.and_then(|rows| rows.iter().map(|row| row.get(3)).collect::<Result<Vec<String>, _>>()) {
-            slow::log_plan(&plan);
+            slow::log_plan(&text, &plan);
         }
     }
 

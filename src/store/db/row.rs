@@ -1,9 +1,11 @@
 //! Rows of a result, of either engine.
 
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use serde::de::DeserializeOwned;
+use serde::Deserializer;
+use serde::de::{DeserializeOwned, DeserializeSeed, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
@@ -100,16 +102,47 @@ impl Row {
     /// Rows in the form of `Statement::packed`: an array in each line.
     pub(in crate::store) fn unpacked(text: &str) -> Result<Vec<Self>, Error> {
         let text: Arc<str> = text.into();
-        let row = |line: &str| {
-            let values: Vec<&RawValue> = serde_json::from_str(line).map_err(Error::internal)?;
-            let range = |value: &RawValue| {
-                let from = value.get().as_ptr().addr() - text.as_ptr().addr();
-                from..from + value.get().len()
-            };
-            let columns = values.into_iter().map(range).collect();
-            Ok(Self { source: RowSource::Packed(Arc::clone(&text), columns), before: 0 })
-        };
-        text.lines().map(row).collect()
+        let mut rows: Vec<Self> = Vec::new();
+        let mut width = 0;
+        for line in text.lines() {
+            let places = ColumnPlaces { text: &text, width };
+            let columns = places.deserialize(&mut serde_json::Deserializer::from_str(line)).map_err(Error::internal)?;
+            width = columns.len();
+            rows.push(Self { source: RowSource::Packed(Arc::clone(&text), columns), before: 0 });
+        }
+        Ok(rows)
+    }
+}
+
+/// Reads where the columns of a packed row are in the text.
+struct ColumnPlaces<'a> {
+    text: &'a str,
+    /// The number of columns of the row before.
+    width: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for ColumnPlaces<'_> {
+    type Value = Vec<Range<usize>>;
+
+    fn deserialize<D: Deserializer<'de>>(self, line: D) -> Result<Self::Value, D::Error> {
+        line.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for ColumnPlaces<'_> {
+    type Value = Vec<Range<usize>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a row as an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<Self::Value, A::Error> {
+        let mut places = Vec::with_capacity(self.width);
+        while let Some(value) = values.next_element::<&RawValue>()? {
+            let from = value.get().as_ptr().addr() - self.text.as_ptr().addr();
+            places.push(from..from + value.get().len());
+        }
+        Ok(places)
     }
 }
 

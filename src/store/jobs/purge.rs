@@ -201,25 +201,26 @@ async fn find_expired(tx: &mut Tx, until: i64, changes: i64, last: i64) -> Resul
 select id,
     exists (select 1 from contacts where mailbox = m.id and deleted_date_time <= $1)
     or exists (select 1 from folders where mailbox = m.id and deleted_date_time <= $1)
-    or exists (select 1 from cards where mailbox = m.id and is_group and deleted_date_time <= $1)
+    or exists (select 1 from cards /*+ indexed by cards_gone */ where mailbox = m.id and is_group and deleted_date_time <= $1)
     or exists (select 1 from folders where mailbox = m.id and emptying is not null)
     or exists (select 1 from idempotency_keys where mailbox = m.id and created_date_time <= $2)
     or coalesce((
         select changed_date_time from changes where mailbox = m.id and seq > coalesce((
-            select max(seq) from changes where mailbox = m.id and kept), 0)
+            select max(seq) from changes /*+ indexed by changes_kept */ where mailbox = m.id and kept), 0)
         order by seq limit 1) <= $5, false)
     or exists (
         select 1 from (
-            select folder_id, seq, changed_date_time from changes where mailbox = m.id and kept order by seq limit 100) l
+            select folder_id, seq, changed_date_time from changes /*+ indexed by changes_kept */
+            where mailbox = m.id and kept order by seq limit 100) l
         where l.changed_date_time <= $6
             and (not exists (select 1 from folders f where f.mailbox = m.id and f.id = l.folder_id) or l.seq < (
-                select max(e.seq) from changes e
+                select max(e.seq) from changes e /*+ indexed by changes_by_folder */
                 where e.mailbox = m.id and e.folder_id = l.folder_id and e.contact_id is not null))),
     not exists (select 1 from users where mailbox = m.id) and (
         exists (select 1 from folders where mailbox = m.id) or exists (select 1 from changes where mailbox = m.id))
 from mailboxes m where id > $3 order by id limit $4";
     let expired_before = tx.now() - idempotency::LIFETIME;
-    let statement = Statement::new(text).bind(until).bind(expired_before).bind(last).bind(MAILBOXES).bind(changes);
+    let statement = Statement::hinted(text).bind(until).bind(expired_before).bind(last).bind(MAILBOXES).bind(changes);
     let statement = statement.bind(kept_until(changes));
     let rows = tx.reader().await?.rows(statement).await?;
     rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).collect()
@@ -251,18 +252,20 @@ async fn remove_changes(tx: &mut Tx, mailbox: i64, until: i64) -> Result<bool, E
     let text = "
 select max(seq), count(*) from (
     select seq, changed_date_time from changes
-    where mailbox = $1 and seq > coalesce((select max(seq) from changes where mailbox = $1 and kept), 0)
+    where mailbox = $1 and seq > coalesce((
+        select max(seq) from changes /*+ indexed by changes_kept */ where mailbox = $1 and kept), 0)
     order by seq limit $3
 ) first where changed_date_time <= $2";
-    let statement = Statement::new(text).bind(mailbox).bind(until).bind(MAX_CHANGES);
+    let statement = Statement::hinted(text).bind(mailbox).bind(until).bind(MAX_CHANGES);
     let row = tx.reader().await?.single_row(statement).await?;
     let (last, count): (Option<i64>, i64) = (row.get(0)?, row.get(1)?);
     let Some(last) = last else { return Ok(false) };
     let text = "
 delete from changes
 where mailbox = $1 and seq <= $2 and not kept and (contact_id is null or not removed and seq < (
-    select max(e.seq) from changes e where e.mailbox = $1 and e.folder_id = changes.folder_id and e.contact_id is not null))";
-    tx.execute(Statement::new(text).bind(mailbox).bind(last)).await?;
+    select max(e.seq) from changes e /*+ indexed by changes_by_folder */
+    where e.mailbox = $1 and e.folder_id = changes.folder_id and e.contact_id is not null))";
+    tx.execute(Statement::hinted(text).bind(mailbox).bind(last)).await?;
     let text = "update changes set kept = true where mailbox = $1 and seq <= $2 and not kept";
     tx.execute(Statement::new(text).bind(mailbox).bind(last)).await?;
     PURGED.add(Purged::Changes, u64::try_from(count).unwrap_or_default());
@@ -274,21 +277,23 @@ where mailbox = $1 and seq <= $2 and not kept and (contact_id is null or not rem
 async fn remove_kept(tx: &mut Tx, mailbox: i64, until: i64, even_last: bool) -> Result<bool, Error> {
     let text = "
 select max(seq) from (
-    select seq from changes l
+    select seq from changes l /*+ indexed by changes_kept */
     where mailbox = $1 and kept and changed_date_time <= $2 and ($4
         or not exists (select 1 from folders f where f.mailbox = $1 and f.id = l.folder_id) or seq < (
-        select max(e.seq) from changes e where e.mailbox = $1 and e.folder_id = l.folder_id and e.contact_id is not null))
+        select max(e.seq) from changes e /*+ indexed by changes_by_folder */
+    where e.mailbox = $1 and e.folder_id = l.folder_id and e.contact_id is not null))
     order by seq limit $3
 ) first";
-    let statement = Statement::new(text).bind(mailbox).bind(until).bind(MAX_CHANGES).bind(even_last);
+    let statement = Statement::hinted(text).bind(mailbox).bind(until).bind(MAX_CHANGES).bind(even_last);
     let row = tx.reader().await?.row(statement).await?;
     let Some(last) = row.map_or(Ok(None), |row| row.get::<Option<i64>>(0))? else { return Ok(false) };
     let text = "
 delete from changes
 where mailbox = $1 and seq <= $2 and kept and changed_date_time <= $3 and ($4
     or not exists (select 1 from folders f where f.mailbox = $1 and f.id = changes.folder_id) or seq < (
-    select max(e.seq) from changes e where e.mailbox = $1 and e.folder_id = changes.folder_id and e.contact_id is not null))";
-    tx.execute(Statement::new(text).bind(mailbox).bind(last).bind(until).bind(even_last)).await?;
+    select max(e.seq) from changes e /*+ indexed by changes_by_folder */
+    where e.mailbox = $1 and e.folder_id = changes.folder_id and e.contact_id is not null))";
+    tx.execute(Statement::hinted(text).bind(mailbox).bind(last).bind(until).bind(even_last)).await?;
     cards::forget_names(tx, mailbox, last).await?;
     Ok(true)
 }
@@ -300,9 +305,9 @@ async fn remove_folders(tx: &mut Tx, mailbox: i64, until: i64) -> Result<bool, E
 select id from folders f
 where mailbox = $1 and deleted_date_time <= $2 and emptying is null
     and not exists (select 1 from folders i where i.mailbox = $1 and i.parent_folder_id = f.id)
-    and id not in (select parent_folder_id from contacts where mailbox = $1 and deleted_date_time is not null)
+    and id not in (select parent_folder_id from contacts /*+ indexed by contacts_deleted */ where mailbox = $1 and deleted_date_time is not null)
 limit $3";
-    let statement = Statement::new(text).bind(mailbox).bind(until).bind(MAX_FOLDERS);
+    let statement = Statement::hinted(text).bind(mailbox).bind(until).bind(MAX_FOLDERS);
     let rows = tx.reader().await?.rows(statement).await?;
     let ids = rows.iter().map(|row: &Row| row.get(0)).collect::<Result<Vec<String>, _>>()?;
     for id in &ids {

@@ -70,12 +70,12 @@ impl Store {
         let read = async |session: &mut Session| {
             let text = "
 select f.id, f.parent_folder_id, f.display_name, f.version, f.created_date_time, f.last_modified_date_time,
-    (select l.seq from changes l where l.mailbox = f.mailbox and l.folder_id = f.id and l.contact_id is not null
+    (select l.seq from changes l /*+ indexed by changes_by_folder */ where l.mailbox = f.mailbox and l.folder_id = f.id and l.contact_id is not null
         order by l.seq desc limit 1),
-    (select l.changed_date_time from changes l
+    (select l.changed_date_time from changes l /*+ indexed by changes_by_folder */
         where l.mailbox = f.mailbox and l.folder_id = f.id and l.contact_id is not null order by l.seq desc limit 1)
 from folders f where f.mailbox = $1 and f.deleted_date_time is null order by f.id";
-            let rows = session.rows(Statement::new(text).bind(mailbox)).await?;
+            let rows = session.rows(Statement::hinted(text).bind(mailbox)).await?;
             let read = |row: &Row| {
                 let last: (Option<i64>, Option<i64>) = (row.get(6)?, row.get(7)?);
                 let moment = match last {
@@ -149,8 +149,13 @@ from folders f where f.mailbox = $1 and f.deleted_date_time is null order by f.i
     pub async fn members_named(&self, mailbox: i64, folder: &str, names: &[String]) -> Result<Vec<ListedCard>, Error> {
         let read = async |session: &mut Session| {
             session.begin_snapshot().await?;
-            let select = Sql::new("select contact_id from cards where deleted_date_time is null and mailbox = ");
-            let select = select.value(mailbox).text(" and folder_id = ").value(folder.to_owned()).text(" and name in ");
+            let select = Sql::new("select contact_id from cards").per_engine(" indexed by cards_by_name", "");
+            let select = select
+                .text(" where deleted_date_time is null and mailbox = ")
+                .value(mailbox)
+                .text(" and folder_id = ")
+                .value(folder.to_owned())
+                .text(" and name in ");
             let rows = session.rows(select.then(Sql::among_texts(names)).into()).await?;
             let mut ids = rows.iter().map(|row| row.get(0)).collect::<Result<Vec<Uuid>, _>>()?;
             ids.extend(names.iter().filter_map(|name| card::id_of_name(name)));
@@ -231,9 +236,9 @@ pub(in crate::store) async fn read_watermark(
     folder: &str,
 ) -> Result<Watermark, Error> {
     let text = "
-select seq, changed_date_time from changes
+select seq, changed_date_time from changes /*+ indexed by changes_by_folder */
 where mailbox = $1 and folder_id = $2 and contact_id is not null order by seq desc limit 1";
-    let row = session.row(Statement::new(text).bind(mailbox).bind(folder)).await?;
+    let row = session.row(Statement::hinted(text).bind(mailbox).bind(folder)).await?;
     let Some(row) = row else { return Ok(Watermark::default()) };
     let seq = row.get(0)?;
     Ok(Watermark { seq, entry: (seq, row.get(1)?) })

@@ -9,7 +9,7 @@ use crate::domain::query::cursor::Cursor;
 use crate::domain::query::search::Search;
 use crate::domain::query::typed::{Condition, Order};
 use crate::metrics::list::Query;
-use crate::store::db::engine::Session;
+use crate::store::db::engine::{Row, Session};
 use crate::store::db::statement::Sql;
 use crate::store::jobs::emptying;
 use crate::store::query::pager::{self, After, Keyset, Tie};
@@ -104,23 +104,47 @@ pub(in crate::store) async fn page(session: &mut Session, mailbox: i64, listing:
         session.begin_snapshot().await?;
     }
     let listing = &*listing.with_folder_id(session, mailbox).await?;
-    let keyset = keyset(mailbox, listing);
+    let rows = sorted_rows(session, mailbox, listing).await?;
+    let size = usize::from(listing.size);
+    let mut contacts = rows.iter().take(size).map(read).collect::<Result<Vec<_>, _>>()?;
+    expanded::expand_contacts(session, mailbox, &mut contacts, &listing.expand).await?;
+    let next = next(mailbox, listing, &rows, contacts.len())?;
+    let count = if listing.count { Some(count_all(session, mailbox, listing).await?) } else { None };
+    Ok(Page { contacts, next, count })
+}
+
+/// The rows of a page, each read by [`read`], and the beginning of the next page. Nothing is expanded or counted.
+pub(in crate::store) async fn unread_page(
+    session: &mut Session,
+    mailbox: i64,
+    listing: &Listing,
+) -> Result<(Vec<Row>, Option<Cursor>), Error> {
+    session.begin_snapshot().await?;
+    let listing = &*listing.with_folder_id(session, mailbox).await?;
+    let mut rows = sorted_rows(session, mailbox, listing).await?;
+    let next = next(mailbox, listing, &rows, rows.len().min(listing.size.into()))?;
+    rows.truncate(listing.size.into());
+    Ok((rows, next))
+}
+
+async fn sorted_rows(session: &mut Session, mailbox: i64, listing: &Listing) -> Result<Vec<Row>, Error> {
     let statement = page_rows(session, mailbox, listing).await?;
     // The last column is the id again.
     let last = KEYS + listing.order.len();
     let mut rows = session.packed_rows(statement.into(), last + 1, &[0, last]).await?;
     // Sorting here is faster than in SQLite, which would sort whole rows.
     rows.sort_by_cached_key(|row| row.get::<i64>(PLACE).unwrap_or(i64::MAX));
+    Ok(rows)
+}
+
+/// The beginning of the page after one of which the first `shown` contacts are shown.
+fn next(mailbox: i64, listing: &Listing, rows: &[Row], shown: usize) -> Result<Option<Cursor>, Error> {
+    let keyset = keyset(mailbox, listing);
     let found = rows.first().map_or(Ok(0), |row| row.get::<i64>(COUNT))?;
-    let size = usize::from(listing.size);
-    let mut contacts = rows.iter().take(size).map(read).collect::<Result<Vec<_>, _>>()?;
-    expanded::expand_contacts(session, mailbox, &mut contacts, &listing.expand).await?;
-    let more = usize::try_from(found).unwrap_or_default() > contacts.len();
-    let shown = rows.iter().take(if more { contacts.len() } else { 0 });
+    let more = usize::try_from(found).unwrap_or_default() > shown;
+    let shown = rows.iter().take(if more { shown } else { 0 });
     let places = shown.map(|row| keyset.place(row, KEYS)).collect::<Result<Vec<_>, _>>()?;
-    let next = keyset.cursor(&places, listing.after.as_ref());
-    let count = if listing.count { Some(count_all(session, mailbox, listing).await?) } else { None };
-    Ok(Page { contacts, next, count })
+    Ok(keyset.cursor(&places, listing.after.as_ref()))
 }
 
 /// The number of contacts on all pages.

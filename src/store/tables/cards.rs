@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 
+use serde::Serialize;
 use uuid::Uuid;
 
 use crate::domain::card::{self, Card, CardVersion, NewCard, PhotoPlace};
@@ -62,10 +63,8 @@ async fn store(tx: &mut Tx, mailbox: i64, kept: Vec<StoredCard>, before: i64) ->
     let cards: Vec<_> = kept.into_iter().map(|kept| stored_card(kept, now)).collect();
     let bytes = quota::bytes(cards.iter().filter_map(|card| card.text.as_ref()).map(String::len));
     quota::grow(tx, mailbox, bytes - before).await?;
-    let rows: Vec<_> = cards.iter().map(row).collect();
-    insert(tx, mailbox, &CARDS, &rows).await?;
-    let pieces: Vec<_> = cards.iter().flat_map(pieces).collect();
-    insert(tx, mailbox, &CARD_TEXTS, &pieces).await?;
+    insert(tx, mailbox, &CARDS, &cards.iter().map(row).collect::<Vec<_>>()).await?;
+    insert(tx, mailbox, &CARD_TEXTS, &cards.iter().flat_map(pieces).collect::<Vec<_>>()).await?;
     Ok(cards)
 }
 
@@ -101,14 +100,14 @@ fn stored_card(
 }
 
 /// The values of a card after the mailbox, in the order of the columns, with ids in hexadecimal.
-fn row(card: &Card) -> serde_json::Value {
+fn row(card: &Card) -> impl Serialize {
     let place = card.photo.as_ref();
-    serde_json::json!([
-        card.id.as_simple().to_string(),
-        card.folder_id,
-        card.name,
-        card.uid,
-        card.uid_key,
+    (
+        card.id.as_simple(),
+        &card.folder_id,
+        &card.name,
+        &card.uid,
+        &card.uid_key,
         card.is_group,
         card.vcard.name(),
         card.contact_version,
@@ -119,23 +118,23 @@ fn row(card: &Card) -> serde_json::Value {
         place.map(|place| &place.line_break),
         card.version,
         card.last_modified_date_time,
-        null
-    ])
+        None::<i64>,
+    )
 }
 
 /// The pieces of a card's text, each a row.
-fn pieces(card: &Card) -> Vec<serde_json::Value> {
+fn pieces(card: &Card) -> Vec<impl Serialize> {
     let (mut rest, mut pieces) = (card.text.as_deref().unwrap_or_default(), Vec::new());
     while !rest.is_empty() {
         let (piece, behind) = rest.split_at(rest.floor_char_boundary(PIECE));
-        pieces.push(serde_json::json!([card.id.as_simple().to_string(), pieces.len(), piece]));
+        pieces.push((card.id.as_simple(), pieces.len(), piece));
         rest = behind;
     }
     pieces
 }
 
 /// Writes rows of one of the two tables. A row has the values after the mailbox.
-async fn insert(tx: &mut Tx, mailbox: i64, table: &'static Table, rows: &[serde_json::Value]) -> Result<(), Error> {
+async fn insert(tx: &mut Tx, mailbox: i64, table: &'static Table, rows: &[impl Serialize]) -> Result<(), Error> {
     if rows.is_empty() {
         return Ok(());
     }
@@ -181,26 +180,47 @@ pub(in crate::store) async fn of(
     mailbox: i64,
     ids: &[Uuid],
 ) -> Result<HashMap<Uuid, Card>, Error> {
-    let select = Sql::new(COLUMNS).text(TEXT).text(" from cards k where k.mailbox = ").value(mailbox);
+    let cards = unread(session, mailbox, ids).await?;
+    cards.into_iter().map(|(id, card)| Ok((id, card.read()?))).collect()
+}
+
+/// The same, to be read later.
+pub(in crate::store) async fn unread(
+    session: &mut Session,
+    mailbox: i64,
+    ids: &[Uuid],
+) -> Result<HashMap<Uuid, UnreadCard>, Error> {
+    let select = Sql::new(COLUMNS).text(TEXT).text(" where k.mailbox = ").value(mailbox);
     let select = select.text(" and k.deleted_date_time is null and k.contact_id in ").then(Sql::among(ids));
     let rows = session.packed_rows(select.into(), IS_LARGE + 1, &[0]).await?;
     let mut cards = HashMap::with_capacity(rows.len());
-    for row in &rows {
-        let mut card = read(row)?;
-        if row.get(IS_LARGE)? {
-            card.text = Some(large_text(session, mailbox, card.id).await?);
-        }
-        cards.insert(card.id, card);
+    for row in rows {
+        let id = row.get(0)?;
+        let large_text = if row.get(IS_LARGE)? { Some(large_text(session, mailbox, id).await?) } else { None };
+        cards.insert(id, UnreadCard { row, large_text });
     }
     Ok(cards)
 }
 
-/// The text of a card, unless it is large: texts of many cards are read in one value. The second column says whether it is large.
+/// A card whose columns are not read yet.
+pub(in crate::store) struct UnreadCard {
+    row: Row,
+    large_text: Option<String>,
+}
+
+impl UnreadCard {
+    /// The card.
+    pub(in crate::store) fn read(self) -> Result<Card, Error> {
+        let mut card = read(&self.row)?;
+        card.text = self.large_text.or(card.text);
+        Ok(card)
+    }
+}
+
+/// The text of a card, unless it is large: texts of many cards are read in one value. The last column says whether it is large.
 const TEXT: &str = ",
-    (select t.text from card_texts t
-        where t.mailbox = k.mailbox and t.contact_id = k.contact_id and t.pos = 0 and octet_length(t.text) <= 65536),
-    exists (select 1 from card_texts t
-        where t.mailbox = k.mailbox and t.contact_id = k.contact_id and t.pos = 0 and octet_length(t.text) > 65536)";
+    case when octet_length(t.text) <= 65536 then t.text end, coalesce(octet_length(t.text) > 65536, false)
+from cards k left join card_texts t on t.mailbox = k.mailbox and t.contact_id = k.contact_id and t.pos = 0";
 
 /// The last column.
 const IS_LARGE: usize = 16;
@@ -414,11 +434,12 @@ where l.mailbox = $1 and l.seq > $3 and l.removed and cards.mailbox = $1 and car
 pub(in crate::store) async fn delete_groups_since(tx: &mut Tx, mailbox: i64, before: i64) -> Result<(), Error> {
     let now = tx.now();
     let text = "
-update cards set deleted_date_time = $2, last_modified_date_time = $2, version = l.seq
+update cards /*+ indexed by cards_by_name */
+set deleted_date_time = $2, last_modified_date_time = $2, version = l.seq
 from changes l
 where l.mailbox = $1 and l.seq > $3 and l.removed and l.contact_id is null and cards.mailbox = $1 and cards.is_group
     and cards.folder_id = l.folder_id and cards.deleted_date_time is null";
-    tx.execute(Statement::new(text).bind(mailbox).bind(now).bind(before)).await
+    tx.execute(Statement::hinted(text).bind(mailbox).bind(now).bind(before)).await
 }
 
 /// Restores the card of a contact in this folder, with the change `seq`.
@@ -459,8 +480,9 @@ pub(in crate::store) async fn remove_texts(tx: &mut Tx, mailbox: i64, ids: &[Uui
 /// Removes some of the groups that were deleted at `until` or before. Returns whether there may be more.
 pub(in crate::store) async fn remove_groups(tx: &mut Tx, mailbox: i64, until: i64) -> Result<bool, Error> {
     let text = "
-select contact_id from cards where mailbox = $1 and is_group and deleted_date_time <= $2 limit 200";
-    let rows = tx.reader().await?.rows(Statement::new(text).bind(mailbox).bind(until)).await?;
+select contact_id from cards /*+ indexed by cards_gone */
+where mailbox = $1 and is_group and deleted_date_time <= $2 limit 200";
+    let rows = tx.reader().await?.rows(Statement::hinted(text).bind(mailbox).bind(until)).await?;
     let ids = rows.iter().map(|row| row.get(0)).collect::<Result<Vec<Uuid>, _>>()?;
     if ids.is_empty() {
         return Ok(false);
@@ -477,10 +499,10 @@ select contact_id from cards where mailbox = $1 and is_group and deleted_date_ti
 /// Forgets the names that were lost with the change `last` or before, or with a folder that has no more entries in the log.
 pub(in crate::store) async fn forget_names(tx: &mut Tx, mailbox: i64, last: i64) -> Result<(), Error> {
     let text = "
-delete from cards
+delete from cards /*+ indexed by cards_gone */
 where mailbox = $1 and deleted_date_time is not null and not is_group
     and (version <= $2 or not exists (select 1 from folders f where f.mailbox = $1 and f.id = cards.folder_id)
         and not exists (select 1 from changes e where e.mailbox = $1 and e.folder_id = cards.folder_id))
     and not exists (select 1 from contacts c where c.mailbox = $1 and c.id = cards.contact_id)";
-    tx.execute(Statement::new(text).bind(mailbox).bind(last)).await
+    tx.execute(Statement::hinted(text).bind(mailbox).bind(last)).await
 }

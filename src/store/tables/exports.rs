@@ -1,5 +1,7 @@
 //! Contacts with everything that an export shows.
 
+use std::collections::HashMap;
+
 use uuid::Uuid;
 
 use crate::domain::card::Card;
@@ -7,10 +9,11 @@ use crate::domain::contact::Contact;
 use crate::domain::error::Error;
 use crate::domain::query::cursor::Cursor;
 use crate::store::Store;
-use crate::store::db::engine::Session;
+use crate::store::db::engine::{Row, Session};
 use crate::store::db::statement::Statement;
 use crate::store::query::listing::{self, Listing};
-use crate::store::tables::cards;
+use crate::store::tables::cards::{self, UnreadCard};
+use crate::store::tables::contacts;
 use crate::store::tables::imports::existing;
 
 /// A contact that is exported.
@@ -24,22 +27,41 @@ pub struct Exported {
     pub photo: Option<(i64, u64)>,
 }
 
+/// A page of contacts to export. Their columns are read one contact after the other, while the next page is read.
+pub struct ExportPage {
+    rows: Vec<Row>,
+    cards: HashMap<Uuid, UnreadCard>,
+    photos: HashMap<Uuid, (i64, i64)>,
+    /// The beginning of the next page.
+    pub next: Option<Cursor>,
+}
+
+impl ExportPage {
+    /// The contacts of the page. Each is an [`Error::Internal`] if the database has something else than what was written.
+    pub fn contacts(self) -> impl Iterator<Item = Result<Exported, Error>> {
+        let Self { rows, mut cards, photos, .. } = self;
+        rows.into_iter().map(move |row| {
+            let contact = contacts::read(&row)?;
+            let card = cards.remove(&contact.id).map(UnreadCard::read).transpose()?;
+            Ok(Exported { photo: photo(&photos, contact.id), card, contact })
+        })
+    }
+}
+
 impl Store {
-    /// A page of contacts with their cards, and the beginning of the next page. The photos are read one by one
-    /// ([`Store::photo_to_export`]), because those of a page may be large.
+    /// A page of contacts with their cards. The photos are read one by one ([`Store::photo_to_export`]), because those of a
+    /// page may be large.
     ///
     /// # Errors
     /// As [`Store::contacts`].
-    pub async fn contacts_to_export(
-        &self,
-        mailbox: i64,
-        listing: &Listing,
-    ) -> Result<(Vec<Exported>, Option<Cursor>), Error> {
+    pub async fn contacts_to_export(&self, mailbox: i64, listing: &Listing) -> Result<ExportPage, Error> {
         self.restart_time_limit().await?;
         let page = async |session: &mut Session| {
-            session.begin_snapshot().await?;
-            let page = listing::page(session, mailbox, listing).await?;
-            Ok((with_cards_and_photos(session, mailbox, page.contacts).await?, page.next))
+            let (rows, next) = listing::unread_page(session, mailbox, listing).await?;
+            let ids = rows.iter().map(|row| row.get(0)).collect::<Result<Vec<_>, _>>()?;
+            let cards = cards::unread(session, mailbox, &ids).await?;
+            let photos = existing::photos(session, mailbox, &ids).await?;
+            Ok(ExportPage { rows, cards, photos, next })
         };
         self.read_mailbox(mailbox, None, page).await
     }
@@ -69,9 +91,11 @@ order by k.contact_id limit 100";
     pub async fn contact_to_export(&self, mailbox: i64, contact: Contact) -> Result<Exported, Error> {
         let export = async |session: &mut Session| {
             session.begin_snapshot().await?;
-            with_cards_and_photos(session, mailbox, vec![contact.clone()]).await
+            let card = cards::of(session, mailbox, &[contact.id]).await?.remove(&contact.id);
+            let photos = existing::photos(session, mailbox, &[contact.id]).await?;
+            Ok(Exported { contact: contact.clone(), card, photo: photo(&photos, contact.id) })
         };
-        self.read(export).await?.pop().ok_or(Error::NotFound)
+        self.read(export).await
     }
 
     /// The card stored with the contact with this id, or of the group with this id.
@@ -97,17 +121,6 @@ order by k.contact_id limit 100";
     }
 }
 
-async fn with_cards_and_photos(
-    session: &mut Session,
-    mailbox: i64,
-    contacts: Vec<Contact>,
-) -> Result<Vec<Exported>, Error> {
-    let ids: Vec<_> = contacts.iter().map(|contact| contact.id).collect();
-    let mut cards = cards::of(session, mailbox, &ids).await?;
-    let photos = existing::photos(session, mailbox, &ids).await?;
-    let export = |contact: Contact| {
-        let photo = photos.get(&contact.id).map(|(version, size)| (*version, u64::try_from(*size).unwrap_or_default()));
-        Exported { card: cards.remove(&contact.id), photo, contact }
-    };
-    Ok(contacts.into_iter().map(export).collect())
+fn photo(photos: &HashMap<Uuid, (i64, i64)>, id: Uuid) -> Option<(i64, u64)> {
+    photos.get(&id).map(|(version, size)| (*version, u64::try_from(*size).unwrap_or_default()))
 }

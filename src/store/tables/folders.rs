@@ -257,9 +257,9 @@ pub(in crate::store) async fn delete(
     // marked.
     let now = tx.now();
     let before = changes::last_number(tx, mailbox).await?;
-    let statement = Statement::new(MANY_CONTACTS).bind(mailbox).bind(folder.id.as_str()).bind(emptying::PIECE);
+    let statement = Statement::hinted(MANY_CONTACTS).bind(mailbox).bind(folder.id.as_str()).bind(emptying::PIECE);
     let is_large = tx.reader().await?.row(statement).await?.is_some();
-    let log = |text, last| Statement::new(text).bind(mailbox).bind(folder.id.as_str()).bind(now).bind(last);
+    let log = |text, last| Statement::hinted(text).bind(mailbox).bind(folder.id.as_str()).bind(now).bind(last);
     if !is_large {
         tx.execute(log(LOG_CONTACTS, before)).await?;
         counts::mark_contacts(tx, mailbox, time, before).await?;
@@ -294,7 +294,8 @@ with recursive tree (id) as (
 const MANY_CONTACTS: &str = concat!(
     tree!(),
     "
-select 1 from contacts c where c.mailbox = $1 and c.deleted_date_time is null and c.parent_folder_id in (select id from tree)
+select 1 from contacts c /*+ indexed by contacts_by_folder */
+where c.mailbox = $1 and c.deleted_date_time is null and c.parent_folder_id in (select id from tree)
 limit 1 offset $3"
 );
 
@@ -303,7 +304,8 @@ const LOG_CONTACTS: &str = concat!(
     tree!(),
     "
 select $1, $4 + row_number() over (order by c.id), c.parent_folder_id, c.id, true, $3
-from contacts c where c.mailbox = $1 and c.deleted_date_time is null and c.parent_folder_id in (select id from tree)"
+from contacts c /*+ indexed by contacts_by_folder */
+where c.mailbox = $1 and c.deleted_date_time is null and c.parent_folder_id in (select id from tree)"
 );
 
 const LOG_FOLDERS: &str = concat!(

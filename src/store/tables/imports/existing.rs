@@ -1,5 +1,6 @@
 //! Finds the contacts of a file in the mailbox: by what they were imported as, by the UID of the card, by the id and,
-//! if that is asked for, by an e-mail address.
+//! if that is asked for, by an e-mail address. The statements name the index of their keys, because SQLite has no statistics and
+//! would read the whole mailbox.
 
 use std::collections::{HashMap, HashSet};
 
@@ -51,11 +52,9 @@ pub(super) async fn imported(
     mailbox: i64,
     keys: &[String],
 ) -> Result<HashMap<String, ExistingContact>, Error> {
-    let select = Sql::new(
-        "
-select i.uid_key, i.contact_id, i.hash from imported i join contacts c on c.mailbox = i.mailbox and c.id = i.contact_id
-where i.mailbox = ",
-    );
+    let select = Sql::new("select i.uid_key, i.contact_id, i.hash from imported i")
+        .per_engine(" indexed by imported_by_key", "");
+    let select = select.text(" join contacts c on c.mailbox = i.mailbox and c.id = i.contact_id where i.mailbox = ");
     let select = select.value(mailbox).text(" and i.uid_key in ").then(Sql::among_texts(keys));
     let select = select.then(is_existing(mailbox)).text(" order by i.contact_id");
     let rows = session.rows(select.into()).await?;
@@ -72,11 +71,9 @@ pub(super) async fn of_cards(
     mailbox: i64,
     keys: impl Iterator<Item = String>,
 ) -> Result<HashMap<String, Uuid>, Error> {
-    let select = Sql::new(
-        "
-select k.uid_key, k.contact_id from cards k join contacts c on c.mailbox = k.mailbox and c.id = k.contact_id
-where k.deleted_date_time is null and k.mailbox = ",
-    );
+    let select = Sql::new("select k.uid_key, k.contact_id from cards k").per_engine(" indexed by cards_by_uid", "");
+    let select = select.text(" join contacts c on c.mailbox = k.mailbox and c.id = k.contact_id");
+    let select = select.text(" where k.deleted_date_time is null and k.mailbox = ");
     by_keys(session, mailbox, keys, select, [" and k.uid_key in ", " order by k.contact_id"]).await
 }
 
@@ -97,11 +94,9 @@ async fn of_emails(
     mailbox: i64,
     keys: impl Iterator<Item = String>,
 ) -> Result<HashMap<String, Uuid>, Error> {
-    let select = Sql::new(
-        "
-select e.address_key, e.contact_id from emails e join contacts c on c.mailbox = e.mailbox and c.id = e.contact_id
-where e.mailbox = ",
-    );
+    let select =
+        Sql::new("select e.address_key, e.contact_id from emails e").per_engine(" indexed by emails_by_address", "");
+    let select = select.text(" join contacts c on c.mailbox = e.mailbox and c.id = e.contact_id where e.mailbox = ");
     // The map keeps the last one, which is the oldest.
     by_keys(session, mailbox, keys, select, [" and e.address_key in ", " order by e.contact_id desc"]).await
 }
@@ -158,8 +153,12 @@ pub(super) async fn card_owners(
         return Ok(HashMap::new());
     }
     let select =
-        Sql::new("select uid_key, folder_id, contact_id from cards where deleted_date_time is null and mailbox = ");
-    let select = select.value(mailbox).text(" and uid_key in ").then(Sql::among_texts(&keys));
+        Sql::new("select uid_key, folder_id, contact_id from cards").per_engine(" indexed by cards_by_uid", "");
+    let select = select
+        .text(" where deleted_date_time is null and mailbox = ")
+        .value(mailbox)
+        .text(" and uid_key in ")
+        .then(Sql::among_texts(&keys));
     let rows = session.rows(select.into()).await?;
     rows.iter().map(|row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?))).collect()
 }
