@@ -24,10 +24,10 @@ const HEAD: u64 = 64 << 10;
 /// Number of bytes that are read at once.
 const CHUNK: usize = 64 << 10;
 /// Maximum number of records of a piece, and of its bytes.
-const RECORDS: usize = 50;
+const RECORDS: usize = 100;
 const BYTES: usize = 1 << 20;
 /// Maximum number of waiting pieces.
-const WAITING: usize = 4;
+const WAITING: usize = 5;
 /// Maximum number of members of all groups of a file, and of names that refer to them.
 const MAX_MEMBERS: usize = 200_000;
 /// Maximum number of bytes of all groups of a file: of their cards, and of their names and members.

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use serde::Serialize;
 use uuid::Uuid;
 
 use crate::domain::card::{Card, CardVersion, NewCard};
@@ -282,10 +283,13 @@ async fn finish(
         };
         photo_versions.push(version);
     }
-    let as_what = written.iter().zip(stored_contacts).map(|(one, contact)| {
-        serde_json::json!([simple(contact.id), one.incoming.key, secret::hex(&one.incoming.hash)])
-    });
-    insert(tx, mailbox, &IMPORTED, &as_what.collect::<Vec<_>>(), &["uid_key", "hash"]).await?;
+    let as_what = written
+        .iter()
+        .zip(stored_contacts)
+        .map(|(one, contact)| (contact.id.as_simple(), &one.incoming.key, secret::hex(&one.incoming.hash)));
+    // A new contact has no row.
+    let set: &[_] = if created { &[] } else { &["uid_key", "hash"] };
+    insert(tx, mailbox, &IMPORTED, &as_what.collect::<Vec<_>>(), set).await?;
     let left = stored_contacts.iter().zip(&photo_versions);
     record_state(tx, target, left.map(|(contact, photo)| (contact, *photo)), created).await?;
     if !created {
@@ -308,13 +312,12 @@ async fn record_state(
     left: impl Iterator<Item = (&Contact, Option<i64>)>,
     created: bool,
 ) -> Result<(), Error> {
-    let run = simple(target.run);
     let row = |(contact, photo): (&Contact, Option<i64>)| {
-        serde_json::json!([run, simple(contact.id), created, contact.version, photo])
+        (target.run.simple(), contact.id.simple(), created, contact.version, photo)
     };
     // The first record says whether the import created the contact.
-    insert(tx, target.mailbox, &IMPORT_CONTACTS, &left.map(row).collect::<Vec<_>>(), &["version", "photo_version"])
-        .await
+    let set: &[_] = if created { &[] } else { &["version", "photo_version"] };
+    insert(tx, target.mailbox, &IMPORT_CONTACTS, &left.map(row).collect::<Vec<_>>(), set).await
 }
 
 /// Sets or removes a contact's photo. Returns the version of the photo after that.
@@ -411,12 +414,12 @@ on conflict (mailbox, import_id, contact_id) do nothing";
     tx.execute(statement.bind(whole)).await
 }
 
-/// Inserts rows of the values after the mailbox, or sets some columns of existing rows.
+/// Inserts rows of the values after the mailbox, or sets some columns of existing rows. Without such columns no row may exist.
 async fn insert(
     tx: &mut Tx,
     mailbox: i64,
     table: &'static Table,
-    rows: &[serde_json::Value],
+    rows: &[impl Serialize],
     set: &[&'static str],
 ) -> Result<(), Error> {
     let rows = serde_json::to_string(rows).map_err(Error::internal)?;
@@ -426,14 +429,13 @@ async fn insert(
     let insert = Sql::new("insert into ").text(table.name).text(" (").then(columns).text(") select ").value(mailbox);
     let insert = insert.text(", ").then(values).per_engine(" from json_each(", " from jsonb_array_elements(");
     let insert = insert.value(rows).per_engine(")", "::text::jsonb) as sent (value)");
+    if set.is_empty() {
+        return tx.execute(insert.into()).await;
+    }
     let keys = Sql::list(table.keys.iter().map(|column| Sql::new(column.name)));
     let set = Sql::list(set.iter().map(|name| Sql::new(name).text(" = excluded.").text(name)));
     let conflict = insert.text(" where true on conflict (").then(keys).text(") do update set ").then(set);
     tx.execute(conflict.into()).await
-}
-
-fn simple(id: Uuid) -> String {
-    id.as_simple().to_string()
 }
 
 /// See [`crate::store::Store::import_category`].
