@@ -120,12 +120,9 @@ fn is_plain(text: &str) -> bool {
 /// A text without blanks at its ends, as [`str::trim`] returns it. Most texts have none, which their first and last byte
 /// show.
 pub(crate) fn trimmed(text: &str) -> &str {
-    match text.as_bytes() {
-        [] => text,
-        [one] | [one, .., _] if !one.is_ascii_graphic() => text.trim(),
-        [.., last] if !last.is_ascii_graphic() => text.trim(),
-        _ => text,
-    }
+    let bytes = text.as_bytes();
+    let begins_or_ends_blank = [bytes.first(), bytes.last()].into_iter().flatten().any(|byte| !byte.is_ascii_graphic());
+    if begins_or_ends_blank { text.trim() } else { text }
 }
 
 /// A text of one line: a run of line breaks and tabs becomes one blank.

@@ -13,7 +13,7 @@ use crate::store::Store;
 use crate::store::db::engine::{Row, Session};
 use crate::store::db::statement::{Sql, Statement};
 use crate::store::jobs::emptying;
-use crate::store::tables::{cards, contacts, folders};
+use crate::store::tables::{card_rows, cards, contacts, folders};
 
 /// Approximate number of bytes of cards in one read.
 pub(in crate::store) const MAX_READ: i64 = 4 << 20;
@@ -324,7 +324,7 @@ async fn read_whole_cards(
     let contacts = contacts::by_ids(session, mailbox, ids).await?;
     let mut contacts: HashMap<_, _> = contacts.into_iter().map(|contact| (contact.id, contact)).collect();
     let mut photos = photos(session, mailbox, ids).await?;
-    let mut stored_cards = cards::of(session, mailbox, ids).await?;
+    let mut stored_cards = card_rows::of(session, mailbox, ids).await?;
     let mut found = HashMap::new();
     for id in ids {
         let (contact, card) = (contacts.remove(id), stored_cards.remove(id));

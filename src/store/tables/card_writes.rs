@@ -9,6 +9,7 @@ use crate::domain::etag::Preconditions;
 use crate::domain::photo::Picture;
 use crate::store::Store;
 use crate::store::query::books::{self, Book, WholeCard};
+use crate::store::tables::card_rows;
 use crate::store::tables::cards::{self, StoredCard};
 use crate::store::tables::changes::ChangeKind;
 use crate::store::tables::contacts::{self, New};
@@ -211,7 +212,7 @@ fn uid_of(whole: &WholeCard) -> String {
 }
 
 async fn name_of(tx: &mut Tx, mailbox: i64, id: Uuid) -> Result<String, Error> {
-    let kept = cards::of(tx.reader().await?, mailbox, &[id]).await?;
+    let kept = card_rows::of(tx.reader().await?, mailbox, &[id]).await?;
     Ok(kept.get(&id).map_or_else(|| card::own_name(id), |card| card.name.clone()))
 }
 

@@ -12,7 +12,7 @@ use crate::store::Store;
 use crate::store::db::engine::{Row, Session};
 use crate::store::db::statement::Statement;
 use crate::store::query::listing::{self, Listing};
-use crate::store::tables::cards::{self, UnreadCard};
+use crate::store::tables::card_rows::{self, UnreadCard};
 use crate::store::tables::contacts;
 use crate::store::tables::imports::existing;
 
@@ -59,7 +59,7 @@ impl Store {
         let page = async |session: &mut Session| {
             let (rows, next) = listing::unread_page(session, mailbox, listing).await?;
             let ids = rows.iter().map(|row| row.get(0)).collect::<Result<Vec<_>, _>>()?;
-            let cards = cards::unread(session, mailbox, &ids).await?;
+            let cards = card_rows::unread(session, mailbox, &ids).await?;
             let photos = existing::photos(session, mailbox, &ids).await?;
             Ok(ExportPage { rows, cards, photos, next })
         };
@@ -91,7 +91,7 @@ order by k.contact_id limit 100";
     pub async fn contact_to_export(&self, mailbox: i64, contact: Contact) -> Result<Exported, Error> {
         let export = async |session: &mut Session| {
             session.begin_snapshot().await?;
-            let card = cards::of(session, mailbox, &[contact.id]).await?.remove(&contact.id);
+            let card = card_rows::of(session, mailbox, &[contact.id]).await?.remove(&contact.id);
             let photos = existing::photos(session, mailbox, &[contact.id]).await?;
             Ok(Exported { contact: contact.clone(), card, photo: photo(&photos, contact.id) })
         };
@@ -105,7 +105,7 @@ order by k.contact_id limit 100";
     pub async fn card(&self, mailbox: i64, id: Uuid) -> Result<Option<Card>, Error> {
         let read = async |session: &mut Session| {
             session.begin_snapshot().await?;
-            Ok(cards::of(session, mailbox, &[id]).await?.remove(&id))
+            Ok(card_rows::of(session, mailbox, &[id]).await?.remove(&id))
         };
         self.read(read).await
     }

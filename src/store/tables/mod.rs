@@ -2,6 +2,7 @@
 pub(in crate::store) mod accounts;
 pub(in crate::store) mod audit;
 pub(in crate::store) mod audit_log;
+pub(in crate::store) mod card_rows;
 pub(in crate::store) mod card_writes;
 pub(in crate::store) mod cards;
 pub(in crate::store) mod categories;

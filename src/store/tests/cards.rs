@@ -9,6 +9,7 @@ mod both {
     use crate::domain::photo::{PhotoFormat, Picture};
     use crate::store::jobs::purge::purge;
     use crate::store::query::books::whole_named;
+    use crate::store::tables::card_rows;
     use crate::store::tables::cards::{self, StoredCard};
     use crate::store::tables::changes::ChangeKind;
     use crate::store::tables::{changes, contacts, photos};
@@ -72,7 +73,7 @@ mod both {
     }
 
     async fn card_of(o: &Opened, id: Uuid) -> Option<Card> {
-        let read = async |session: &mut Session| cards::of(session, o.mailbox, &[id]).await;
+        let read = async |session: &mut Session| card_rows::of(session, o.mailbox, &[id]).await;
         o.store.read(read).await.unwrap().remove(&id)
     }
 

@@ -15,6 +15,7 @@ use crate::domain::photo::Picture;
 use crate::domain::secret;
 use crate::store::db::engine::Session;
 use crate::store::db::statement::{Sql, Statement};
+use crate::store::tables::card_rows;
 use crate::store::tables::cards::{self, StoredCard};
 use crate::store::tables::imports::additions::{self, FormerAdditions};
 use crate::store::tables::imports::existing::{self, ExistingContact};
@@ -162,7 +163,7 @@ async fn stored(session: &mut Session, mailbox: i64, ids: &[Uuid]) -> Result<Has
         return Ok(HashMap::new());
     }
     let photos = existing::photos(session, mailbox, ids).await?;
-    let mut cards = cards::of(session, mailbox, ids).await?;
+    let mut cards = card_rows::of(session, mailbox, ids).await?;
     let mut stored = HashMap::new();
     for contact in contacts::by_ids(session, mailbox, ids).await? {
         let id = contact.id;

@@ -6,6 +6,7 @@ use crate::domain::card::{self, Card, NewCard};
 use crate::domain::error::Error;
 use crate::domain::import::{Effect, IncomingGroup, Undone};
 use crate::store::db::statement::Statement;
+use crate::store::tables::card_rows;
 use crate::store::tables::cards::{self, StoredCard};
 use crate::store::tables::changes;
 use crate::store::tables::changes::ChangeKind;
@@ -47,7 +48,7 @@ where mailbox = $1 and uid_key = $2 and is_group and deleted_date_time is null o
     let session = tx.reader().await?;
     let Some(row) = session.row(Statement::new(text).bind(mailbox).bind(key)).await? else { return Ok(None) };
     let id: Uuid = row.get(0)?;
-    Ok(cards::of(session, mailbox, &[id]).await?.remove(&id))
+    Ok(card_rows::of(session, mailbox, &[id]).await?.remove(&id))
 }
 
 async fn write(
@@ -88,7 +89,7 @@ on conflict (mailbox, import_id, contact_id) do nothing";
 
 /// Undoes the change of a group by an import, unless the group has changed since.
 pub(super) async fn undo(tx: &mut Tx, mailbox: i64, run: Uuid, id: Uuid, created: bool) -> Result<Undone, Error> {
-    let Some(card) = cards::of(tx.reader().await?, mailbox, &[id]).await?.remove(&id) else {
+    let Some(card) = card_rows::of(tx.reader().await?, mailbox, &[id]).await?.remove(&id) else {
         return Ok(Undone::Gone);
     };
     let kind = if created { ChangeKind::Removed } else { ChangeKind::Written };

@@ -10,6 +10,7 @@ use crate::domain::import::Undone;
 use crate::domain::photo::Picture;
 use crate::store::db::engine::Row;
 use crate::store::db::statement::Statement;
+use crate::store::tables::card_rows;
 use crate::store::tables::cards::{self, StoredCard};
 use crate::store::tables::contacts;
 use crate::store::tables::imports::{additions, batch, existing, former_values, groups};
@@ -126,7 +127,7 @@ async fn restore_card(
     text: Option<String>,
     photo: Option<(Vec<u8>, i64)>,
 ) -> Result<(), Error> {
-    let Some(card) = cards::of(tx.reader().await?, mailbox, &[contact.id]).await?.remove(&contact.id) else {
+    let Some(card) = card_rows::of(tx.reader().await?, mailbox, &[contact.id]).await?.remove(&contact.id) else {
         return Ok(());
     };
     let kept = StoredCard {
