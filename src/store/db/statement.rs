@@ -284,10 +284,10 @@ impl<'q> Statement<'q> {
         Self { sqlite: sqlite.into(), postgres: postgres.into(), values: Vec::new(), of_postgres: None }
     }
 
-    /// One text for both engines, in which `/*+ indexed by … */` names an index for SQLite. Without statistics, SQLite may
+    /// One text for both engines, in which `/* indexed by … */` names an index for SQLite. Without statistics, SQLite may
     /// prefer the primary key, and read the whole mailbox.
     pub(in crate::store) fn hinted(sql: &'static str) -> Self {
-        let sqlite = sql.replace("/*+", "").replace("*/", "");
+        let sqlite = sql.replace("/* indexed by", "indexed by").replace("*/", "");
         Self { sqlite: sqlite.into(), ..Self::new(sql) }
     }
 

@@ -73,7 +73,7 @@ async fn mark_batch(tx: &mut Tx, mailbox: i64, folder: String, time: i64) -> Res
 insert into changes (mailbox, seq, folder_id, contact_id, removed, changed_date_time)
 select $1, $4 + row_number() over (order by id), $2, id, true, $3
 from (
-    select id from contacts /*+ indexed by contacts_by_folder */
+    select id from contacts /* indexed by contacts_by_folder */
     where mailbox = $1 and parent_folder_id = $2 and deleted_date_time is null order by id limit $5
 ) as piece";
     let statement = Statement::hinted(log).bind(mailbox).bind(folder.as_str()).bind(now).bind(before);

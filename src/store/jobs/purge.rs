@@ -201,20 +201,20 @@ async fn find_expired(tx: &mut Tx, until: i64, changes: i64, last: i64) -> Resul
 select id,
     exists (select 1 from contacts where mailbox = m.id and deleted_date_time <= $1)
     or exists (select 1 from folders where mailbox = m.id and deleted_date_time <= $1)
-    or exists (select 1 from cards /*+ indexed by cards_gone */ where mailbox = m.id and is_group and deleted_date_time <= $1)
+    or exists (select 1 from cards /* indexed by cards_gone */ where mailbox = m.id and is_group and deleted_date_time <= $1)
     or exists (select 1 from folders where mailbox = m.id and emptying is not null)
     or exists (select 1 from idempotency_keys where mailbox = m.id and created_date_time <= $2)
     or coalesce((
         select changed_date_time from changes where mailbox = m.id and seq > coalesce((
-            select max(seq) from changes /*+ indexed by changes_kept */ where mailbox = m.id and kept), 0)
+            select max(seq) from changes /* indexed by changes_kept */ where mailbox = m.id and kept), 0)
         order by seq limit 1) <= $5, false)
     or exists (
         select 1 from (
-            select folder_id, seq, changed_date_time from changes /*+ indexed by changes_kept */
+            select folder_id, seq, changed_date_time from changes /* indexed by changes_kept */
             where mailbox = m.id and kept order by seq limit 100) l
         where l.changed_date_time <= $6
             and (not exists (select 1 from folders f where f.mailbox = m.id and f.id = l.folder_id) or l.seq < (
-                select max(e.seq) from changes e /*+ indexed by changes_by_folder */
+                select max(e.seq) from changes e /* indexed by changes_by_folder */
                 where e.mailbox = m.id and e.folder_id = l.folder_id and e.contact_id is not null))),
     not exists (select 1 from users where mailbox = m.id) and (
         exists (select 1 from folders where mailbox = m.id) or exists (select 1 from changes where mailbox = m.id))
@@ -253,7 +253,7 @@ async fn remove_changes(tx: &mut Tx, mailbox: i64, until: i64) -> Result<bool, E
 select max(seq), count(*) from (
     select seq, changed_date_time from changes
     where mailbox = $1 and seq > coalesce((
-        select max(seq) from changes /*+ indexed by changes_kept */ where mailbox = $1 and kept), 0)
+        select max(seq) from changes /* indexed by changes_kept */ where mailbox = $1 and kept), 0)
     order by seq limit $3
 ) first where changed_date_time <= $2";
     let statement = Statement::hinted(text).bind(mailbox).bind(until).bind(MAX_CHANGES);
@@ -263,7 +263,7 @@ select max(seq), count(*) from (
     let text = "
 delete from changes
 where mailbox = $1 and seq <= $2 and not kept and (contact_id is null or not removed and seq < (
-    select max(e.seq) from changes e /*+ indexed by changes_by_folder */
+    select max(e.seq) from changes e /* indexed by changes_by_folder */
     where e.mailbox = $1 and e.folder_id = changes.folder_id and e.contact_id is not null))";
     tx.execute(Statement::hinted(text).bind(mailbox).bind(last)).await?;
     let text = "update changes set kept = true where mailbox = $1 and seq <= $2 and not kept";
@@ -277,10 +277,10 @@ where mailbox = $1 and seq <= $2 and not kept and (contact_id is null or not rem
 async fn remove_kept(tx: &mut Tx, mailbox: i64, until: i64, even_last: bool) -> Result<bool, Error> {
     let text = "
 select max(seq) from (
-    select seq from changes l /*+ indexed by changes_kept */
+    select seq from changes l /* indexed by changes_kept */
     where mailbox = $1 and kept and changed_date_time <= $2 and ($4
         or not exists (select 1 from folders f where f.mailbox = $1 and f.id = l.folder_id) or seq < (
-        select max(e.seq) from changes e /*+ indexed by changes_by_folder */
+        select max(e.seq) from changes e /* indexed by changes_by_folder */
     where e.mailbox = $1 and e.folder_id = l.folder_id and e.contact_id is not null))
     order by seq limit $3
 ) first";
@@ -291,7 +291,7 @@ select max(seq) from (
 delete from changes
 where mailbox = $1 and seq <= $2 and kept and changed_date_time <= $3 and ($4
     or not exists (select 1 from folders f where f.mailbox = $1 and f.id = changes.folder_id) or seq < (
-    select max(e.seq) from changes e /*+ indexed by changes_by_folder */
+    select max(e.seq) from changes e /* indexed by changes_by_folder */
     where e.mailbox = $1 and e.folder_id = changes.folder_id and e.contact_id is not null))";
     tx.execute(Statement::hinted(text).bind(mailbox).bind(last).bind(until).bind(even_last)).await?;
     cards::forget_names(tx, mailbox, last).await?;
@@ -305,7 +305,7 @@ async fn remove_folders(tx: &mut Tx, mailbox: i64, until: i64) -> Result<bool, E
 select id from folders f
 where mailbox = $1 and deleted_date_time <= $2 and emptying is null
     and not exists (select 1 from folders i where i.mailbox = $1 and i.parent_folder_id = f.id)
-    and id not in (select parent_folder_id from contacts /*+ indexed by contacts_deleted */ where mailbox = $1 and deleted_date_time is not null)
+    and id not in (select parent_folder_id from contacts /* indexed by contacts_deleted */ where mailbox = $1 and deleted_date_time is not null)
 limit $3";
     let statement = Statement::hinted(text).bind(mailbox).bind(until).bind(MAX_FOLDERS);
     let rows = tx.reader().await?.rows(statement).await?;

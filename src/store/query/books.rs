@@ -70,9 +70,9 @@ impl Store {
         let read = async |session: &mut Session| {
             let text = "
 select f.id, f.parent_folder_id, f.display_name, f.version, f.created_date_time, f.last_modified_date_time,
-    (select l.seq from changes l /*+ indexed by changes_by_folder */ where l.mailbox = f.mailbox and l.folder_id = f.id and l.contact_id is not null
+    (select l.seq from changes l /* indexed by changes_by_folder */ where l.mailbox = f.mailbox and l.folder_id = f.id and l.contact_id is not null
         order by l.seq desc limit 1),
-    (select l.changed_date_time from changes l /*+ indexed by changes_by_folder */
+    (select l.changed_date_time from changes l /* indexed by changes_by_folder */
         where l.mailbox = f.mailbox and l.folder_id = f.id and l.contact_id is not null order by l.seq desc limit 1)
 from folders f where f.mailbox = $1 and f.deleted_date_time is null order by f.id";
             let rows = session.rows(Statement::hinted(text).bind(mailbox)).await?;
@@ -236,7 +236,7 @@ pub(in crate::store) async fn read_watermark(
     folder: &str,
 ) -> Result<Watermark, Error> {
     let text = "
-select seq, changed_date_time from changes /*+ indexed by changes_by_folder */
+select seq, changed_date_time from changes /* indexed by changes_by_folder */
 where mailbox = $1 and folder_id = $2 and contact_id is not null order by seq desc limit 1";
     let row = session.row(Statement::hinted(text).bind(mailbox).bind(folder)).await?;
     let Some(row) = row else { return Ok(Watermark::default()) };

@@ -345,7 +345,7 @@ where l.mailbox = $1 and l.seq > $3 and l.removed and cards.mailbox = $1 and car
 pub(in crate::store) async fn delete_groups_since(tx: &mut Tx, mailbox: i64, before: i64) -> Result<(), Error> {
     let now = tx.now();
     let text = "
-update cards /*+ indexed by cards_by_name */
+update cards /* indexed by cards_by_name */
 set deleted_date_time = $2, last_modified_date_time = $2, version = l.seq
 from changes l
 where l.mailbox = $1 and l.seq > $3 and l.removed and l.contact_id is null and cards.mailbox = $1 and cards.is_group
@@ -391,7 +391,7 @@ pub(in crate::store) async fn remove_texts(tx: &mut Tx, mailbox: i64, ids: &[Uui
 /// Removes some of the groups that were deleted at `until` or before. Returns whether there may be more.
 pub(in crate::store) async fn remove_groups(tx: &mut Tx, mailbox: i64, until: i64) -> Result<bool, Error> {
     let text = "
-select contact_id from cards /*+ indexed by cards_gone */
+select contact_id from cards /* indexed by cards_gone */
 where mailbox = $1 and is_group and deleted_date_time <= $2 limit 200";
     let rows = tx.reader().await?.rows(Statement::hinted(text).bind(mailbox).bind(until)).await?;
     let ids = rows.iter().map(|row| row.get(0)).collect::<Result<Vec<Uuid>, _>>()?;
@@ -410,7 +410,7 @@ where mailbox = $1 and is_group and deleted_date_time <= $2 limit 200";
 /// Forgets the names that were lost with the change `last` or before, or with a folder that has no more entries in the log.
 pub(in crate::store) async fn forget_names(tx: &mut Tx, mailbox: i64, last: i64) -> Result<(), Error> {
     let text = "
-delete from cards /*+ indexed by cards_gone */
+delete from cards /* indexed by cards_gone */
 where mailbox = $1 and deleted_date_time is not null and not is_group
     and (version <= $2 or not exists (select 1 from folders f where f.mailbox = $1 and f.id = cards.folder_id)
         and not exists (select 1 from changes e where e.mailbox = $1 and e.folder_id = cards.folder_id))

@@ -294,7 +294,7 @@ with recursive tree (id) as (
 const MANY_CONTACTS: &str = concat!(
     tree!(),
     "
-select 1 from contacts c /*+ indexed by contacts_by_folder */
+select 1 from contacts c /* indexed by contacts_by_folder */
 where c.mailbox = $1 and c.deleted_date_time is null and c.parent_folder_id in (select id from tree)
 limit 1 offset $3"
 );
@@ -304,7 +304,7 @@ const LOG_CONTACTS: &str = concat!(
     tree!(),
     "
 select $1, $4 + row_number() over (order by c.id), c.parent_folder_id, c.id, true, $3
-from contacts c /*+ indexed by contacts_by_folder */
+from contacts c /* indexed by contacts_by_folder */
 where c.mailbox = $1 and c.deleted_date_time is null and c.parent_folder_id in (select id from tree)"
 );
 
