@@ -10,8 +10,6 @@ use crate::vcard::record::Position;
 
 /// Largest card, in bytes of UTF-8. A larger one is refused as `too large`.
 pub const MAX_CARD: usize = 8 * 1024 * 1024;
-/// Bytes that a card has room for before it grows.
-const USUAL_CARD: usize = 1024;
 /// The bytes of a file that are examined to decide its line ends and its encoding.
 const SAMPLE: usize = 64 * 1024;
 
@@ -217,13 +215,7 @@ impl Cards {
             }
             self.close(End::NoEnd);
             self.count += 1;
-            let mut open = Open {
-                bytes: Vec::with_capacity(USUAL_CARD),
-                line: self.line,
-                depth: 0,
-                agent: false,
-                too_large: false,
-            };
+            let mut open = Open { bytes: Vec::new(), line: self.line, depth: 0, agent: false, too_large: false };
             open.add(without_bom(line), end);
             self.open = Some(open);
             return;

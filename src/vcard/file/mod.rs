@@ -20,8 +20,6 @@ use crate::vcard::split::is_mark;
 pub(crate) struct Unfolded {
     /// The lines, each ended by `\n`, without BEGIN, VERSION and END.
     pub text: String,
-    /// Number of lines.
-    pub lines: usize,
     /// The version of the lines.
     pub version: Version,
     /// Number of lines that are neither a property nor a part of one.
@@ -42,7 +40,7 @@ pub(crate) fn unfold(card: &[u8], fallback: &Fallback) -> Unfolded {
         }
     }
     let version = if dialect == Dialect::V4 { Version::V4 } else { Version::V3 };
-    Unfolded { text: reader.text, lines: reader.lines, version, junk: reader.junk }
+    Unfolded { text: reader.text, version, junk: reader.junk }
 }
 
 /// Adds the values of a card that name no character set to a survey.
@@ -144,7 +142,6 @@ struct FileLines {
     /// Blanks after soft line breaks are folds.
     drop_blanks: bool,
     text: String,
-    lines: usize,
     junk: u64,
     /// A quoted-printable value is not text.
     broken: bool,
@@ -156,7 +153,7 @@ struct FileLines {
 impl FileLines {
     fn new(dialect: Dialect, fallback: Fallback, drop_blanks: bool) -> Self {
         let (text, survey) = (String::new(), None);
-        Self { dialect, fallback, drop_blanks, text, lines: 0, junk: 0, broken: false, soft_blanks: false, survey }
+        Self { dialect, fallback, drop_blanks, text, junk: 0, broken: false, soft_blanks: false, survey }
     }
 
     fn read(&mut self, card: &[u8]) {
@@ -312,7 +309,6 @@ impl FileLines {
         self.text.push(':');
         self.value(&head, &bytes[colon + 1..]);
         self.text.push('\n');
-        self.lines += 1;
     }
 }
 

@@ -173,11 +173,8 @@ pub(super) fn escape_into(text: &str, out: &mut String) {
 
 /// Appends a value as it is, on one line and without NUL.
 fn push_line(text: &str, out: &mut String) {
-    if !text.bytes().any(|byte| matches!(byte, b'\0' | b'\n' | b'\r')) {
-        return out.push_str(text);
-    }
     let mut rest = text;
-    while let Some(at) = rest.find(['\0', '\n', '\r']) {
+    while let Some(at) = rest.bytes().position(|byte| matches!(byte, b'\0' | b'\n' | b'\r')) {
         out.push_str(&rest[..at]);
         let crlf = rest[at..].starts_with("\r\n");
         if !rest[at..].starts_with('\0') {

@@ -1,5 +1,7 @@
 //! A card of a file as a record: the contact, the outcome of each property, and the card to store.
 
+use memchr::memchr_iter;
+
 use crate::domain::contact::Text;
 use crate::domain::contact::patch::{ContactPatch, derived_name};
 use crate::vcard::charset::Fallback;
@@ -28,7 +30,7 @@ pub fn read(card: &RawCard, fallback: &Fallback) -> RecordContent {
         End::Whole | End::NoEnd => {}
     }
     let unfolded = file::unfold(&card.bytes, fallback);
-    let mut lines = Vec::with_capacity(unfolded.lines);
+    let mut lines = Vec::with_capacity(memchr_iter(b'\n', unfolded.text.as_bytes()).count());
     lines.extend(unfolded.text.lines().filter_map(Line::parse));
     let mut projection = Projection::of(&lines, CardOrigin::File);
     let text = stored_text(&lines, unfolded.version, &mut projection);
