@@ -227,7 +227,7 @@ fn card_of(exported: &Exported, photo: Option<&[u8]>) -> Option<String> {
 
 /// A contact as a card: the stored one, updated, or one in our form.
 fn vcard(exported: &Exported, card: Option<&str>, photo: Option<&[u8]>, version: CardVersion) -> String {
-    let Exported { contact, card: kept, photo: known } = exported;
+    let Exported { contact, card: kept, photo: known, .. } = exported;
     let own = contact.id.to_string();
     let uid = kept.as_ref().map_or(own.as_str(), |kept| kept.shown_uid());
     let last_modified = Some(contact.last_modified_date_time);

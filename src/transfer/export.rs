@@ -144,7 +144,7 @@ impl Exporting<'_> {
                 let mut page = read_page(self.store, self.export, after).await?;
                 after = page.next.take();
                 for exported in page.contacts() {
-                    encoder.measure(&exported?);
+                    encoder.measure(&self.whole(exported?).await?);
                 }
                 if after.is_none() {
                     break;
@@ -167,7 +167,8 @@ impl Exporting<'_> {
             let encoding = async {
                 for (position, exported) in page.contacts().enumerate() {
                     self.room(&mut encoder, &mut in_file, output).await?;
-                    self.add(&mut encoder, &exported?).await?;
+                    let exported = self.whole(exported?).await?;
+                    self.add(&mut encoder, &exported).await?;
                     if position % YIELD_AFTER == YIELD_AFTER - 1 {
                         tokio::task::yield_now().await;
                     }
@@ -188,6 +189,15 @@ impl Exporting<'_> {
         self.summary.replaced = encoder.replaced;
         self.summary.left_out = encoder.left_out().cloned().unwrap_or_default();
         output.put(std::mem::take(&mut self.piece)).await
+    }
+
+    /// The contact with the text of its card, which is not read with the page if it is large.
+    async fn whole(&self, mut exported: Exported) -> Result<Exported, Error> {
+        if exported.lacks_card_text {
+            exported.card = self.store.card(self.export.mailbox, exported.contact.id).await?;
+            exported.lacks_card_text = false;
+        }
+        Ok(exported)
     }
 
     /// Adds the cards of groups.

@@ -19,11 +19,18 @@ pub(in crate::store) async fn of(
     mailbox: i64,
     ids: &[Uuid],
 ) -> Result<HashMap<Uuid, Card>, Error> {
-    let cards = unread(session, mailbox, ids).await?;
-    cards.into_iter().map(|(id, card)| Ok((id, card.read()?))).collect()
+    let mut cards = HashMap::with_capacity(ids.len());
+    for (id, unread) in unread(session, mailbox, ids).await? {
+        let (mut card, is_large) = unread.read()?;
+        if is_large {
+            card.text = Some(large_text(session, mailbox, id).await?);
+        }
+        cards.insert(id, card);
+    }
+    Ok(cards)
 }
 
-/// The same, to be read later.
+/// The same, to be read later, without large texts.
 pub(in crate::store) async fn unread(
     session: &mut Session,
     mailbox: i64,
@@ -32,27 +39,16 @@ pub(in crate::store) async fn unread(
     let select = Sql::new(COLUMNS).text(TEXT).text(" where k.mailbox = ").value(mailbox);
     let select = select.text(" and k.deleted_date_time is null and k.contact_id in ").then(Sql::among(ids));
     let rows = session.packed_rows(select.into(), IS_LARGE + 1, &[0]).await?;
-    let mut cards = HashMap::with_capacity(rows.len());
-    for row in rows {
-        let id = row.get(0)?;
-        let large_text = if row.get(IS_LARGE)? { Some(large_text(session, mailbox, id).await?) } else { None };
-        cards.insert(id, UnreadCard { row, large_text });
-    }
-    Ok(cards)
+    rows.into_iter().map(|row| Ok((row.get(0)?, UnreadCard(row)))).collect()
 }
 
 /// A card whose columns are not read yet.
-pub(in crate::store) struct UnreadCard {
-    row: Row,
-    large_text: Option<String>,
-}
+pub(in crate::store) struct UnreadCard(Row);
 
 impl UnreadCard {
-    /// The card.
-    pub(in crate::store) fn read(self) -> Result<Card, Error> {
-        let mut card = read(&self.row)?;
-        card.text = self.large_text.or(card.text);
-        Ok(card)
+    /// The card, and whether its text is large and left out.
+    pub(in crate::store) fn read(&self) -> Result<(Card, bool), Error> {
+        Ok((read(&self.0)?, self.0.get(IS_LARGE)?))
     }
 }
 

@@ -23,6 +23,8 @@ pub struct Exported {
     pub contact: Contact,
     /// The card that is stored with it.
     pub card: Option<Card>,
+    /// Whether the text of the card is large and left out. [`Store::card`] reads it.
+    pub lacks_card_text: bool,
     /// The version of its photo, and the size in bytes.
     pub photo: Option<(i64, u64)>,
 }
@@ -42,15 +44,16 @@ impl ExportPage {
         let Self { rows, mut cards, photos, .. } = self;
         rows.into_iter().map(move |row| {
             let contact = contacts::read(&row)?;
-            let card = cards.remove(&contact.id).map(UnreadCard::read).transpose()?;
-            Ok(Exported { photo: photo(&photos, contact.id), card, contact })
+            let card = cards.remove(&contact.id).map(|card| card.read()).transpose()?;
+            let (card, lacks_card_text) = card.map_or((None, false), |(card, is_large)| (Some(card), is_large));
+            Ok(Exported { photo: photo(&photos, contact.id), card, lacks_card_text, contact })
         })
     }
 }
 
 impl Store {
-    /// A page of contacts with their cards. The photos are read one by one ([`Store::photo_to_export`]), because those of a
-    /// page may be large.
+    /// A page of contacts with their cards. Photos ([`Store::photo_to_export`]) and large texts of cards are read one by one,
+    /// because those of a page may be very large.
     ///
     /// # Errors
     /// As [`Store::contacts`].
@@ -93,7 +96,8 @@ order by k.contact_id limit 100";
             session.begin_snapshot().await?;
             let card = card_rows::of(session, mailbox, &[contact.id]).await?.remove(&contact.id);
             let photos = existing::photos(session, mailbox, &[contact.id]).await?;
-            Ok(Exported { contact: contact.clone(), card, photo: photo(&photos, contact.id) })
+            let photo = photo(&photos, contact.id);
+            Ok(Exported { contact: contact.clone(), card, lacks_card_text: false, photo })
         };
         self.read(export).await
     }
@@ -107,6 +111,8 @@ order by k.contact_id limit 100";
             session.begin_snapshot().await?;
             Ok(card_rows::of(session, mailbox, &[id]).await?.remove(&id))
         };
+        // The time limit restarts, because the client may have read slowly.
+        self.restart_time_limit().await?;
         self.read(read).await
     }
 

@@ -184,6 +184,24 @@ fn an_export_is_a_snapshot_during_concurrent_writes() {
 }
 
 #[test]
+fn a_card_with_a_large_text_is_exported_whole() {
+    let app = TestApp::new();
+    let ann = app.user("ann");
+    // Above 64 KiB a text is read apart from its page, and above 256 KiB it is stored in pieces.
+    let card = |name: &str, length: usize| {
+        let line = format!("X-LONG:{}", name.repeat(length));
+        format!("BEGIN:VCARD\r\nVERSION:3.0\r\nUID:{name}\r\nFN:{name}\r\nN:{name};;;;\r\n{line}\r\nEND:VCARD\r\n")
+    };
+    let file = [card("a", 10), card("b", 70_000), card("c", 400_000), card("d", 10)].concat();
+    import(&ann, "/me/contacts/$import", file.as_bytes());
+    assert_eq!(text(&export(&ann, "format=vcard3")).replace("\r\n ", ""), file);
+    let as_4 = text(&export(&ann, "format=vcard4")).replace("\r\n ", "");
+    for (name, length) in [("b", 70_000), ("c", 400_000)] {
+        assert_eq!(as_4.matches(&format!("X-LONG:{}\r\n", name.repeat(length))).count(), 1, "{name}");
+    }
+}
+
+#[test]
 fn an_export_is_compressed_on_request() {
     use std::io::Read as _;
     let app = TestApp::new();
