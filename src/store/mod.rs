@@ -15,7 +15,7 @@ mod write;
 use crate::clock;
 use crate::store::jobs::purge;
 use crate::store::query::{folder_listing, listing};
-use crate::store::tables::{contacts, expanded, folders, rights, users};
+use crate::store::tables::{contacts, expanded, folders, new_contacts, rights, users};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -60,18 +60,18 @@ pub use crate::store::query::tested::{TestedCard, TestedContent};
 pub use crate::store::tables::accounts::Account;
 pub use crate::store::tables::audit_log::{AuditEntry, AuditQuery};
 pub use crate::store::tables::card_writes::{CardChange, PhotoChange, PutCard};
-use crate::store::tables::contacts::New;
 pub use crate::store::tables::dav_properties::{DavChanges, DavProperty, MAX_VALUE as MAX_DAV_VALUE};
 pub use crate::store::tables::exports::{ExportPage, Exported};
 pub use crate::store::tables::idempotency::IdempotencyKey;
 pub use crate::store::tables::identities::KnownIdentity;
+use crate::store::tables::new_contacts::{Created, New};
 pub use crate::store::tables::photos::Chunks;
 use crate::store::tables::rights::AccessKind;
 pub use crate::store::tables::rights::Actor;
 pub use crate::store::tables::seeding::{SeedContact, SeedFolder, SeedShare, SeedUser, SeededUser};
 pub use crate::store::tables::shares::Share;
 pub use crate::store::tables::tokens::{Bearer, NewToken, Token, TokenFacts};
-use crate::store::write::creates::{Created, Creates};
+use crate::store::write::creates::Creates;
 use crate::store::write::tx::Tx;
 use crate::store::write::writer::Writer;
 use crate::trace::{self, Current};
@@ -304,7 +304,8 @@ impl Store {
     pub async fn insert_many(&self, mailbox: i64, new: Vec<ContactPatch>) -> Result<Vec<Contact>, Error> {
         let max_folders = self.shared.options.max_folders;
         let new = new.into_iter().map(|patch| New::of(mailbox, patch)).collect();
-        self.write(Some(mailbox), async move |tx| contacts::insert(tx, new, max_folders).await).await
+        let work = async move |tx: &mut Tx| new_contacts::insert(tx, new, max_folders).await;
+        Ok(self.write(Some(mailbox), work).await?.into_iter().map(|created| created.contact).collect())
     }
 
     /// Applies a patch. An empty one changes nothing, not even the version.

@@ -3,7 +3,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use sqlx::error::DatabaseError as _;
+use sqlx::error::{DatabaseError as _, ErrorKind};
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
 use sqlx::sqlite::SqliteError;
 
@@ -66,9 +66,18 @@ pub(in crate::store) fn is_of_pooler(error: &Error) -> bool {
 
 /// Whether a statement violated a not-null constraint.
 pub(in crate::store) fn is_missing_value(error: &Error) -> bool {
+    is_of_kind(error, &ErrorKind::NotNullViolation)
+}
+
+/// Whether a statement violated a unique index.
+pub(in crate::store) fn is_duplicate(error: &Error) -> bool {
+    is_of_kind(error, &ErrorKind::UniqueViolation)
+}
+
+fn is_of_kind(error: &Error, kind: &ErrorKind) -> bool {
     let Error::Internal(cause) = error else { return false };
     let error = cause.downcast_ref::<sqlx::Error>().and_then(sqlx::Error::as_database_error);
-    error.is_some_and(|error| error.kind() == sqlx::error::ErrorKind::NotNullViolation)
+    error.is_some_and(|error| error.kind() == *kind)
 }
 
 /// Whether the connection was lost, rather than the statement refused.

@@ -71,7 +71,6 @@ impl Store {
         last: i64,
     ) -> Result<Vec<ListedCard>, Error> {
         let read = async |session: &mut Session| {
-            session.begin_snapshot().await?;
             let mut found = members_of(session, mailbox, folder, ids).await?;
             Ok(ids.iter().filter_map(|id| found.remove(id)).filter(|member| member.version <= last).collect())
         };

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
 use crate::domain::card::{self, Card};
-use crate::domain::contact::{Contact, Text};
+use crate::domain::contact::{Contact, DEFAULT_FOLDER, Text, is_default_otherwise};
 use crate::domain::error::Error;
 use crate::domain::folder::Folder;
 use crate::domain::sync::Watermark;
@@ -14,6 +14,22 @@ use crate::store::db::engine::{Row, Session};
 use crate::store::db::statement::{Sql, Statement};
 use crate::store::jobs::emptying;
 use crate::store::tables::{card_rows, cards, contacts, folders};
+
+/// The folders of a mailbox, `$1`, that are not deleted, each with the last entry of its cards in the change log.
+macro_rules! select_books {
+    ($rest:literal) => {
+        concat!(
+            "
+select f.id, f.parent_folder_id, f.display_name, f.version, f.created_date_time, f.last_modified_date_time,
+    (select l.seq from changes l /* indexed by changes_by_folder */
+        where l.mailbox = f.mailbox and l.folder_id = f.id and l.contact_id is not null order by l.seq desc limit 1),
+    (select l.changed_date_time from changes l /* indexed by changes_by_folder */
+        where l.mailbox = f.mailbox and l.folder_id = f.id and l.contact_id is not null order by l.seq desc limit 1)
+from folders f where f.mailbox = $1 and f.deleted_date_time is null ",
+            $rest
+        )
+    };
+}
 
 /// Approximate number of bytes of cards in one read.
 pub(in crate::store) const MAX_READ: i64 = 4 << 20;
@@ -68,23 +84,9 @@ impl Store {
     /// Those of the database.
     pub async fn books(&self, mailbox: i64) -> Result<Vec<Book>, Error> {
         let read = async |session: &mut Session| {
-            let text = "
-select f.id, f.parent_folder_id, f.display_name, f.version, f.created_date_time, f.last_modified_date_time,
-    (select l.seq from changes l /* indexed by changes_by_folder */ where l.mailbox = f.mailbox and l.folder_id = f.id and l.contact_id is not null
-        order by l.seq desc limit 1),
-    (select l.changed_date_time from changes l /* indexed by changes_by_folder */
-        where l.mailbox = f.mailbox and l.folder_id = f.id and l.contact_id is not null order by l.seq desc limit 1)
-from folders f where f.mailbox = $1 and f.deleted_date_time is null order by f.id";
+            let text = select_books!("order by f.id");
             let rows = session.rows(Statement::hinted(text).bind(mailbox)).await?;
-            let read = |row: &Row| {
-                let last: (Option<i64>, Option<i64>) = (row.get(6)?, row.get(7)?);
-                let moment = match last {
-                    (Some(seq), Some(time)) => Watermark { seq, entry: (seq, time) },
-                    _ => Watermark::default(),
-                };
-                Ok((folders::read(row)?, moment))
-            };
-            let all = rows.iter().map(read).collect::<Result<Vec<_>, Error>>()?;
+            let all = rows.iter().map(folder_and_moment).collect::<Result<Vec<_>, Error>>()?;
             let by_id: HashMap<_, _> = all.iter().map(|(folder, _)| (folder.id.as_str(), folder)).collect();
             let book = |(folder, moment): &(Folder, Watermark)| Book {
                 folder: folder.clone(),
@@ -102,8 +104,12 @@ from folders f where f.mailbox = $1 and f.deleted_date_time is null order by f.i
     /// [`Error::NotFound`]
     pub async fn book(&self, mailbox: i64, id: &str) -> Result<Book, Error> {
         let read = async |session: &mut Session| {
-            session.begin_snapshot().await?;
-            book(session, mailbox, id).await
+            let (folder, moment) = find_book(session, mailbox, id).await?;
+            if is_inside_another(&folder) {
+                session.begin_snapshot().await?;
+                return book(session, mailbox, id).await;
+            }
+            Ok(Book { folder, path: Vec::new(), moment })
         };
         self.read(read).await
     }
@@ -134,10 +140,8 @@ from folders f where f.mailbox = $1 and f.deleted_date_time is null order by f.i
     /// [`Error::NotFound`]
     pub async fn member(&self, mailbox: i64, folder: &str, name: &str) -> Result<ListedCard, Error> {
         let read = async |session: &mut Session| {
-            session.begin_snapshot().await?;
-            let id = cards::by_name(session, mailbox, folder, name).await?.ok_or(Error::NotFound)?;
-            let mut found = members_of(session, mailbox, folder, &[id]).await?;
-            found.remove(&id).ok_or(Error::NotFound)
+            let found = members_named(session, mailbox, folder, &[name.to_owned()]).await?;
+            found.into_iter().next().ok_or(Error::NotFound)
         };
         self.read(read).await
     }
@@ -147,24 +151,7 @@ from folders f where f.mailbox = $1 and f.deleted_date_time is null order by f.i
     /// # Errors
     /// Those of the database.
     pub async fn members_named(&self, mailbox: i64, folder: &str, names: &[String]) -> Result<Vec<ListedCard>, Error> {
-        let read = async |session: &mut Session| {
-            session.begin_snapshot().await?;
-            let select = Sql::new("select contact_id from cards").per_engine(" indexed by cards_by_name", "");
-            let select = select
-                .text(" where deleted_date_time is null and mailbox = ")
-                .value(mailbox)
-                .text(" and folder_id = ")
-                .value(folder.to_owned())
-                .text(" and name in ");
-            let rows = session.rows(select.then(Sql::among_texts(names)).into()).await?;
-            let mut ids = rows.iter().map(|row| row.get(0)).collect::<Result<Vec<Uuid>, _>>()?;
-            ids.extend(names.iter().filter_map(|name| card::id_of_name(name)));
-            let mut found = members_of(session, mailbox, folder, &ids).await?;
-            // The name of a contact's card may differ from its id.
-            let requested_names: HashSet<_> = names.iter().collect();
-            found.retain(|_, member| requested_names.contains(&member.name));
-            Ok(found.into_values().collect())
-        };
+        let read = async |session: &mut Session| members_named(session, mailbox, folder, names).await;
         self.read_expensive(Some(mailbox), read).await
     }
 
@@ -207,9 +194,9 @@ pub(in crate::store) fn cards_after(
 
 /// See [`Store::book`].
 pub(in crate::store) async fn book(session: &mut Session, mailbox: i64, id: &str) -> Result<Book, Error> {
-    let folder = folders::get(session, mailbox, &[id.to_owned()]).await?;
-    let moment = read_watermark(session, mailbox, &folder.id).await?;
-    let (mut parent_id, mut path) = (folder.parent_folder_id.clone(), Vec::new());
+    let (folder, moment) = find_book(session, mailbox, id).await?;
+    let (mut parent_id, mut path) =
+        (folder.parent_folder_id.clone().filter(|_| is_inside_another(&folder)), Vec::new());
     while let Some(id) = parent_id.take() {
         let parent = folders::get(session, mailbox, &[id]).await?;
         if !parent.is_default() && path.len() < 100 {
@@ -218,6 +205,31 @@ pub(in crate::store) async fn book(session: &mut Session, mailbox: i64, id: &str
         }
     }
     Ok(Book { folder, path, moment })
+}
+
+/// Whether the folder is inside one that is not the default folder.
+fn is_inside_another(folder: &Folder) -> bool {
+    folder.parent_folder_id.as_deref().is_some_and(|parent| parent != DEFAULT_FOLDER)
+}
+
+/// A folder and its current watermark.
+async fn find_book(session: &mut Session, mailbox: i64, id: &str) -> Result<(Folder, Watermark), Error> {
+    let text = select_books!("and f.id = $2");
+    let mut row = session.row(Statement::hinted(text).bind(mailbox).bind(id)).await?;
+    if row.is_none() && is_default_otherwise(id) {
+        row = session.row(Statement::hinted(text).bind(mailbox).bind(DEFAULT_FOLDER)).await?;
+    }
+    folder_and_moment(&row.ok_or(Error::NotFound)?)
+}
+
+/// A folder and its watermark from a row of `select_books!`.
+fn folder_and_moment(row: &Row) -> Result<(Folder, Watermark), Error> {
+    let last: (Option<i64>, Option<i64>) = (row.get(6)?, row.get(7)?);
+    let moment = match last {
+        (Some(seq), Some(time)) => Watermark { seq, entry: (seq, time) },
+        _ => Watermark::default(),
+    };
+    Ok((folders::read(row)?, moment))
 }
 
 fn path(by_id: &HashMap<&str, &Folder>, folder: &Folder) -> Vec<String> {
@@ -303,16 +315,45 @@ pub(in crate::store) async fn members_of(
     folder: &str,
     ids: &[Uuid],
 ) -> Result<HashMap<Uuid, ListedCard>, Error> {
-    let contacts = select_contacts(mailbox, folder).text(" and c.id in ").then(Sql::among(ids));
-    let groups = select_groups(mailbox, folder).text(" and k.contact_id in ").then(Sql::among(ids));
-    let mut found = HashMap::new();
-    for select in [contacts, groups] {
-        for row in &session.packed_rows(select.into(), MEMBER_COLUMNS, &[0]).await? {
-            let member = member(row)?;
-            found.insert(member.id, member);
-        }
-    }
-    Ok(found)
+    members_among(session, mailbox, folder, Sql::among(ids)).await
+}
+
+/// The members with these names in the folder.
+async fn members_named(
+    session: &mut Session,
+    mailbox: i64,
+    folder: &str,
+    names: &[String],
+) -> Result<Vec<ListedCard>, Error> {
+    let cards = Sql::new("select contact_id from cards").per_engine(" indexed by cards_by_name", "");
+    let cards = cards
+        .text(" where deleted_date_time is null and mailbox = ")
+        .value(mailbox)
+        .text(" and folder_id = ")
+        .value(folder.to_owned())
+        .text(" and name in ")
+        .then(Sql::among_texts(names));
+    let ids: Vec<_> = names.iter().filter_map(|name| card::id_of_name(name)).collect();
+    let ids = cards.text(" union all select * from ").then(Sql::among(&ids)).text(" as ids");
+    let mut found = members_among(session, mailbox, folder, ids.parenthesized()).await?;
+    // The name of a contact's card may differ from its id.
+    let requested_names: HashSet<_> = names.iter().collect();
+    found.retain(|_, member| requested_names.contains(&member.name));
+    Ok(found.into_values().collect())
+}
+
+/// The members with the ids that a statement returns.
+async fn members_among(
+    session: &mut Session,
+    mailbox: i64,
+    folder: &str,
+    ids: Sql,
+) -> Result<HashMap<Uuid, ListedCard>, Error> {
+    let contacts = select_contacts(mailbox, folder).text(" and c.id in ").then(ids.clone());
+    let groups = select_groups(mailbox, folder).text(" and k.contact_id in ").then(ids);
+    let both = contacts.text(" union all ").then(groups);
+    let rows = session.packed_rows(both.into(), MEMBER_COLUMNS, &[0]).await?;
+    rows.iter().map(|row| member(row).map(|member| (member.id, member))).collect()
 }
 
 /// Cards with everything they are rendered from.

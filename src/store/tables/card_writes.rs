@@ -12,9 +12,8 @@ use crate::store::query::books::{self, Book, WholeCard};
 use crate::store::tables::card_rows;
 use crate::store::tables::cards::{self, StoredCard};
 use crate::store::tables::changes::ChangeKind;
-use crate::store::tables::contacts::{self, New};
-use crate::store::tables::{changes, folders, photos};
-use crate::store::write::creates::Created;
+use crate::store::tables::new_contacts::{self, Created, New};
+use crate::store::tables::{changes, contacts, folders, photos};
 use crate::store::write::tx::Tx;
 
 /// The changes of a write of a card.
@@ -265,8 +264,7 @@ async fn write(
         }
         (None, false) => {
             let new = New { folder: Some(folder.to_owned()), ..New::of(mailbox, patch) };
-            let created = contacts::insert(tx, vec![new], max_folders).await?.pop();
-            let created = created.ok_or_else(|| Error::internal("nothing was written"))?;
+            let created = new_contacts::insert_one(tx, new, max_folders).await?;
             contact_version = created.version;
             number = Some(created.version);
             (created.id, true)
@@ -340,8 +338,7 @@ async fn copy(tx: &mut Tx, mailbox: i64, to: (&str, &str), whole: WholeCard, max
     let photo_bytes = whole.photo.as_ref().and_then(|(_, bytes)| bytes.clone());
     let (id, contact_version, mut version) = if let Some(contact) = &whole.contact {
         let new = New { folder: Some(to.0.to_owned()), ..New::of(mailbox, ContactPatch::of(&contact.properties)) };
-        let created = contacts::insert(tx, vec![new], max_folders).await?.pop();
-        let created = created.ok_or_else(|| Error::internal("nothing was written"))?;
+        let created = new_contacts::insert_one(tx, new, max_folders).await?;
         (created.id, created.version, created.version)
     } else if folders::exists(tx.reader().await?, mailbox, to.0).await? {
         let id = Tx::new_id(mailbox);

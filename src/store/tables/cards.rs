@@ -6,6 +6,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::domain::card::{self, Card, CardVersion, NewCard, PhotoPlace};
+use crate::domain::contact::Contact;
 use crate::domain::error::Error;
 use crate::store::db::engine::Session;
 use crate::store::db::statement::{Sql, Statement};
@@ -60,6 +61,14 @@ async fn store(tx: &mut Tx, mailbox: i64, kept: Vec<StoredCard>, before: i64) ->
     insert(tx, mailbox, &CARDS, &cards.iter().map(row).collect::<Vec<_>>()).await?;
     insert(tx, mailbox, &CARD_TEXTS, &cards.iter().flat_map(pieces).collect::<Vec<_>>()).await?;
     Ok(cards)
+}
+
+/// The card of a contact that is about to be created. Without a UID it gets the contact's id. Its versions are missing.
+pub(in crate::store) fn of_new(contact: &Contact, mut card: NewCard) -> Card {
+    card.uid.get_or_insert_with(|| contact.id.to_string());
+    let (id, folder) = (contact.id, contact.parent_folder_id.clone());
+    let kept = StoredCard { id, folder, contact_version: 0, photo: None, card, uid_key: None, version: 0 };
+    stored_card(kept, contact.last_modified_date_time)
 }
 
 /// The card as it is stored.
@@ -117,12 +126,18 @@ fn row(card: &Card) -> impl Serialize {
 }
 
 /// The pieces of a card's text, each a row.
-fn pieces(card: &Card) -> Vec<impl Serialize> {
-    let (mut rest, mut pieces) = (card.text.as_deref().unwrap_or_default(), Vec::new());
-    while !rest.is_empty() {
-        let (piece, behind) = rest.split_at(rest.floor_char_boundary(PIECE));
-        pieces.push((card.id.as_simple(), pieces.len(), piece));
-        rest = behind;
+fn pieces(card: &Card) -> impl Iterator<Item = impl Serialize> {
+    let pieces = pieces_of(card.text.as_deref().unwrap_or_default());
+    pieces.into_iter().enumerate().map(|(at, piece)| (card.id.as_simple(), at, piece))
+}
+
+/// The pieces in which a text is stored.
+pub(in crate::store) fn pieces_of(mut text: &str) -> Vec<&str> {
+    let mut pieces = Vec::new();
+    while !text.is_empty() {
+        let (piece, behind) = text.split_at(text.floor_char_boundary(PIECE));
+        pieces.push(piece);
+        text = behind;
     }
     pieces
 }

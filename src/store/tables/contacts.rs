@@ -1,15 +1,12 @@
 //! Reads and writes of contacts.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
 use uuid::Uuid;
 
-use crate::clock;
-use crate::domain::card::NewCard;
 use crate::domain::contact::expand::Expanded;
 use crate::domain::contact::patch::{ContactAdditions, ContactPatch};
-use crate::domain::contact::{self, Complex, Contact, DEFAULT_FOLDER, Properties, Text};
+use crate::domain::contact::{Complex, Contact, Properties, Text};
 use crate::domain::error::Error;
 use crate::domain::etag::Preconditions;
 use crate::domain::extension::{Extension, NewExtension};
@@ -21,7 +18,6 @@ use crate::store::jobs::emptying;
 use crate::store::tables::changes::ChangeKind;
 use crate::store::tables::columns::{self, PLAIN};
 use crate::store::tables::extended::{self, ExtendedOwner};
-use crate::store::tables::rights::{self, AccessKind, Actor};
 use crate::store::tables::schema::{COLLECTIONS, FLAGS};
 use crate::store::tables::table::Table;
 use crate::store::tables::{cards, changes, counts, extensions, folders, quota};
@@ -147,137 +143,6 @@ where (c.mailbox, c.id) > (";
     rows.iter().map(|row| Ok((row.get(COLUMNS)?, read(row)?))).collect()
 }
 
-/// A contact to be created.
-#[derive(Clone)]
-pub(in crate::store) struct New {
-    pub(in crate::store) mailbox: i64,
-    /// Its id, if ids come from a seed: then it is assigned before the create shares a statement with others.
-    pub(in crate::store) id: Option<Uuid>,
-    /// The folder it is created in, which must exist. `None`: the folder that the patch names, which is created if it
-    /// does not exist.
-    pub(in crate::store) folder: Option<String>,
-    pub(in crate::store) patch: ContactPatch,
-    /// The actor, if the statement itself checks the rights.
-    pub(in crate::store) actor: Option<Arc<Actor>>,
-    /// The card that is stored with it (`new_cards`).
-    pub(in crate::store) card: Option<NewCard>,
-}
-
-impl New {
-    /// A contact for the folder that its patch names.
-    pub(in crate::store) fn of(mailbox: i64, patch: ContactPatch) -> Self {
-        let id = clock::seeded().map(|_| Tx::new_id(mailbox));
-        Self { mailbox, id, folder: None, patch, actor: None, card: None }
-    }
-}
-
-/// Stores new contacts and their rows, all or none, each in the folder it names or in the default one. Their cards are not stored.
-///
-/// # Errors
-/// [`Error::NotFound`] if a folder that must exist does not, [`Error::Quota`] if the mailbox has no room for the
-/// contact or for a new folder, and those of [`rights::check`].
-pub(in crate::store) async fn insert(tx: &mut Tx, new: Vec<New>, max_folders: i64) -> Result<Vec<Contact>, Error> {
-    let mut contacts = Vec::with_capacity(new.len());
-    let mut added = Vec::new();
-    let mut required_folders = HashSet::new();
-    for New { mailbox, id, folder, mut patch, actor, card: _ } in new {
-        added.push(patch.added.take());
-        let must_exist = folder.is_some();
-        let mut folder = folder.or_else(|| patch.parent_folder_id.clone()).unwrap_or_else(|| DEFAULT_FOLDER.to_owned());
-        if contact::is_default_otherwise(&folder) {
-            let resolved = folders::resolve_id(tx.reader().await?, mailbox, &folder).await?;
-            folder = resolved.unwrap_or(folder);
-        }
-        if must_exist {
-            required_folders.insert((mailbox, folder.clone()));
-        }
-        let contact = Contact {
-            id: id.unwrap_or_else(|| Tx::new_id(mailbox)),
-            parent_folder_id: folder,
-            version: 0,
-            created_date_time: tx.now(),
-            last_modified_date_time: tx.now(),
-            sent_change_key: patch.change_key.clone(),
-            properties: patch.into_properties(),
-            expanded: None,
-        };
-        contacts.push(ContactWrite { mailbox, contact, words: None, actor });
-    }
-    // Folders nearly always exist, and rights are nearly always good. If the statement is the whole transaction, it
-    // checks both itself, and nothing must be undone if a check fails.
-    if tx.is_autocommit() && count_fitting(&contacts) == contacts.len() && added.iter().all(Option::is_none) {
-        match write(tx, procedures::insert, &contacts).await {
-            Err(error) if faults::is_missing_value(&error) => check_each(tx, &contacts).await?,
-            versions => return Ok(with_versions(contacts, versions?)),
-        }
-    }
-    let mut ensured = HashSet::new();
-    for ContactWrite { mailbox, contact, .. } in &contacts {
-        let folder = contact.parent_folder_id.as_str();
-        if folder == DEFAULT_FOLDER || !ensured.insert((*mailbox, folder)) {
-            continue;
-        }
-        if !required_folders.contains(&(*mailbox, folder.to_owned())) {
-            folders::ensure(tx, *mailbox, folder, max_folders).await?;
-        } else if !folders::exists(tx.reader().await?, *mailbox, folder).await? {
-            return Err(Error::NotFound);
-        }
-    }
-    if added.iter().any(Option::is_some) {
-        tx.open_savepoint().await?;
-    }
-    let versions = match write(tx, procedures::insert, &contacts).await {
-        Err(error) if faults::is_missing_value(&error) => {
-            // The folders exist now.
-            tx.undo().await?;
-            check_each(tx, &contacts).await?;
-            return Err(error);
-        }
-        versions => versions?,
-    };
-    let mailboxes: Vec<_> = contacts.iter().map(|written| written.mailbox).collect();
-    let mut contacts = with_versions(contacts, versions);
-    for ((contact, mailbox), added) in contacts.iter_mut().zip(mailboxes).zip(added) {
-        if let Some(added) = added {
-            write_additions(tx, mailbox, contact, *added).await?;
-        }
-    }
-    Ok(contacts)
-}
-
-/// Stores new contacts, all or none, in one folder that must exist. The caller has opened a savepoint.
-///
-/// # Errors
-/// [`Error::Quota`] if the mailbox has no room for them.
-pub(in crate::store) async fn insert_whole(
-    tx: &mut Tx,
-    mailbox: i64,
-    folder: &str,
-    properties: Vec<Properties>,
-) -> Result<Vec<Contact>, Error> {
-    let now = tx.now();
-    let contact = |properties| Contact {
-        id: Tx::new_id(mailbox),
-        parent_folder_id: folder.to_owned(),
-        version: 0,
-        created_date_time: now,
-        last_modified_date_time: now,
-        sent_change_key: None,
-        properties,
-        expanded: None,
-    };
-    let written = |contact| ContactWrite { mailbox, contact, words: None, actor: None };
-    let contacts: Vec<_> = properties.into_iter().map(contact).map(written).collect();
-    match write(tx, procedures::insert, &contacts).await {
-        Err(error) if faults::is_missing_value(&error) => {
-            tx.undo().await?;
-            check_each(tx, &contacts).await?;
-            Err(error)
-        }
-        versions => Ok(with_versions(contacts, versions?)),
-    }
-}
-
 /// Replaces the properties of contacts.
 ///
 /// # Errors
@@ -293,31 +158,13 @@ pub(in crate::store) async fn overwrite(
         contact.sent_change_key = None;
         contact.last_modified_date_time = now;
         contact.properties = properties;
-        ContactWrite { mailbox, contact, words, actor: None }
+        ContactWrite { mailbox, contact, words, actor: None, card: None }
     };
     let contacts: Vec<_> = contacts.into_iter().map(written).collect();
     match write(tx, procedures::update, &contacts).await {
         Err(error) if faults::is_missing_value(&error) => Err(quota::too_large(tx.limits())),
         versions => Ok(with_versions(contacts, versions?)),
     }
-}
-
-/// Repeats the checks of the statement, to find out which failed.
-async fn check_each(tx: &mut Tx, contacts: &[ContactWrite]) -> Result<(), Error> {
-    let now = tx.now();
-    for actor in contacts.iter().filter_map(|written| written.actor.as_deref()) {
-        rights::check(tx.reader().await?, actor, AccessKind::Write, now).await?;
-    }
-    let mut growth: HashMap<i64, (i64, i64)> = HashMap::new();
-    for written in contacts {
-        let (contacts, bytes) = growth.entry(written.mailbox).or_default();
-        *contacts += 1;
-        *bytes += quota::bytes([written.contact.size()]);
-    }
-    for (mailbox, (contacts, bytes)) in growth {
-        quota::check_room(tx, mailbox, contacts, bytes).await?;
-    }
-    Ok(())
 }
 
 /// Writes the extensions and extended properties of a contact that was just written. Returns the contact with the new
@@ -379,7 +226,7 @@ pub(in crate::store) async fn update(
         tx.open_savepoint().await?;
     }
     patch.apply_to(&mut contact.properties);
-    let contact = [ContactWrite { mailbox, contact, words: Some(words), actor: None }];
+    let contact = [ContactWrite { mailbox, contact, words: Some(words), actor: None, card: None }];
     let versions = match write(tx, procedures::update, &contact).await {
         Err(error) if faults::is_missing_value(&error) => return Err(quota::too_large(tx.limits())),
         versions => versions?,
@@ -415,7 +262,7 @@ pub(in crate::store) async fn delete(
 type Procedure = fn(&Tx, &[ContactWrite]) -> Result<ProcedureCall<'static>, Error>;
 
 /// Calls a procedure with contacts, in parts so that the parameter stays small. Returns the versions.
-async fn write(tx: &mut Tx, procedure: Procedure, mut contacts: &[ContactWrite]) -> Result<Vec<i64>, Error> {
+pub(super) async fn write(tx: &mut Tx, procedure: Procedure, mut contacts: &[ContactWrite]) -> Result<Vec<i64>, Error> {
     let mut versions = Vec::with_capacity(contacts.len());
     while !contacts.is_empty() {
         let (batch, rest) = contacts.split_at(count_fitting(contacts));
@@ -429,19 +276,25 @@ async fn write(tx: &mut Tx, procedure: Procedure, mut contacts: &[ContactWrite])
 }
 
 /// The contacts with the versions they were written as.
-fn with_versions(contacts: impl IntoIterator<Item = ContactWrite>, versions: Vec<i64>) -> Vec<Contact> {
+pub(super) fn with_versions(contacts: impl IntoIterator<Item = ContactWrite>, versions: Vec<i64>) -> Vec<Contact> {
     contacts.into_iter().zip(versions).map(|(written, version)| Contact { version, ..written.contact }).collect()
 }
 
 /// How many of the contacts fit into one call.
-fn count_fitting(contacts: &[ContactWrite]) -> usize {
+pub(super) fn count_fitting(contacts: &[ContactWrite]) -> usize {
     let mut size = 0;
     let fitting = contacts.iter().take_while(|written| {
         let fits = size < MAX_CALL_BYTES;
-        size += written.contact.size();
+        size += self::size(written);
         fits
     });
     fitting.count()
+}
+
+/// The size of a contact and its card in bytes, as the quota counts it.
+pub(super) fn size(written: &ContactWrite) -> usize {
+    let text = written.card.as_ref().and_then(|card| card.text.as_ref());
+    written.contact.size() + text.map_or(0, String::len)
 }
 
 /// A contact from a row of [`select_columns`].

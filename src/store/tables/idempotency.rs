@@ -12,8 +12,8 @@ use crate::domain::folder::{Folder, FolderPatch};
 use crate::metrics::list::{PURGED, Purged};
 use crate::store::Store;
 use crate::store::db::statement::Statement;
-use crate::store::tables::contacts::{self, New};
-use crate::store::tables::{extensions, folders};
+use crate::store::tables::new_contacts::{self, New};
+use crate::store::tables::{contacts, extensions, folders};
 use crate::store::write::tx::Tx;
 
 /// Lifetime of a key in microseconds: one day.
@@ -61,8 +61,7 @@ impl Store {
             }
             // This job has checked the rights itself and writes the audit entry itself.
             let new = New { folder: path.last().cloned(), ..New::of(mailbox, new) };
-            let contact = contacts::insert(tx, vec![new], max_folders).await?.pop();
-            let contact = contact.ok_or_else(|| Error::internal("nothing was written"))?;
+            let contact = new_contacts::insert_one(tx, new, max_folders).await?;
             insert_key(tx, mailbox, &key, &contact.id.to_string()).await?;
             tx.set_created(contact.id.to_string());
             Ok(contact)

@@ -21,6 +21,7 @@ pub(in crate::store) mod idempotency;
 pub(in crate::store) mod identities;
 pub(in crate::store) mod imports;
 pub(in crate::store) mod new_cards;
+pub(in crate::store) mod new_contacts;
 pub(in crate::store) mod notices;
 pub(in crate::store) mod photos;
 pub(in crate::store) mod quota;

@@ -1,34 +1,60 @@
-//! Cards that are stored together with the contacts that are created for them.
+//! Whether the names and the UIDs of cards that are stored with new contacts are free.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
 use serde_json::json;
 
-use crate::domain::card::{self, Card, NewCard};
-use crate::domain::contact::{Contact, DEFAULT_FOLDER, parse_id};
+use crate::domain::card;
+use crate::domain::contact::{DEFAULT_FOLDER, parse_id};
 use crate::domain::error::Error;
 use crate::store::db::statement::Sql;
-use crate::store::tables::cards::{self, StoredCard};
-use crate::store::tables::contacts::New;
+use crate::store::tables::new_contacts::New;
 use crate::store::tables::table::ColumnType;
+use crate::store::write::rows::ContactWrite;
 use crate::store::write::tx::Tx;
 
-/// For each create whether another card has, or may have, the name or the UID of its card: one of the folder, or one of an earlier
-/// create. A contact without a stored card has a name and a UID made of its id.
-pub(in crate::store) async fn find_taken(tx: &mut Tx, new: &[New]) -> Result<Vec<bool>, Error> {
+/// The name and the UID key of a card that is to be stored in a folder; `None` where it gets its contact's.
+pub(in crate::store) struct CardNames {
+    mailbox: i64,
+    folder: String,
+    name: Option<String>,
+    uid_key: Option<String>,
+}
+
+impl CardNames {
+    /// Those of a create with a card.
+    pub(in crate::store) fn of_new(New { mailbox, folder, card, .. }: &New) -> Option<Self> {
+        let card = card.as_ref()?;
+        Some(Self {
+            mailbox: *mailbox,
+            folder: folder.clone().unwrap_or_else(|| DEFAULT_FOLDER.to_owned()),
+            name: card.name.clone(),
+            uid_key: card.uid.as_deref().map(card::uid_key),
+        })
+    }
+
+    /// The same when its contact has an id.
+    pub(in crate::store) fn of_write(ContactWrite { mailbox, card, .. }: &ContactWrite) -> Option<Self> {
+        let card = card.as_ref()?;
+        let (name, uid_key) = (Some(card.name.clone()), Some(card.uid_key.clone()));
+        Some(Self { mailbox: *mailbox, folder: card.folder_id.clone(), name, uid_key })
+    }
+}
+
+/// For each card whether another has, or may have, its name or its UID: one of the folder, or an earlier one of these. A contact
+/// without a stored card has a name and a UID made of its id.
+pub(in crate::store) async fn find_taken(tx: &mut Tx, new: &[Option<CardNames>]) -> Result<Vec<bool>, Error> {
     let mut is_taken = vec![false; new.len()];
     let (mut names, mut uid_keys) = (HashSet::new(), HashSet::new());
     let mut rows = Vec::new();
-    for (position, (new, card)) in new.iter().enumerate().filter_map(|(at, new)| Some((at, (new, new.card.as_ref()?))))
-    {
-        let folder = new.folder.as_deref().unwrap_or(DEFAULT_FOLDER);
-        let uid_key = card.uid.as_deref().map(card::uid_key);
+    for (position, names_of_card) in new.iter().enumerate() {
+        let Some(CardNames { mailbox, folder, name, uid_key }) = names_of_card else { continue };
         let hexadecimal = |id: uuid::Uuid| id.as_simple().to_string();
-        let id_of_name = card.name.as_deref().and_then(card::id_of_name).map(hexadecimal);
+        let id_of_name = name.as_deref().and_then(card::id_of_name).map(hexadecimal);
         let id_of_uid = uid_key.as_deref().and_then(parse_id).map(hexadecimal);
-        rows.push(json!([position, new.mailbox, folder, card.name, uid_key, id_of_name, id_of_uid]));
-        let has_new_name = card.name.is_none() || names.insert((new.mailbox, folder, card.name.clone()));
-        let has_new_uid = uid_key.is_none() || uid_keys.insert((new.mailbox, folder, uid_key));
+        rows.push(json!([position, mailbox, folder, name, uid_key, id_of_name, id_of_uid]));
+        let has_new_name = name.is_none() || names.insert((mailbox, folder, name));
+        let has_new_uid = uid_key.is_none() || uid_keys.insert((mailbox, folder, uid_key));
         is_taken[position] = !has_new_name || !has_new_uid;
     }
     if rows.is_empty() {
@@ -62,38 +88,4 @@ fn taken_among(rows: String) -> Sql {
         select.text(" or (select c.id from contacts c where c.mailbox = ").then(mailbox()).text(" and c.id in (");
     let ids = [5, 6].map(|at| sent(ColumnType::Id, at));
     select.then(Sql::list(ids)).text(") limit 1) is not null")
-}
-
-/// Stores the cards of contacts that were just created. A card without a UID gets the contact's id.
-///
-/// # Errors
-/// [`Error::Quota`] if there is no room.
-pub(in crate::store) async fn insert(
-    tx: &mut Tx,
-    contacts: &[Contact],
-    new: Vec<Option<(i64, NewCard)>>,
-) -> Result<Vec<Option<Card>>, Error> {
-    let mut stored: Vec<_> = new.iter().map(|_| None).collect();
-    let mut by_mailbox: BTreeMap<i64, (Vec<usize>, Vec<StoredCard>)> = BTreeMap::new();
-    for (position, (contact, new)) in contacts.iter().zip(new).enumerate() {
-        let Some((mailbox, mut card)) = new else { continue };
-        card.uid.get_or_insert_with(|| contact.id.to_string());
-        let (positions, cards) = by_mailbox.entry(mailbox).or_default();
-        positions.push(position);
-        cards.push(StoredCard {
-            id: contact.id,
-            folder: contact.parent_folder_id.clone(),
-            contact_version: contact.version,
-            photo: None,
-            card,
-            uid_key: None,
-            version: contact.version,
-        });
-    }
-    for (mailbox, (positions, cards)) in by_mailbox {
-        for (position, card) in positions.into_iter().zip(cards::insert_new(tx, mailbox, cards).await?) {
-            stored[position] = Some(card);
-        }
-    }
-    Ok(stored)
 }

@@ -12,7 +12,7 @@ use crate::domain::photo::Picture;
 use crate::domain::user::UserName;
 use crate::store::Store;
 use crate::store::db::statement::Statement;
-use crate::store::tables::contacts::{self, New};
+use crate::store::tables::new_contacts::{self, New};
 use crate::store::tables::{categories, folders, photos, shares, users};
 use crate::store::write::tx::Tx;
 
@@ -144,12 +144,12 @@ async fn insert(
             tx.open_savepoint().await?;
         }
         let new = |patch| New { folder: folder.map(str::to_owned), ..New::of(mailbox, patch) };
-        let seeded = contacts::insert(tx, patches.into_iter().map(new).collect(), max_folders).await?;
-        for (contact, picture) in seeded.iter().zip(pictures) {
+        let seeded = new_contacts::insert(tx, patches.into_iter().map(new).collect(), max_folders).await?;
+        for (created, picture) in seeded.iter().zip(pictures) {
             if let Some((picture, bytes)) = picture {
-                photos::put(tx, mailbox, &[], contact.id, picture, &bytes, &Preconditions::default()).await?;
+                photos::put(tx, mailbox, &[], created.contact.id, picture, &bytes, &Preconditions::default()).await?;
             }
         }
-        ids.extend(seeded.into_iter().map(|contact| contact.id));
+        ids.extend(seeded.into_iter().map(|created| created.contact.id));
     }
 }

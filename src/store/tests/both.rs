@@ -54,7 +54,7 @@ async fn a_failing_job_does_not_affect_the_others_of_its_batch() {
     let mailbox = o.mailbox;
     let refused = o.job(async move |tx| {
         tx.open_savepoint().await?;
-        contacts::insert(tx, new(mailbox, titled("undone")), 10).await?;
+        new_contacts::insert(tx, new(mailbox, titled("undone")), 10).await?;
         Err(Error::Stale)
     });
     let broken = o.job(async move |tx| {
@@ -74,8 +74,8 @@ async fn a_failing_job_does_not_affect_the_others_of_its_batch() {
             expanded: None,
             properties: Properties::default(),
         };
-        let call =
-            procedures::insert(tx, &[rows::ContactWrite { mailbox, contact: nowhere, words: None, actor: None }])?;
+        let write = rows::ContactWrite { mailbox, contact: nowhere, words: None, actor: None, card: None };
+        let call = procedures::insert(tx, &[write])?;
         tx.call_procedure(call).await.map(drop)
     });
     let results =

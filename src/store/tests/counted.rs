@@ -40,7 +40,7 @@ async fn an_error_of_a_read_only_database_is_counted_as_other() {
     let (before, mailbox) = (other_errors(), o.mailbox);
     let refused = o.job(async move |tx| {
         tx.reader().await?.rows(Statement::new("pragma query_only = on")).await?;
-        contacts::insert(tx, new(mailbox, titled("refused")), 10).await.map(drop)
+        new_contacts::insert(tx, new(mailbox, titled("refused")), 10).await.map(drop)
     });
     let refused = refused.await;
     assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");

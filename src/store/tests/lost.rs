@@ -45,7 +45,7 @@ impl Opened {
         let (mailbox, patch) = (self.mailbox, titled(title));
         self.job(async move |tx| {
             tx.reader().await?;
-            contacts::insert(tx, new(mailbox, patch), 10).await?;
+            new_contacts::insert(tx, new(mailbox, patch), 10).await?;
             last();
             Ok(())
         })
@@ -86,7 +86,7 @@ async fn a_lost_commit_is_proved_by_the_other_jobs_of_its_batch() {
     let undone = |proxy: Option<Proxy>| {
         let (mailbox, patch) = (o.mailbox, titled("undone"));
         o.job(async move |tx| {
-            contacts::insert(tx, new(mailbox, patch), 10).await?;
+            new_contacts::insert(tx, new(mailbox, patch), 10).await?;
             // The messages after this one: the rollback to the savepoint, and the commit.
             if let Some(proxy) = proxy {
                 proxy.cut(CutPoint::Answer, 1);
@@ -158,8 +158,8 @@ async fn a_connection_lost_inside_a_transaction_leaves_nothing_of_it() {
             tx.reader().await?;
             cutting_proxy.cut(CutPoint::Answer, message);
             tx.open_savepoint().await?;
-            contacts::insert(tx, new(mailbox, patch.clone()), 10).await?;
-            contacts::insert(tx, new(mailbox, patch), 10).await?;
+            new_contacts::insert(tx, new(mailbox, patch.clone()), 10).await?;
+            new_contacts::insert(tx, new(mailbox, patch), 10).await?;
             Err(Error::Stale)
         });
         let results = o.in_one_commit(vec![lost, o.insert("neighbour")]).await;

@@ -41,14 +41,14 @@ async fn a_full_disk_ends_the_batch_and_nothing_of_it_is_stored() {
     let mailbox = o.mailbox;
     let full = o.job(async move |tx| {
         tx.open_savepoint().await?;
-        contacts::insert(tx, new(mailbox, large()), 10).await.map(drop)
+        new_contacts::insert(tx, new(mailbox, large()), 10).await.map(drop)
     });
     assert_none_happened(&o.in_one_commit(vec![o.insert("a"), full, o.insert("b")]).await);
 
     // And if the job ignores the error.
     shrink(&o).await;
     let full = o.job(async move |tx| {
-        let _ = contacts::insert(tx, new(mailbox, large()), 10).await;
+        let _ = new_contacts::insert(tx, new(mailbox, large()), 10).await;
         Ok(())
     });
     assert_none_happened(&o.in_one_commit(vec![o.insert("a"), full, o.insert("b")]).await);
@@ -193,7 +193,7 @@ async fn a_job_that_fails_after_a_call_outside_its_savepoint_is_not_half_kept() 
     let o = opened_on_file(Options::default()).await;
     let mailbox = o.mailbox;
     let loose = o.job(async move |tx| {
-        contacts::insert(tx, new(mailbox, titled("loose")), 10).await?;
+        new_contacts::insert(tx, new(mailbox, titled("loose")), 10).await?;
         Err(Error::Stale)
     });
     let results = o.in_one_commit(vec![o.insert("a"), loose]).await;

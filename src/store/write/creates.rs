@@ -1,6 +1,6 @@
-//! Waiting creates of a lane are gathered and written together: their contacts by one statement, and the cards of those that have
-//! one by another. Calls to the driver are the main cost of a write, and creates often come in bursts. Each gets its own answer. If
-//! a statement fails, all are undone, and each create is tried separately.
+//! Waiting creates of a lane are gathered and written together by one statement, with the cards of those that have one. Calls to the
+//! driver are the main cost of a write, and creates often come in bursts. Each gets its own answer. If the statement fails, all are
+//! undone. Those whose card's name or UID is taken are refused, and the others are written together, or else each separately.
 
 use std::collections::HashMap;
 use std::mem;
@@ -9,11 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_util::future::LocalBoxFuture;
 use tokio::sync::oneshot;
 
-use crate::domain::card::Card;
-use crate::domain::contact::Contact;
 use crate::domain::error::Error;
-use crate::store::tables::contacts::{self, New};
-use crate::store::tables::new_cards;
+use crate::store::tables::new_cards::{self, CardNames};
+use crate::store::tables::new_contacts::{self, Created, New};
 use crate::store::write::job::{Finished, Job};
 use crate::store::write::lanes::Lane;
 use crate::store::write::tx::Tx;
@@ -38,13 +36,6 @@ struct CreateQueue {
     without_job: Vec<Lane>,
 }
 
-/// A created contact, and the card that was stored with it.
-#[derive(Debug, Clone)]
-pub(in crate::store) struct Created {
-    pub(in crate::store) contact: Contact,
-    pub(in crate::store) card: Option<Card>,
-}
-
 struct WaitingCreate {
     new: New,
     reply: oneshot::Sender<Result<Created, Error>>,
@@ -57,7 +48,7 @@ impl Creates {
     /// Creates a contact and waits for its commit.
     ///
     /// # Errors
-    /// Those of [`contacts::insert`]; [`Error::UidTaken`] if another card of the folder has, or may have, the card's name or UID.
+    /// Those of [`new_contacts::insert`].
     pub(in crate::store) async fn create(&self, writer: &Writer, max_folders: i64, new: New) -> Result<Created, Error> {
         let (reply, answer) = oneshot::channel();
         self.submit(writer, max_folders, WaitingCreate { new, reply, cause: trace::current(), since: Since::now() })?;
@@ -146,7 +137,7 @@ impl Job for Gathered {
             let causes: Vec<_> = wanted.iter().map(cause).collect();
             let first = causes.iter().flatten().next().map(|(_, cause)| Arc::clone(cause));
             let (new, replies): (Vec<_>, Vec<_>) = wanted.into_iter().map(|create| (create.new, create.reply)).unzip();
-            let (results, error) = trace::within(first, insert_free(tx, new, self.max_folders)).await;
+            let (results, error) = trace::within(first, insert(tx, new, self.max_folders)).await;
             let changes = causes.into_iter().zip(&results).filter_map(|(cause, result)| {
                 let (mailbox, cause) = cause?;
                 Some(((mailbox, result.as_ref().ok()?.contact.version), cause))
@@ -178,40 +169,58 @@ impl Drop for Gathered {
     }
 }
 
-/// Writes those whose card has a free name and UID. The error is that of a single create, which has no savepoint.
-async fn insert_free(tx: &mut Tx, new: Vec<New>, max_folders: i64) -> (Vec<Result<Created, Error>>, Option<Error>) {
-    let is_taken = match new_cards::find_taken(tx, &new).await {
+/// Writes all that can be written. The error is that of a single create, which has no savepoint.
+async fn insert(tx: &mut Tx, new: Vec<New>, max_folders: i64) -> (Vec<Result<Created, Error>>, Option<Error>) {
+    if new.len() == 1 {
+        let written = new_contacts::insert(tx, new, max_folders).await.and_then(single);
+        let error = written.as_ref().err().cloned();
+        return (vec![written], error);
+    }
+    let written = match insert_together(tx, &new, max_folders).await {
+        Some(written) => written,
+        None => insert_free(tx, new, max_folders).await,
+    };
+    (written, None)
+}
+
+/// Writes all that have no card, or one whose name and UID are free.
+async fn insert_free(tx: &mut Tx, new: Vec<New>, max_folders: i64) -> Vec<Result<Created, Error>> {
+    let count = new.len();
+    // In one transaction from here on, so that a broken connection keeps none.
+    if let Err(error) = tx.reader().await {
+        return vec![Err(error); count];
+    }
+    let names: Vec<_> = new.iter().map(CardNames::of_new).collect();
+    let is_taken = match new_cards::find_taken(tx, &names).await {
         Ok(is_taken) => is_taken,
-        Err(error) => return (vec![Err(error.clone()); new.len()], Some(error)),
+        Err(error) => return vec![Err(tx.undo().await.err().unwrap_or(error)); count],
     };
     let free: Vec<_> = new.into_iter().zip(&is_taken).filter(|(_, is_taken)| !**is_taken).map(|(new, _)| new).collect();
-    let (written, error) = if free.len() == 1 {
-        let written = insert(tx, free, max_folders).await.and_then(single);
-        let error = written.as_ref().err().cloned();
-        (vec![written], error)
-    } else {
-        (insert_each(tx, free, max_folders).await, None)
+    let together = if (1..count).contains(&free.len()) { insert_together(tx, &free, max_folders).await } else { None };
+    let written = match together {
+        Some(written) => written,
+        None => insert_each(tx, free, max_folders).await,
     };
     let mut written = written.into_iter();
     let results = is_taken.into_iter().map(|is_taken| {
         let written = if is_taken { None } else { written.next() };
         written.unwrap_or_else(|| Err(Error::UidTaken(String::new())))
     });
-    (results.collect(), error)
+    results.collect()
 }
 
-/// Writes all together, or each separately if that fails.
-async fn insert_each(tx: &mut Tx, new: Vec<New>, max_folders: i64) -> Vec<Result<Created, Error>> {
-    match insert_undoable(tx, new.clone(), max_folders).await {
-        Ok(created) => return created.into_iter().map(Ok).collect(),
+/// Writes all together. `None` if that fails for one of them.
+async fn insert_together(tx: &mut Tx, new: &[New], max_folders: i64) -> Option<Vec<Result<Created, Error>>> {
+    match insert_undoable(tx, new.to_vec(), max_folders).await {
+        Ok(created) => Some(created.into_iter().map(Ok).collect()),
         // The database is unavailable, or the outcome is unknown, so nothing may be tried again.
-        Err(error) if tx.is_broken() || matches!(error, Error::Unavailable(_)) => return vec![Err(error); new.len()],
-        Err(_) => {}
+        Err(error) if tx.is_broken() || matches!(error, Error::Unavailable(_)) => Some(vec![Err(error); new.len()]),
+        Err(_) => None,
     }
-    // In one transaction from here on, so that a broken connection keeps none.
-    if let Err(error) = tx.reader().await {
-        return vec![Err(error); new.len()];
-    }
+}
+
+/// Writes each separately.
+async fn insert_each(tx: &mut Tx, new: Vec<New>, max_folders: i64) -> Vec<Result<Created, Error>> {
     let mut results = Vec::with_capacity(new.len());
     for new in new {
         results.push(match tx.broken() {
@@ -227,27 +236,13 @@ async fn insert_undoable(tx: &mut Tx, new: Vec<New>, max_folders: i64) -> Result
     if !tx.is_autocommit() {
         tx.open_savepoint().await?;
     }
-    let inserted = insert(tx, new, max_folders).await;
+    let inserted = new_contacts::insert(tx, new, max_folders).await;
     if inserted.is_ok() {
         tx.keep().await?;
     } else {
         tx.undo().await?;
     }
     inserted
-}
-
-/// Writes contacts, and then the cards of those that have one.
-async fn insert(tx: &mut Tx, mut new: Vec<New>, max_folders: i64) -> Result<Vec<Created>, Error> {
-    let cards: Vec<_> = new.iter_mut().map(|new| Some((new.mailbox, new.card.take()?))).collect();
-    if cards.iter().all(Option::is_none) {
-        let contacts = contacts::insert(tx, new, max_folders).await?;
-        return Ok(contacts.into_iter().map(|contact| Created { contact, card: None }).collect());
-    }
-    // More than one statement needs a transaction.
-    tx.reader().await?;
-    let contacts = contacts::insert(tx, new, max_folders).await?;
-    let cards = new_cards::insert(tx, &contacts, cards).await?;
-    Ok(contacts.into_iter().zip(cards).map(|(contact, card)| Created { contact, card }).collect())
 }
 
 fn single(mut created: Vec<Created>) -> Result<Created, Error> {

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use serde::ser::{Serialize, SerializeSeq, Serializer};
 use uuid::Uuid;
 
-use crate::domain::contact::{Complex, Contact, Email, Phone, Properties, Text};
+use crate::domain::card::{self, Card};
+use crate::domain::contact::{Complex, Contact, Email, Phone, Properties, Text, parse_id};
 use crate::domain::error::Error;
 use crate::domain::fold::fold;
 use crate::domain::phone;
 use crate::domain::words;
 use crate::store::query::search;
+use crate::store::tables::cards;
 use crate::store::tables::columns::{self, DERIVED, PLAIN, values};
 use crate::store::tables::folded;
 use crate::store::tables::rights::Actor;
@@ -26,6 +28,8 @@ pub(in crate::store) struct ContactWrite {
     pub(in crate::store) words: Option<Vec<words::FieldWords>>,
     /// The actor, if the statement checks the rights and writes the audit log.
     pub(in crate::store) actor: Option<Arc<Actor>>,
+    /// The card that is stored with it, if it is new. Its versions are those of the write.
+    pub(in crate::store) card: Option<Card>,
 }
 
 /// The parameter for some contacts. It has their search words, in the engine's form, only if they have changed.
@@ -80,9 +84,9 @@ pub(in crate::store) fn tables() -> impl Iterator<Item = &'static Table> {
     COLLECTIONS.into_iter().chain([&FOLDED])
 }
 
-/// The lists at the end of a row; the last one has the search words.
+/// The lists at the end of a row; behind those of the tables come the search words and the card ([`CardRow`]), or null.
 pub(in crate::store) fn lists() -> impl Iterator<Item = &'static str> {
-    tables().map(|table| table.name).chain(["words"])
+    tables().map(|table| table.name).chain(["words", "card"])
 }
 
 struct ContactRow<'a> {
@@ -93,7 +97,7 @@ struct ContactRow<'a> {
 impl Serialize for ContactRow<'_> {
     /// In the order of [`singles`] and [`lists`].
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let ContactWrite { mailbox, contact, words, actor } = self.written;
+        let ContactWrite { mailbox, contact, words, actor, card } = self.written;
         let p = &contact.properties;
         let mut row = serializer.serialize_seq(None)?;
         write_keys(&mut row, self.written)?;
@@ -121,7 +125,22 @@ impl Serialize for ContactRow<'_> {
         } else {
             row.serialize_element(&(!is_same).then(|| search::texts(*mailbox, &current_words)))?;
         }
+        row.serialize_element(&card.as_ref().map(CardRow))?;
         row.end()
+    }
+}
+
+/// The values of a card that are not those of its contact: name, UID, UID key, version of the text, its bytes, the ids of which its
+/// name and its UID would be made if a contact had no stored card, and the pieces of the text.
+struct CardRow<'a>(&'a Card);
+
+impl Serialize for CardRow<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Card { name, uid, uid_key, vcard, text, .. } = self.0;
+        let text = text.as_deref().unwrap_or_default();
+        let (id_of_name, id_of_uid) = (simple(card::id_of_name(name)), simple(parse_id(uid_key)));
+        (name, uid, uid_key, vcard.name(), text.len(), id_of_name, id_of_uid, cards::pieces_of(text))
+            .serialize(serializer)
     }
 }
 

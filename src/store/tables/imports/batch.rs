@@ -22,7 +22,7 @@ use crate::store::tables::imports::existing::{self, ExistingContact};
 use crate::store::tables::imports::{advance, folder_of, former_values};
 use crate::store::tables::schema::{IMPORT_CONTACTS, IMPORTED};
 use crate::store::tables::table::Table;
-use crate::store::tables::{contacts, photos};
+use crate::store::tables::{contacts, new_contacts, photos};
 use crate::store::write::tx::Tx;
 
 /// A contact as it is in the mailbox.
@@ -231,7 +231,7 @@ async fn create(
         return Ok(());
     }
     let properties: Vec<_> = new.iter_mut().map(|one| std::mem::take(&mut one.incoming.properties)).collect();
-    let mut stored_contacts = contacts::insert_whole(tx, target.mailbox, target.folder, properties).await?;
+    let mut stored_contacts = new_contacts::insert_whole(tx, target.mailbox, target.folder, properties).await?;
     for (one, contact) in new.iter_mut().zip(&mut stored_contacts) {
         if let Some(added) = one.incoming.added.take() {
             contacts::write_additions(tx, target.mailbox, contact, *added).await?;

@@ -25,8 +25,9 @@ pub(in crate::store) fn sqlite_views() -> Texts {
     sqlite::views().texts()
 }
 
-/// Creates contacts, on PostgreSQL of one mailbox. If a folder does not exist or a mailbox has no
-/// room, nothing is written and the statement fails for a missing value.
+/// Creates contacts with their cards, on PostgreSQL of one mailbox. If a folder does not exist, a mailbox has no room, or a contact
+/// without a stored card may have the name or the UID of a card, nothing is written and the statement fails for a missing value; if
+/// a card has them, for a value that is there twice.
 pub(in crate::store) fn insert(tx: &Tx, contacts: &[ContactWrite]) -> Result<ProcedureCall<'static>, Error> {
     with_contacts(tx, &INSERT, contacts)
 }

@@ -41,9 +41,12 @@ const COUNTED: &str = "counted as (
 ), ";
 
 /// The folder of a new contact. The value is missing if there is no such folder, no right (`rights::check`) or no room
-/// (`quota`); then nothing is written.
+/// (`quota`), or a contact without a stored card may have the card's name or UID; then nothing is written. An index refuses those
+/// of other cards.
 const FOLDER: &str = "(select f.id from counted f
              where f.id = {parent_folder_id} and fits
+                and not exists (
+                    select 1 from contacts where mailbox = $2 and id in (({card} ->> 5)::uuid, ({card} ->> 6)::uuid))
                 and ({actor} is null
                     or exists (select 1 from users where mailbox = $2)
                     and ({token} is null or exists (
@@ -109,11 +112,23 @@ pub(super) fn insert() -> Sql {
     insert into audit (mailbox, id, audit_date_time, actor, token_id, address, request_id, action, item)
     select $2, {audit_id}, now, {actor}, {token}, {address}, {request}, {action}, id::text
     from numbered where {actor} is not null
+), new_cards as (
+    insert into cards (mailbox, contact_id, folder_id, name, uid, uid_key, is_group, vcard_version, contact_version, version,
+        last_modified_date_time)
+    select $2, id, {parent_folder_id}, {card} ->> 0, {card} ->> 1, {card} ->> 2, false, {card} ->> 3, version, version, now
+    from numbered where jsonb_typeof({card}) <> 'null'
+), new_card_texts as (
+    insert into card_texts (mailbox, contact_id, pos, text)
+    select $2, id, pos - 1, piece
+    from numbered cross join lateral jsonb_array_elements_text({card} -> 7) with ordinality as pieces (piece, pos)
 )
 select version from numbered order by n";
     let mut parts = parts(ENTRIES, &Sql::filled(FOLDER, &sent()));
     parts.push(("contacts", Sql::new("(select count(*) from sent)")));
-    parts.push(("bytes", Sql::filled("(select sum({size}) from sent)::bigint", &parts)));
+    parts.push((
+        "bytes",
+        Sql::filled("(select sum({size} + coalesce(({card} ->> 4)::bigint, 0)) from sent)::bigint", &parts),
+    ));
     parts.push(("sent", Sql::filled(SENT, &parts)));
     parts.push(("counted", Sql::filled(COUNTED, &parts)));
     Sql::filled(text, &parts)

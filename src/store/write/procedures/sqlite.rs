@@ -13,7 +13,9 @@ use crate::store::write::rows;
 const VIEWS: &str = "
 create temp view insert_contact as select {sent};
 create temp trigger insert_contact_does instead of insert on insert_contact begin
-    update mailboxes set seq = seq + 1, contacts = contacts + 1, bytes = bytes + new.size where id = new.mailbox;
+    update mailboxes set seq = seq + 1, contacts = contacts + 1,
+        bytes = bytes + new.size + coalesce(new.card ->> 4, 0)
+    where id = new.mailbox;
     {log}
     insert into contacts (mailbox, id, created_date_time, {columns}, version)
     values (new.mailbox, new.id, new.last_modified_date_time, {inserted}, {seq});
@@ -25,6 +27,13 @@ create temp trigger insert_contact_does instead of insert on insert_contact begi
             || substr(hex(new.id), 17, 4) || '-' || substr(hex(new.id), 21))
     where new.actor is not null;
     {entries}{rest}
+    insert into cards (mailbox, contact_id, folder_id, name, uid, uid_key, is_group, vcard_version, contact_version, version,
+        last_modified_date_time)
+    select new.mailbox, new.id, new.parent_folder_id, new.card ->> 0, new.card ->> 1, new.card ->> 2, false, new.card ->> 3,
+        {seq}, {seq}, new.last_modified_date_time
+    where new.card is not null;
+    insert into card_texts (mailbox, contact_id, pos, text)
+    select new.mailbox, new.id, key, value from json_each(new.card ->> 7);
 end;
 
 create temp view update_contact as select {sent};
@@ -62,9 +71,12 @@ const LOG: &str = "insert into changes (mailbox, seq, folder_id, contact_id, rem
 const SEQ: &str = "(select seq from mailboxes where id = new.mailbox)";
 
 /// The folder of a new contact. The value is missing if there is no such folder, no right (`rights::check`) or no room
-/// (`quota`); then nothing is written.
+/// (`quota`), or a contact without a stored card may have the card's name or UID; then nothing is written. An index refuses those
+/// of other cards.
 const FOLDER: &str = "(select id from folders
           where mailbox = new.mailbox and id = new.parent_folder_id and deleted_date_time is null
+            and (new.card is null or not exists (
+                select 1 from contacts where mailbox = new.mailbox and id in (unhex(new.card ->> 5), unhex(new.card ->> 6))))
             and exists (
                 select 1 from mailboxes
                 where id = new.mailbox and contacts <= new.max_contacts and bytes <= new.max_bytes)
