@@ -57,10 +57,7 @@ pub(crate) fn may_be_named(name: &str) -> bool {
 /// `PUT`. The checks are in this order: name, type, text, conditions, UID, quota.
 pub(crate) async fn put(request: &Request<'_>) -> Result<Answer, Fail> {
     let sent_headers = request.call.head.headers;
-    let folder = match books::folder(request).await {
-        Err(Error::NotFound) => return Err(Fail::new(409, "", "There is no such address book.")),
-        folder => folder?.id,
-    };
+    let (store, mailbox) = (&request.mailbox.store, request.mailbox.user.mailbox);
     let name = request.call.place.name().unwrap_or_default();
     if !may_be_named(name) {
         return Err(Fail::new(
@@ -69,6 +66,11 @@ pub(crate) async fn put(request: &Request<'_>) -> Result<Answer, Fail> {
             "A card cannot have this name: at most 255 characters, without / and control characters.",
         ));
     }
+    let found = store.folder_with_card(mailbox, request.call.place.folder().unwrap_or_default(), name).await;
+    let (folder, exists) = match found {
+        Err(Error::NotFound) => return Err(Fail::new(409, "", "There is no such address book.")),
+        found => found?,
+    };
     card::check_type(&headers::text(sent_headers, "content-type").unwrap_or_default())?;
     if sent_headers.contains_key("content-range") {
         return Err(Fail::bad("A card must be sent whole, without Content-Range."));
@@ -95,8 +97,7 @@ pub(crate) async fn put(request: &Request<'_>) -> Result<Answer, Fail> {
         }
         Ok(sent.change(existing))
     };
-    let (store, mailbox) = (&request.mailbox.store, request.mailbox.user.mailbox);
-    let new = if request.body.len() <= SHORT { decide(None).ok().flatten() } else { None };
+    let new = if exists || request.body.len() > SHORT { None } else { decide(None).ok().flatten() };
     let created = match new {
         Some(new) => store.create_card(mailbox, &folder, name, new).await.transpose(),
         None => None,

@@ -3,9 +3,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use crate::domain::etag;
+use crate::domain::{etag, secret};
 
 /// Longest name of a card, in characters.
 pub const MAX_NAME: usize = 255;
@@ -34,11 +35,15 @@ impl CardVersion {
     }
 }
 
-/// The form in which UIDs are compared: without letter case and without `urn:uuid:` in front.
+/// Maximum number of bytes of a UID that is compared itself: PostgreSQL's indexes have no room for long values.
+const MAX_UID_KEY: usize = 1_000;
+
+/// The form in which UIDs are compared: without letter case and without `urn:uuid:` in front. Of a long one it is a hash.
 pub fn uid_key(uid: &str) -> String {
     let uid = uid.trim();
     let scheme = uid.get(..9).is_some_and(|scheme| scheme.eq_ignore_ascii_case("urn:uuid:"));
-    if scheme { &uid[9..] } else { uid }.to_lowercase()
+    let key = if scheme { &uid[9..] } else { uid }.to_lowercase();
+    if key.len() <= MAX_UID_KEY { key } else { format!("sha256:{}", secret::hex(&Sha256::digest(key))) }
 }
 
 /// The name of a card that no client has named.
@@ -229,9 +234,12 @@ mod tests {
         for uid in [key, "URN:UUID:4B1E0F9C-0000-4000-8000-0000000000AA", " 4B1E0F9C-0000-4000-8000-0000000000aa\r\n"] {
             assert_eq!(uid_key(uid), key);
         }
-        for uid in ["urn:uuid", "ä", "urn:uuié:", ""] {
+        for uid in ["urn:uuid", "ä", "urn:uuié:", "", &"x".repeat(1_000)] {
             assert_eq!(uid_key(uid), uid);
         }
+        let long = "X".repeat(1_001);
+        assert_eq!(uid_key(&format!("urn:uuid:{long}")), uid_key(&long.to_lowercase()));
+        assert_eq!((uid_key(&long).len(), uid_key(&long) == uid_key(&"y".repeat(1_001))), (71, false));
     }
 
     #[test]

@@ -114,6 +114,28 @@ impl Store {
         self.read(read).await
     }
 
+    /// The id of a folder, and whether it has a stored card with this name.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for the folder.
+    pub async fn folder_with_card(&self, mailbox: i64, folder: &str, name: &str) -> Result<(String, bool), Error> {
+        let text = "
+select f.id, exists (
+    select 1 from cards k /* indexed by cards_by_name */
+    where k.mailbox = f.mailbox and k.folder_id = f.id and k.name = $3 and k.deleted_date_time is null)
+from folders f where f.mailbox = $1 and f.id = $2 and f.deleted_date_time is null";
+        let read = async |session: &mut Session| {
+            let find = |folder| Statement::hinted(text).bind(mailbox).bind(folder).bind(name);
+            let mut row = session.row(find(folder)).await?;
+            if row.is_none() && is_default_otherwise(folder) {
+                row = session.row(find(DEFAULT_FOLDER)).await?;
+            }
+            let row = row.ok_or(Error::NotFound)?;
+            Ok((row.get(0)?, row.get(1)?))
+        };
+        self.read(read).await
+    }
+
     /// The cards of a folder after the given one, by id: either those of contacts or those of groups.
     ///
     /// # Errors

@@ -199,6 +199,23 @@ select name, version from cards where mailbox = $1 and folder_id = $2 and delete
     }
 
     #[actix_web::test]
+    async fn a_card_that_has_no_room_fails_alone() {
+        let o = opened_with(Options { max_mailbox_bytes: 2_000, ..Options::default() }).await;
+        o.store.create_card(o.mailbox, DEFAULT_FOLDER, "a.vcf", change("A")).await.unwrap().unwrap();
+        let other = o.store.user(&UserName::parse("other").unwrap()).await.unwrap().mailbox;
+        let large = CardChange { text: "x".repeat(2_000), ..change("B") };
+        let put: LocalBoxFuture<'_, Result<(), Error>> = Box::pin(async {
+            let decide = Box::new(move |_: Option<&WholeCard>| Ok(Some(large)));
+            o.store.put_card(o.mailbox, DEFAULT_FOLDER, "b.vcf", decide).await.map(drop)
+        });
+        let beside: LocalBoxFuture<'_, Result<(), Error>> =
+            Box::pin(async { o.store.insert(other, titled("beside")).await.map(drop) });
+        let results = o.in_one_commit(vec![put, beside]).await;
+        assert!(matches!(results.as_slice(), [Err(Error::Quota(_)), Ok(())]), "{results:?}");
+        assert_eq!(o.count("select count(*) from contacts").await, 2);
+    }
+
+    #[actix_web::test]
     async fn a_card_is_not_created_beside_another_with_its_name_or_uid() {
         let o = opened().await;
         o.store.create_card(o.mailbox, DEFAULT_FOLDER, "a.vcf", change("A")).await.unwrap().unwrap();

@@ -192,13 +192,18 @@ async fn a_backup_of_a_store_in_use_is_complete_as_of_one_moment() {
 async fn a_job_that_fails_after_a_call_outside_its_savepoint_is_not_half_kept() {
     let o = opened_on_file(Options::default()).await;
     let mailbox = o.mailbox;
-    let loose = o.job(async move |tx| {
-        new_contacts::insert(tx, new(mailbox, titled("loose")), 10).await?;
-        Err(Error::Stale)
-    });
-    let results = o.in_one_commit(vec![o.insert("a"), loose]).await;
+    let id = o.store.insert(mailbox, titled("kept")).await.unwrap().id;
+    let loose = || {
+        o.job(async move |tx| {
+            contacts::delete(tx, mailbox, &[], id, &Preconditions::default()).await?;
+            Err(Error::Stale)
+        })
+    };
+    let results = o.in_one_commit(vec![o.insert("a"), loose()]).await;
     assert!(results.iter().all(Result::is_err), "{results:?}");
-    assert_eq!(o.titles().await, Vec::<String>::new());
+    // Alone it is rolled back with its transaction.
+    assert!(matches!(loose().await, Err(Error::Stale)));
+    assert_eq!(o.titles().await, ["kept"]);
 }
 
 #[actix_web::test]

@@ -276,6 +276,8 @@ impl Tx {
             return Err(error.clone());
         }
         match failed {
+            // Then the whole transaction is rolled back.
+            Some(_) if self.unprotected && self.single_job => Ok(()),
             Some(_) if self.unprotected => Err(Error::internal("a job failed after it had written")),
             Some(_) => self.undo().await,
             None if self.session.is_aborted() && self.begun => Err(Error::internal("a job went on after a failure")),

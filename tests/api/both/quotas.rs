@@ -1,8 +1,11 @@
 //! Limits of a mailbox: every call that would exceed one is refused, and the stored size is counted exactly.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use contactd::store::Options;
 use serde_json::{Value, json};
 
+use super::dav::{BOOK, ask, basic, card, put};
 use super::pictures::gif;
 use crate::app::{Answer, Client, Setup, TestApp};
 
@@ -30,11 +33,12 @@ fn stored_rows(app: &TestApp) -> String {
 
 /// Asserts that the counters match the rows.
 fn assert_exact(app: &TestApp) {
-    // As the migration counts existing rows.
+    // As the migration counts existing rows; cards are newer.
     let counted = include_str!("../../../migrations/sqlite/V16__counters.sql").split_once("    bytes = ").unwrap().1;
     let counted = counted.split_once(';').unwrap().0;
     let text = format!(
         "select id, contacts - (select count(*) from contacts where mailbox = mailboxes.id), bytes - ({counted})
+    - (select coalesce(sum(octet_length(text)), 0) from card_texts where mailbox = mailboxes.id)
 from mailboxes order by id"
     );
     for line in app.sql(&text).lines() {
@@ -64,6 +68,7 @@ fn the_contact_limit_applies_to_every_call_that_creates_one() {
         assert_full(&ann.post(&format!("/me/contactFolders/{folder}/contacts"), json!({})), message);
         // Also if it would create a folder, and if it has extensions or properties.
         assert_full(&ann.post("/me/contacts", json!({"parentFolderId": "new"})), message);
+        assert_full(&ann.post("/me/contacts", json!({"parentFolderId": "CONTACTS"})), message);
         assert_full(&ann.post("/me/contacts", json!({SINGLE: property(3)})), message);
         assert_full(&ann.with("Idempotency-Key", "k").post("/me/contacts", json!({"surname": "x"})), message);
         let step = |id: &str, url: &str| json!({"id": id, "method": "POST", "url": url, "body": {"surname": "x"}});
@@ -245,4 +250,43 @@ fn the_stored_size_of_a_mailbox_is_exact_after_any_calls() {
     });
     assert_exact(&app);
     assert_eq!(app.sql("select contacts, bytes from mailboxes order by id desc limit 1"), "0|0");
+}
+
+#[test]
+fn a_card_without_room_is_refused_whole_however_it_is_written() {
+    let path = |name: &str| format!("{BOOK}{name}.vcf");
+    let large = |name: &str, size: usize| card(name, &format!("X-BIG:{}\r\n", "x".repeat(size)));
+    let with_photo = |name: &str| {
+        let photo = STANDARD.encode(gif(1, 1, 60_000, 7));
+        card(name, &format!("PHOTO;ENCODING=b;TYPE=GIF:{photo}\r\n"))
+    };
+    // No room for another contact, and none for 50,000 bytes.
+    for (max_contacts, max_bytes) in [(2, 1 << 40), (100, 200_000)] {
+        let app = limited(max_contacts, max_bytes);
+        let ann = basic(&app, "ann");
+        let other = app.user("ann").post("/me/contactFolders", json!({"displayName": "Other"})).id();
+        assert_eq!(put(&ann, &path("a"), &[], &card("a", "")).status, 201);
+        assert_eq!(put(&ann, &path("b"), &[], &large("b", 150_000)).status, 201);
+        let rows = || {
+            let counts = ["cards", "card_texts"].map(|table| app.count(&format!("select count(*) from {table}")));
+            format!("{} {counts:?}", stored_rows(&app))
+        };
+        let before = rows();
+        let assert_refused = |answer: Answer| {
+            assert_eq!(answer.status, 507, "{}", answer.text());
+            assert_eq!(rows(), before);
+        };
+        for card in [large("c", 60_000), large("c", 100_000), with_photo("c")] {
+            assert_refused(put(&ann, &path("c"), &[], &card));
+        }
+        let target = format!("http://localhost/dav/addressbooks/ann/{other}/b.vcf");
+        assert_refused(ask(&ann, "COPY", &path("b"), &[("Destination", &target)], ""));
+        if max_bytes == 200_000 {
+            assert_refused(put(&ann, &path("a"), &[], &with_photo("a")));
+            assert_refused(put(&ann, &path("a"), &[], &large("a", 60_000)));
+        } else {
+            assert_refused(put(&ann, &path("c"), &[], &card("c", "")));
+        }
+        assert_exact(&app);
+    }
 }

@@ -192,6 +192,21 @@ fn a_refused_put_names_the_precondition_and_stores_nothing() {
 }
 
 #[test]
+fn a_long_uid_is_kept_and_compared() {
+    let app = TestApp::new();
+    let ann = basic(&app, "ann");
+    // Without repetitions, since a database may compress the values of an index.
+    let uid: String = (0..1_000_u32).map(|i| format!("{:08x}", i.wrapping_mul(2_654_435_761))).collect();
+    let path = format!("{BOOK}long.vcf");
+    let text = card(&uid, ADA);
+    assert_eq!(put(&ann, &path, &[], &text).status, 201);
+    assert_eq!(ann.get(&path).text(), text);
+    let other = put(&ann, &format!("{BOOK}other.vcf"), &[], &card(&uid.to_uppercase(), ADA));
+    assert!(other.status == 403 && other.text().contains("<C:no-uid-conflict"), "{}", other.text());
+    assert_eq!(put(&ann, &format!("{BOOK}other.vcf"), &[], &card(&format!("{uid}0"), ADA)).status, 201);
+}
+
+#[test]
 fn an_incomplete_card_is_completed_and_an_invalid_value_does_not_refuse_it() {
     let app = TestApp::new();
     let ann = basic(&app, "ann");
