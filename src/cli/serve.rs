@@ -18,6 +18,7 @@ use crate::cli::serve_options::{LogAddresses, ServeArgs, WalCheckpoint};
 use crate::cli::systemd::Manager;
 use crate::cli::{layers, limits, monitoring};
 use crate::dav::front_end::DavSettings;
+use crate::domain::error::Error;
 use crate::front_ends::FrontEndSettings;
 use crate::graph::settings::GraphSettings;
 use crate::http::authenticate::Access;
@@ -221,8 +222,11 @@ async fn serve<T>(
         Access::stored()
     };
     let _ = named.set(access.clone());
-    store.trust_claim(access.trusted_claim()).await.map_err(|error| error.to_string())?;
-    warn(config, &listeners, store).await?;
+    // A temporary database has no users yet.
+    if !matches!(database, Database::Temporary) {
+        check_users(config, &access, store).await.map_err(|error| error.to_string())?;
+    }
+    warn(config, &listeners);
     let api = api(config, access, notifier.clone(), readiness.clone(), store);
     prepare_store(config, &api, database, store).await?;
     let (connections, workers) = connections(config);
@@ -368,13 +372,19 @@ fn settings(config: &ServeArgs, notifier: Notifier) -> Settings {
     }
 }
 
-/// Warns of settings that are probably a mistake. A start that fails prints only the reason.
-async fn warn(config: &ServeArgs, listeners: &Listeners, store: &Store) -> Result<(), String> {
-    if config.dev && store.has_real_users().await.map_err(|error| error.to_string())? {
+/// Adapts the users' names to the claim that is trusted now, and warns if the users are not those of tests.
+async fn check_users(config: &ServeArgs, access: &Access, store: &Store) -> Result<(), Error> {
+    store.trust_claim(access.trusted_claim()).await?;
+    if config.dev && store.has_real_users().await? {
         tracing::warn!(
             "--dev lets every client act as any user, and this database has users that were not created by --dev"
         );
     }
+    Ok(())
+}
+
+/// Warns of settings that are probably a mistake. A start that fails prints only the reason.
+fn warn(config: &ServeArgs, listeners: &Listeners) {
     for file in layers::open_secrets(config.token_file.as_deref()) {
         tracing::warn!(file = %file.display(), "other users of this machine may read this file of secrets: chmod o-r");
     }
@@ -395,7 +405,6 @@ async fn warn(config: &ServeArgs, listeners: &Listeners, store: &Store) -> Resul
              read the address of each client from X-Forwarded-For or Forwarded"
         );
     }
-    Ok(())
 }
 
 /// Values of `Host` that a server with `--dev` accepts besides loopback names: those of its own flags. Other names are
