@@ -1,14 +1,18 @@
 //! 50 tests with a mailbox each, run in parallel against contactd and against a stub that answers constants:
 //! `cargo bench --bench suite`. The limit is twice the time of the stub.
 //!
-//! Each test opens a connection, does a few creates, lists, reads, changes and deletes, and requests and meets one fault. The
-//! stub is a bare actix server, which reads the same requests and answers at once with bodies of the same size. Both run in
-//! processes of their own and take turns. The cost of a test runner is left out, because it would hide the difference.
+//! Each test opens a connection, does a few creates, lists, reads, changes and deletes. The stub is a bare actix server, which
+//! reads the same requests and answers at once with bodies of the same size. Both run in processes of their own and take turns.
+//!
+//! First the tests run as a suite does, with Vitest and the official SDK (`suite.test.js`), if `tests/run` has installed them.
+//! Then without runner and SDK, whose time hides that of the servers; there each test also requests and meets a fault.
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, missing_docs, reason = "a bench panics where it is wrong")]
 
+#[path = "../load/mod.rs"]
 mod load;
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -21,6 +25,7 @@ use ureq::Agent;
 
 const TESTS: usize = 50;
 const ROUNDS: usize = 15;
+const VITEST_ROUNDS: usize = 7;
 /// Number of tests at once, as on a small machine.
 const AT_ONCE: usize = 4;
 /// Limit for the time against contactd, as a multiple of the time against the stub.
@@ -37,25 +42,62 @@ fn main() {
     let contactd = Server::for_tests(":memory:");
     let child = Command::new(std::env::current_exe().unwrap()).arg(STUB).stderr(Stdio::piped()).spawn().unwrap();
     let stub = Server::of(child);
+    println!("milliseconds for {TESTS} tests with a mailbox each, {AT_ONCE} at once, medians of interleaved rounds");
+    let mut figures =
+        Figures::new("suite", "50 tests with a mailbox each beside the same against a stub; less is better");
+    let modules = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/recipes/vitest/node_modules");
+    if modules.join("vitest").exists() {
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        std::os::unix::fs::symlink(modules, folder.path().join("node_modules")).unwrap();
+        std::fs::write(folder.path().join("package.json"), r#"{"type": "module"}"#).unwrap();
+        std::fs::write(folder.path().join("suite.test.js"), include_str!("suite.test.js")).unwrap();
+        let run = |address: &str, round| with_vitest(folder.path(), address, round);
+        compare(&mut figures, "with Vitest and the official SDK", VITEST_ROUNDS, [&contactd, &stub], run);
+    } else {
+        println!("without Vitest, which tests/run installs");
+    }
+    compare(&mut figures, "without runner and SDK", ROUNDS, [&contactd, &stub], suite);
+    figures.keep();
+}
+
+/// Runs the tests against both servers in turn.
+fn compare(
+    figures: &mut Figures,
+    name: &str,
+    rounds: usize,
+    [contactd, stub]: [&Server; 2],
+    run: impl Fn(&str, usize) -> f64,
+) {
     // A first run, to warm up the connections and caches of both.
-    suite(&contactd.address, 0);
-    suite(&stub.address, 0);
+    run(&contactd.address, 0);
+    run(&stub.address, 0);
     let (mut own, mut others) = (Vec::new(), Vec::new());
-    for round in 1..=ROUNDS {
-        own.push(suite(&contactd.address, round));
-        others.push(suite(&stub.address, round));
+    for round in 1..=rounds {
+        own.push(run(&contactd.address, round));
+        others.push(run(&stub.address, round));
     }
     let ratio = median(own.iter().zip(&others).map(|(own, other)| own / other).collect());
     println!(
-        "milliseconds for {TESTS} tests with a mailbox each, {AT_ONCE} at once, median of {ROUNDS} interleaved rounds"
+        "{name}, {rounds} rounds; the limit of {LIMIT} times is {}",
+        if ratio <= LIMIT { "met" } else { "missed" }
     );
-    println!("{:<34}{:>10.1}{:>8.2}", "a stub that answers constants", median(others.clone()), 1.0);
-    println!("{:<34}{:>10.1}{:>8.2}", "contactd", median(own.clone()), ratio);
-    println!("\nthe limit of {LIMIT} times the stub is {}", if ratio <= LIMIT { "met" } else { "missed" });
-    let mut figures =
-        Figures::new("suite", "50 tests with a mailbox each beside the same against a stub; less is better");
-    figures.add("50 tests in parallel", "ms", &own, ("a stub that answers constants", &others));
-    figures.keep();
+    println!("  {:<34}{:>10.1}{:>8.2}", "a stub that answers constants", median(others.clone()), 1.0);
+    println!("  {:<34}{:>10.1}{:>8.2}", "contactd", median(own.clone()), ratio);
+    figures.add(&format!("{TESTS} tests {name}"), "ms", &own, ("a stub that answers constants", &others));
+}
+
+/// Milliseconds from the first test's start to the last one's end, as Vitest reports them.
+fn with_vitest(folder: &Path, address: &str, round: usize) -> f64 {
+    let mut vitest = Command::new("node");
+    vitest.args(["node_modules/vitest/vitest.mjs", "run", "--reporter=json", &format!("--maxConcurrency={AT_ONCE}")]);
+    vitest.env("SERVER", format!("http://{address}")).env("ROUND", round.to_string());
+    vitest.env("TESTS", TESTS.to_string()).env("NEW_CONTACT", NEW_CONTACT);
+    let done = vitest.current_dir(folder).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stdout));
+    let report: Value = serde_json::from_slice(&done.stdout).unwrap();
+    assert_eq!(report["numPassedTests"], TESTS);
+    let file = &report["testResults"][0];
+    file["endTime"].as_f64().unwrap() - file["startTime"].as_f64().unwrap()
 }
 
 /// Milliseconds of all tests.
