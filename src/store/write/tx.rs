@@ -156,6 +156,11 @@ impl Tx {
         Ok(())
     }
 
+    /// Lets all that the job writes be undone without the writes of other jobs, which need no savepoint if there are none.
+    pub(in crate::store) async fn protect(&mut self) -> Result<(), Error> {
+        if self.single_job { self.begin().await } else { self.open_savepoint().await }
+    }
+
     /// Whether the next statement is its own transaction: the batch has one job, which has done nothing yet.
     pub(in crate::store) fn is_autocommit(&self) -> bool {
         self.single_job && !self.begun
@@ -246,15 +251,20 @@ impl Tx {
         self.broken().is_some()
     }
 
-    /// Rolls back to the savepoint, if it is open. An error means that the transaction has ended.
+    /// Undoes what the job has written: rolls back to the savepoint, if it is open, or else, if the batch has no other job, the
+    /// transaction. An error means that the transaction has ended.
     pub(in crate::store) async fn undo(&mut self) -> Result<(), Error> {
-        if std::mem::take(&mut self.savepoint) {
-            if let Err(error) = self.session.undo_to_savepoint().await {
-                return Err(self.session.mark_broken(Error::unavailable(error)));
-            }
+        let undone = if std::mem::take(&mut self.savepoint) {
             self.marker = self.marker_before;
-        }
-        Ok(())
+            self.session.undo_to_savepoint().await
+        } else if self.single_job {
+            self.marker = CommitMarker::Nothing;
+            self.unprotected = false;
+            self.roll_back().await
+        } else {
+            Ok(())
+        };
+        undone.map_err(|error| self.session.mark_broken(Error::unavailable(error)))
     }
 
     /// Releases the savepoint, if it is open.
@@ -276,9 +286,9 @@ impl Tx {
             return Err(error.clone());
         }
         match failed {
-            // Then the whole transaction is rolled back.
-            Some(_) if self.unprotected && self.single_job => Ok(()),
-            Some(_) if self.unprotected => Err(Error::internal("a job failed after it had written")),
+            Some(_) if self.unprotected && !self.single_job => {
+                Err(Error::internal("a job failed after it had written"))
+            }
             Some(_) => self.undo().await,
             None if self.session.is_aborted() && self.begun => Err(Error::internal("a job went on after a failure")),
             None => self.keep().await,
