@@ -86,7 +86,7 @@ impl Store {
             let id = before.as_ref().map(|before| before.member.id);
             check_uid(tx, mailbox, &folder, before.as_ref(), change.uid.as_deref()).await?;
             // The card or the photo may be refused after the contact is written.
-            tx.protect().await?;
+            tx.open_savepoint().await?;
             write(tx, mailbox, (&folder, &name), before, change, max_folders).await?;
             let whole = books::whole_named(tx.reader().await?, mailbox, &folder, &name).await?;
             let whole = whole.ok_or_else(|| Error::internal("the card is not there"))?;
@@ -186,7 +186,7 @@ impl Store {
             check(&whole, at_target.as_ref())?;
             let uid = uid_of(&whole);
             // The target is deleted before all is checked.
-            tx.protect().await?;
+            tx.open_savepoint().await?;
             if let Some(at_target) = &at_target {
                 if card::uid_key(&uid_of(at_target)) != card::uid_key(&uid) {
                     return Err(Error::UidTaken(at_target.member.name.clone()));

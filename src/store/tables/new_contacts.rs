@@ -110,9 +110,8 @@ pub(in crate::store) async fn insert(tx: &mut Tx, new: Vec<New>, max_folders: i6
             return Err(Error::NotFound);
         }
     }
-    if added.iter().any(Option::is_some) {
-        tx.open_savepoint().await?;
-    }
+    // A refused statement is undone, so that the reason can be looked up, and so are contacts whose additions are refused.
+    tx.open_savepoint().await?;
     let versions = match write(tx, procedures::insert, &contacts).await {
         Err(error) if is_refused(&error) => {
             // The folders exist now.

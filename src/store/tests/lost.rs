@@ -46,6 +46,8 @@ impl Opened {
         self.job(async move |tx| {
             tx.reader().await?;
             new_contacts::insert(tx, new(mailbox, patch), 10).await?;
+            // The next message is the commit, and not the release of the savepoint.
+            tx.keep().await?;
             last();
             Ok(())
         })

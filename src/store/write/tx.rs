@@ -156,11 +156,6 @@ impl Tx {
         Ok(())
     }
 
-    /// Lets all that the job writes be undone without the writes of other jobs, which need no savepoint if there are none.
-    pub(in crate::store) async fn protect(&mut self) -> Result<(), Error> {
-        if self.single_job { self.begin().await } else { self.open_savepoint().await }
-    }
-
     /// Whether the next statement is its own transaction: the batch has one job, which has done nothing yet.
     pub(in crate::store) fn is_autocommit(&self) -> bool {
         self.single_job && !self.begun
@@ -251,20 +246,15 @@ impl Tx {
         self.broken().is_some()
     }
 
-    /// Undoes what the job has written: rolls back to the savepoint, if it is open, or else, if the batch has no other job, the
-    /// transaction. An error means that the transaction has ended.
+    /// Rolls back to the savepoint, if it is open. An error means that the transaction has ended.
     pub(in crate::store) async fn undo(&mut self) -> Result<(), Error> {
-        let undone = if std::mem::take(&mut self.savepoint) {
+        if std::mem::take(&mut self.savepoint) {
+            if let Err(error) = self.session.undo_to_savepoint().await {
+                return Err(self.session.mark_broken(Error::unavailable(error)));
+            }
             self.marker = self.marker_before;
-            self.session.undo_to_savepoint().await
-        } else if self.single_job {
-            self.marker = CommitMarker::Nothing;
-            self.unprotected = false;
-            self.roll_back().await
-        } else {
-            Ok(())
-        };
-        undone.map_err(|error| self.session.mark_broken(Error::unavailable(error)))
+        }
+        Ok(())
     }
 
     /// Releases the savepoint, if it is open.
@@ -286,6 +276,7 @@ impl Tx {
             return Err(error.clone());
         }
         match failed {
+            // A batch without another job is rolled back.
             Some(_) if self.unprotected && !self.single_job => {
                 Err(Error::internal("a job failed after it had written"))
             }
