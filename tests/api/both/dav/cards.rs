@@ -196,7 +196,8 @@ fn a_long_uid_is_kept_and_compared() {
     let app = TestApp::new();
     let ann = basic(&app, "ann");
     // Without repetitions, since a database may compress the values of an index.
-    let uid: String = (0..1_000_u32).map(|i| format!("{:08x}", i.wrapping_mul(2_654_435_761))).collect();
+    let digits = |i: u32| format!("{:08x}", i.wrapping_mul(2_654_435_761));
+    let uid = (0..1_000).map(digits).collect::<Vec<_>>().concat();
     let path = format!("{BOOK}long.vcf");
     let text = card(&uid, ADA);
     assert_eq!(put(&ann, &path, &[], &text).status, 201);
