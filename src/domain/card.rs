@@ -40,10 +40,15 @@ const MAX_UID_KEY: usize = 1_000;
 
 /// The form in which UIDs are compared: without letter case and without `urn:uuid:` in front. Of a long one it is a hash.
 pub fn uid_key(uid: &str) -> String {
+    let key = whole_uid_key(uid);
+    if key.len() <= MAX_UID_KEY { key } else { format!("sha256:{}", secret::hex(&Sha256::digest(key))) }
+}
+
+/// The same without a hash, as earlier versions stored it.
+fn whole_uid_key(uid: &str) -> String {
     let uid = uid.trim();
     let scheme = uid.get(..9).is_some_and(|scheme| scheme.eq_ignore_ascii_case("urn:uuid:"));
-    let key = if scheme { &uid[9..] } else { uid }.to_lowercase();
-    if key.len() <= MAX_UID_KEY { key } else { format!("sha256:{}", secret::hex(&Sha256::digest(key))) }
+    if scheme { &uid[9..] } else { uid }.to_lowercase()
 }
 
 /// The name of a card that no client has named.
@@ -124,7 +129,7 @@ impl Card {
 
     /// Whether it is shown with the UID of its text, if that has one. Otherwise the text is not what clients are to get.
     pub fn has_own_uid(&self) -> bool {
-        self.uid.as_deref().is_none_or(|uid| uid_key(uid) == self.uid_key)
+        self.uid.as_deref().is_none_or(|uid| uid_key(uid) == self.uid_key || whole_uid_key(uid) == self.uid_key)
     }
 
     /// The text with the photo back in its place: the same bytes as were sent, if the photo has not changed since.
@@ -240,6 +245,30 @@ mod tests {
         let long = "X".repeat(1_001);
         assert_eq!(uid_key(&format!("urn:uuid:{long}")), uid_key(&long.to_lowercase()));
         assert_eq!((uid_key(&long).len(), uid_key(&long) == uid_key(&"y".repeat(1_001))), (71, false));
+    }
+
+    #[test]
+    fn a_card_is_shown_with_its_own_uid_unless_another_had_it_before() {
+        let long = "X".repeat(2_000);
+        let own = [uid_key(&long), long.to_lowercase()];
+        for (uid_key, has_own_uid) in own.map(|key| (key, true)).into_iter().chain([("id".to_owned(), false)]) {
+            let card = Card {
+                id: Uuid::nil(),
+                folder_id: String::new(),
+                name: String::new(),
+                uid: Some(long.clone()),
+                uid_key,
+                is_group: false,
+                vcard: CardVersion::V3,
+                text: None,
+                photo: None,
+                contact_version: 0,
+                photo_version: None,
+                version: 0,
+                last_modified_date_time: 0,
+            };
+            assert_eq!(card.shown_uid() == long, has_own_uid, "{}", card.uid_key);
+        }
     }
 
     #[test]
