@@ -42,7 +42,17 @@ impl Notifier {
         let mut deliveries = FuturesUnordered::new();
         let mut failing = false;
         loop {
-            let due = store.due_subscriptions(REMINDER_TIME).await;
+            let mut read = pin!(store.due_subscriptions(REMINDER_TIME));
+            // Deliveries hold connections for reads. They have to go on while this read waits for one.
+            let due = loop {
+                tokio::select! {
+                    biased;
+                    due = &mut read => break due,
+                    Some((due, done)) = deliveries.next() => {
+                        end(&mut in_progress, &due, done);
+                    }
+                }
+            };
             if let (Err(error), false) = (&due, failing) {
                 tracing::warn!(%error, "cannot read which subscriptions are due");
             }
@@ -76,12 +86,8 @@ impl Notifier {
                     biased;
                     _ = &mut stop => break true,
                     Some((due, done)) = deliveries.next() => {
-                        in_progress.remove(&due);
-                        match done {
-                            // There is room for another one.
-                            Ok(()) if has_waiting => break false,
-                            Ok(()) => {}
-                            Err(error) => tracing::debug!(%error, "a delivery is postponed"),
+                        if end(&mut in_progress, &due, done) && has_waiting {
+                            break false;
                         }
                     }
                     () = &mut pause => break false,
@@ -246,6 +252,12 @@ impl Notifier {
         let wait = usize::try_from(attempts.failed).ok().and_then(|failed| RETRY_DELAYS.get(failed))?;
         Some(Attempts { failed: attempts.failed + 1, next: clock::now() + wait * clock::micros(self.0.times.retry) })
     }
+}
+
+/// Ends a delivery. Returns whether there is room for another one now; after an error it is left for the next poll.
+fn end(in_progress: &mut HashSet<Due>, due: &Due, done: Result<(), Error>) -> bool {
+    in_progress.remove(due);
+    done.inspect_err(|error| tracing::debug!(%error, "a delivery is postponed")).is_ok()
 }
 
 fn is_accepted(answer: &Result<u16, CallError>) -> bool {

@@ -132,6 +132,31 @@ fn every_change_is_notified_once_and_in_order() {
     );
 }
 
+/// Each delivery reads changes. Here more deliveries read than there are connections for reads, while others become due.
+#[test]
+fn deliveries_to_many_users_do_not_delay_requests() {
+    const USERS: usize = 12;
+    const CHANGES: usize = 40;
+    let (app, receiver) = (start_persistent(), Receiver::new());
+    std::thread::scope(|scope| {
+        for number in 0..USERS {
+            let (app, receiver) = (&app, &receiver);
+            scope.spawn(move || {
+                let client = app.user(&format!("user{number}"));
+                let path = format!("/{number}");
+                for _ in 0..4 {
+                    subscribe(&client, "me/contacts", &receiver.url(&path));
+                }
+                for _ in 0..CHANGES {
+                    client.post("/me/contacts", json!({"title": "t"})).json(201);
+                    client.get("/me/contacts?$top=1").json(200);
+                }
+                assert_eq!(receiver.wait(&path, 4 * CHANGES).len(), 4 * CHANGES);
+            });
+        }
+    });
+}
+
 #[test]
 fn a_purged_contact_is_notified_as_logged() {
     let (app, receiver) = (start_persistent(), Receiver::new());
