@@ -43,7 +43,8 @@ pub(in crate::store) const READY_MADE_OF: &str = include_str!("ready_made.sha256
 pub(in crate::store) async fn make_temporary(path: &Path) -> Result<(), OpenError> {
     let failed = |error: IoError| OpenError::from_line(permission::reason(path, &error));
     create_private(path).map_err(failed)?;
-    if digest() == READY_MADE_OF.trim() {
+    // The digest takes as long as the rest of this function. In a release a test has compared it already.
+    if !cfg!(debug_assertions) || digest() == READY_MADE_OF.trim() {
         let mut bytes = Vec::new();
         GzDecoder::new(READY_MADE).read_to_end(&mut bytes).map_err(failed)?;
         return std::fs::write(path, bytes).map_err(failed);

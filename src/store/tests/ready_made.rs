@@ -1,6 +1,6 @@
 //! The ready-made temporary database equals what the migrations make. After a new migration, update it with
-//! `UPDATE_READY_MADE=1 cargo test --lib ready_made`. Until then the server runs the migrations for each temporary database, which is
-//! slower.
+//! `UPDATE_READY_MADE=1 cargo test --lib ready_made`. Until then a debug build runs the migrations for each temporary database, which
+//! is slower, and a release build has the old schema.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
