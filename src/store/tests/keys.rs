@@ -35,11 +35,7 @@ mod both {
             };
             o.store.insert_many(o.mailbox, (0..500).map(named).collect()).await.unwrap();
         }
-        let settle = async |tx: &mut Tx| {
-            tx.execute(Statement::per_engine("select 1", "select gin_clean_pending_list('words_by_word')")).await?;
-            tx.execute(Statement::per_engine("select 1", "analyze")).await
-        };
-        o.job(settle).await.unwrap();
+        o.settle().await;
         for (text, index) in [
             ("emailAddresses/any(e:e/address eq 'ann@example.org')", "emails_by_address"),
             ("emailAddresses/any(e:e/address in ('a@b','c@d'))", "emails_by_address"),

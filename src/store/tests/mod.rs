@@ -133,6 +133,21 @@ impl Opened {
         Box::pin(self.store.write(Some(self.mailbox), work))
     }
 
+    /// Gives the planner statistics of many rows that were just inserted. Only this store's tables are analyzed: `analyze`
+    /// without tables waits for the transactions of the tests beside this one.
+    async fn settle(&self) {
+        let settle = async |tx: &mut Tx| {
+            tx.execute(Statement::per_engine("select 1", "select gin_clean_pending_list('words_by_word')")).await?;
+            let analyze = "do $$ declare t text; begin
+    for t in select tablename from pg_tables where schemaname = current_schema() loop
+        execute format('analyze %I', t);
+    end loop;
+end $$";
+            tx.execute(Statement::per_engine("select 1", analyze)).await
+        };
+        self.job(settle).await.unwrap();
+    }
+
     /// Blocks the writer until all jobs wait, so that they share the next commit.
     async fn in_one_commit(&self, jobs: Vec<LocalBoxFuture<'_, Result<(), Error>>>) -> Vec<Result<(), Error>> {
         let (running, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));

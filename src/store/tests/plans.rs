@@ -56,11 +56,7 @@ pub(super) mod both {
             };
             o.store.insert_many(o.mailbox, (0..500).map(new).collect()).await.unwrap();
         }
-        let settle = async |tx: &mut Tx| {
-            tx.execute(Statement::per_engine("select 1", "select gin_clean_pending_list('words_by_word')")).await?;
-            tx.execute(Statement::per_engine("select 1", "analyze")).await
-        };
-        o.job(settle).await.unwrap();
+        o.settle().await;
     }
 
     /// The lists of the mailbox, of its default folder as under `/v1.0`, and of another folder.
