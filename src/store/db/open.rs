@@ -24,7 +24,7 @@ use crate::store::db::probe::ProbeConnection;
 use crate::store::db::readers::Readers;
 use crate::store::db::scratch::Scratch;
 use crate::store::db::statement::Statement;
-use crate::store::db::{check, creation, engine, faults, files, migrate, pooler, restore, upgrade};
+use crate::store::db::{check, creation, engine, files, migrate, pooler, restore, upgrade};
 use crate::store::query::delta::History;
 use crate::store::write::call::MailboxRoom;
 use crate::store::write::connector::Connector;
@@ -143,7 +143,7 @@ impl Store {
         let readers = Readers::sqlite(connect_options.clone(), Arc::clone(&opened), options.query_timeout);
         let readers = readers.map_err(|error| OpenError::of(&shown, &error))?;
         let connector = Connector::Sqlite(Box::new(connect_options), Arc::clone(&opened), procedures::sqlite_views());
-        let writer = Writer::start(connector, 1, options.limits(), on_end)
+        let writer = Writer::start(connector, 1, options.limits(), ensure_store_row, on_end)
             .await
             .map_err(|error| OpenError::of(&shown, &error))?;
         Self::start(writer, readers, options, StoreLocation::File(opened), shown).await
@@ -166,14 +166,14 @@ impl Store {
         let writing = usize::from(options.connections / 2).max(1);
         let reading = usize::from(options.connections).saturating_sub(writing).max(1);
         let connector = Connector::Postgres(Arc::clone(&cluster));
-        let writer = Writer::start(connector, writing, options.limits(), ()).await.map_err(reason)?;
+        let writer = Writer::start(connector, writing, options.limits(), ensure_store_row, ()).await.map_err(reason)?;
         let readers = Readers::postgres(Arc::clone(&cluster), standbys, reading, options.query_timeout);
         let readers = readers.map_err(reason)?;
         Self::start(writer, readers, options, StoreLocation::Cluster(cluster), address).await
     }
 
     async fn start(
-        (writer, ended): (Writer, oneshot::Receiver<()>),
+        (writer, ended, (folding, history)): (Writer, oneshot::Receiver<()>, (i64, History)),
         readers: Readers,
         options: Options,
         location: StoreLocation,
@@ -183,8 +183,6 @@ impl Store {
             StoreLocation::File(opened) => ProbeConnection::file(Arc::clone(opened)),
             StoreLocation::Cluster(cluster) => ProbeConnection::cluster(Arc::clone(cluster)),
         };
-        let store_row = writer.write(None, async |tx| ensure_store_row(tx).await).await;
-        let history = store_row.as_ref().map_or_else(|_| History::default(), |(_, history)| history.clone());
         let store = Self {
             shared: Arc::new(SharedStore {
                 writer: RwLock::new(Some(Arc::new(writer))),
@@ -202,14 +200,13 @@ impl Store {
             actor: None,
             snapshot: None,
         };
-        let why = match store_row {
-            Ok((FOLDING, _)) => {
+        let why = match folding {
+            FOLDING => {
                 store.start_purges()?;
                 return Ok(store);
             }
-            Ok((UNFINISHED, _)) => "a copy into it is not finished: continue it with contactd copy --resume".to_owned(),
-            Ok((other, _)) => format!("its search keys are of another contactd ({other}, not {FOLDING})"),
-            Err(error) => faults::reason(&error),
+            UNFINISHED => "a copy into it is not finished: continue it with contactd copy --resume".to_owned(),
+            other => format!("its search keys are of another contactd ({other}, not {FOLDING})"),
         };
         store.close().await;
         Err(OpenError::new(shown, why))

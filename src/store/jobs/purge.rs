@@ -1,5 +1,5 @@
 //! Purges expired data: deleted items, idempotency keys, and entries of the change log and the audit log. A purge runs on its
-//! own thread when the store is opened and then every hour, in small transactions through the writer, so that other writes do
+//! own thread soon after the store is opened and then every hour, in small transactions through the writer, so that other writes do
 //! not wait long. Several processes may purge at the same time.
 
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
@@ -19,6 +19,8 @@ use crate::store::tables::{cards, dav_properties, idempotency, quota, trash};
 use crate::store::write::tx::Tx;
 use crate::store::{OpenError, Options, SharedStore, Store};
 
+/// Time until the first purge, so that it does not delay the start and the first requests.
+const FIRST: Duration = Duration::from_secs(1);
 const EVERY: Duration = Duration::from_hours(1);
 /// Maximum number of contacts that a transaction removes, and their approximate size in bytes.
 const MAX_CONTACTS: i64 = 200;
@@ -49,12 +51,10 @@ impl Store {
         let work = move || {
             // It waits only for the writer's answers, which needs no I/O driver.
             let Ok(runtime) = tokio::runtime::Builder::new_current_thread().build() else { return };
-            loop {
+            let mut wait = FIRST;
+            while stop.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
                 runtime.block_on(purge(&shared, keep_deleted, keep_changes, keep_audit));
-                match stop.recv_timeout(EVERY) {
-                    Err(RecvTimeoutError::Timeout) => {}
-                    Ok(()) | Err(RecvTimeoutError::Disconnected) => return,
-                }
+                wait = EVERY;
             }
         };
         let thread = std::thread::Builder::new().name("contactd-purge".to_owned()).spawn(clock::inherited(work));

@@ -19,16 +19,32 @@ pub(in crate::store) enum Connector {
 }
 
 impl Connector {
+    /// Opens a connection for all writes.
     pub(super) async fn connect(&self) -> Result<Session, Error> {
+        let mut session = self.connect_unprepared().await?;
+        self.prepare(&mut session).await?;
+        Ok(session)
+    }
+
+    /// Opens a connection that calls none of `procedures` until it is prepared.
+    pub(super) async fn connect_unprepared(&self) -> Result<Session, Error> {
         match self {
-            Self::Sqlite(options, opened, views) => {
+            Self::Sqlite(options, opened, _) => {
                 opened.check_paths()?;
-                let mut session = Session::open(options).await?;
-                session.script(views.of_sqlite()).await?;
-                opened.record_log()?;
-                Ok(session)
+                Session::open(options).await
             }
             Self::Postgres(cluster) => cluster.primary(Use::Write).await,
+        }
+    }
+
+    /// Prepares a new connection for all writes.
+    pub(super) async fn prepare(&self, session: &mut Session) -> Result<(), Error> {
+        match self {
+            Self::Sqlite(_, opened, views) => {
+                session.script(views.of_sqlite()).await?;
+                opened.record_log()
+            }
+            Self::Postgres(_) => Ok(()),
         }
     }
 

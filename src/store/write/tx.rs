@@ -55,8 +55,18 @@ impl Tx {
         closing: &Arc<AtomicBool>,
         limits: MailboxRoom,
     ) -> Result<Self, Error> {
-        Ok(Self {
-            session: connector.connect().await?,
+        Ok(Self::on(connector.connect().await?, connector, closing, limits))
+    }
+
+    /// Uses a connection.
+    pub(in crate::store) fn on(
+        session: Session,
+        connector: &Connector,
+        closing: &Arc<AtomicBool>,
+        limits: MailboxRoom,
+    ) -> Self {
+        Self {
+            session,
             connector: connector.clone(),
             mailbox: None,
             now: 0,
@@ -71,7 +81,7 @@ impl Tx {
             changed: None,
             closing: Arc::clone(closing),
             limits,
-        })
+        }
     }
 
     /// Prepares for a batch of jobs of one lane.

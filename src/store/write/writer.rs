@@ -84,17 +84,24 @@ pub(in crate::store) struct Writer {
 }
 
 impl Writer {
-    /// Connects and starts the thread, with at most `connections` connections. The thread ends when the handle is dropped and
-    /// no write waits. It then drops `on_end`, and the receiver completes.
-    pub(in crate::store) async fn start(
+    /// Starts the thread, with at most `connections` connections, and waits for its first write, which calls none of
+    /// `procedures`. If that fails, the thread has ended. Otherwise it ends when the handle is dropped and no write waits. It
+    /// then drops `on_end`, and the receiver completes.
+    pub(in crate::store) async fn start<T, F>(
         connector: Connector,
         connections: usize,
         limits: MailboxRoom,
+        first: F,
         on_end: impl Send + 'static,
-    ) -> Result<(Self, oneshot::Receiver<()>), Error> {
+    ) -> Result<(Self, oneshot::Receiver<()>, T), Error>
+    where
+        F: AsyncFnOnce(&mut Tx) -> Result<T, Error> + Send + 'static,
+        T: Send + 'static,
+    {
         let (alive, ended) = oneshot::channel();
         let (queue, jobs) = mpsc::channel(MAX_SUBMITTED);
-        let (started, start) = oneshot::channel();
+        let (reply, answer) = oneshot::channel();
+        let first = Box::new(QueuedJob { run: first, reply, cause: None, since: Since::now() });
         let (closing, carried) = (Arc::new(AtomicBool::new(false)), Arc::<Carried>::default());
         let thread_state = WriterThread {
             connector: connector.clone(),
@@ -106,14 +113,22 @@ impl Writer {
             std::thread::Builder::new().name("contactd-writer".to_owned()).spawn(clock::inherited(move || {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
                 match runtime {
-                    Ok(runtime) => runtime.block_on(thread_state.serve(connections, jobs, started)),
-                    Err(error) => drop(started.send(Err(Error::internal(error)))),
+                    Ok(runtime) => runtime.block_on(thread_state.serve(connections, jobs, first)),
+                    Err(error) => first.fail(&Error::internal(error)),
                 }
                 drop((on_end, alive));
             }));
         thread.map_err(Error::internal)?;
-        start.await.unwrap_or_else(|_| Err(Error::internal("the writer did not start")))?;
-        Ok((Self { queue, connector, closing, carried }, ended))
+        let writer = Self { queue, connector, closing, carried };
+        match answer.await.unwrap_or_else(|_| Err(Error::internal("the writer did not start"))) {
+            Ok(answer) => Ok((writer, ended, answer)),
+            Err(error) => {
+                drop(writer);
+                // Nothing is ever sent.
+                let _ = ended.await;
+                Err(error)
+            }
+        }
     }
 
     /// Fails if the thread has ended.
@@ -172,21 +187,10 @@ struct WriterThread {
 }
 
 impl WriterThread {
-    async fn serve(
-        self,
-        connections: usize,
-        mut jobs: mpsc::Receiver<SubmittedWrite>,
-        started: oneshot::Sender<Result<(), Error>>,
-    ) {
+    async fn serve(self, connections: usize, mut jobs: mpsc::Receiver<SubmittedWrite>, first: Box<dyn Job>) {
         // The first connection shows whether the database is available; the others are opened when needed.
         let mut idle: Vec<Option<Tx>> = (1..connections).map(|_| None).collect();
-        match Tx::connect(&self.connector, &self.closing, self.limits).await {
-            Ok(tx) => idle.push(Some(tx)),
-            Err(error) => return drop(started.send(Err(error))),
-        }
-        if started.send(Ok(())).is_err() {
-            return;
-        }
+        idle.push(self.run_first(first).await);
         let mut lanes = Lanes::default();
         let mut running = FuturesUnordered::new();
         let mut open = true;
@@ -221,6 +225,29 @@ impl WriterThread {
         }
         for tx in idle.into_iter().flatten() {
             tx.close().await;
+        }
+    }
+
+    /// Runs the first job of the store on a new connection, and then prepares the connection for other jobs. The caller of the
+    /// first job, a server that starts, does not wait for that. Returns the connection if it can be reused.
+    async fn run_first(&self, first: Box<dyn Job>) -> Option<Tx> {
+        let session = match self.connector.connect_unprepared().await {
+            Ok(session) => session,
+            Err(error) => {
+                first.fail(&error);
+                return None;
+            }
+        };
+        let tx = Tx::on(session, &self.connector, &self.closing, self.limits);
+        let (tx, _) = self.run_on_connection(Some(tx), None, vec![(Queued::now(), first)]).await;
+        let mut tx = tx?;
+        match self.connector.prepare(&mut tx.session).await {
+            Ok(()) => Some(tx),
+            Err(error) => {
+                tracing::warn!(%error, "the writer's connection could not be prepared; the writer reconnects");
+                tx.close().await;
+                None
+            }
         }
     }
 
