@@ -58,6 +58,7 @@ mod poolers;
 mod printed;
 mod probing;
 mod recipes;
+mod replicated;
 mod running;
 mod same_answers;
 mod seeding;
