@@ -44,6 +44,7 @@ impl Clock {
     }
 
     /// A further clock. Its memory, some hundred bytes, stays for as long as the process runs.
+    #[cfg(any(test, feature = "testing"))]
     pub(crate) fn another() -> &'static Self {
         Box::leak(Box::new(Self::new()))
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::dav::front_end::{Dav, DavSettings};
 use crate::graph::settings::{Graph, GraphSettings};
+#[cfg(feature = "docs")]
 use crate::graph::viewer::{self, Viewer};
 use crate::http::authenticate::Access;
 use crate::http::mount::{FrontEnds, Mount, Mounted};
@@ -20,7 +21,7 @@ pub struct FrontEndSettings {
     pub graph: GraphSettings,
     /// CardDAV, below `/dav/`; not served if `None`.
     pub carddav: Option<DavSettings>,
-    /// Whether `/docs` is served: a page that shows the API and makes calls.
+    /// Whether `/docs` is served: a page that shows the API and makes calls. It needs the feature `docs`.
     pub docs: bool,
 }
 
@@ -73,6 +74,7 @@ fn others(settings: &FrontEndSettings) -> Vec<(Mount, Arc<dyn Mounted>)> {
         (Mount::Segment(Probe::Livez.name()), Arc::new(Probe::Livez)),
         (Mount::Segment(Probe::Readyz.name()), Arc::new(Probe::Readyz)),
     ];
+    #[cfg(feature = "docs")]
     if settings.docs {
         others.push((Mount::Segment(viewer::SEGMENT), Arc::new(Viewer)));
     }

@@ -85,6 +85,9 @@ pub(crate) async fn run_until<T>(
     if config.seed_file.is_some() && !config.dev {
         return Err("--seed-file makes users for tests, so it needs --dev".into());
     }
+    if config.docs && !cfg!(feature = "docs") {
+        return Err("--docs needs a program that was built with the feature docs".into());
+    }
     let log = log::start(config.log_format, config.level()?);
     slow::set_threshold(config.slow_query);
     let _spans = spans::start(config.ca_file.as_deref())?;

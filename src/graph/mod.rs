@@ -36,5 +36,6 @@ pub(crate) mod subscriptions;
 pub(crate) mod throttle;
 pub(crate) mod trash;
 pub(crate) mod users;
+#[cfg(feature = "docs")]
 pub(crate) mod viewer;
 pub(crate) mod write_answers;

@@ -2,12 +2,11 @@
 //! compressed already, and short answers. `$metadata`, which needs no token, is compressed once; exports are compressed
 //! as they are read.
 
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::sync::OnceLock;
 
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use flate2::Compression;
-use flate2::bufread::GzDecoder;
 use flate2::write::GzEncoder;
 use futures_util::stream::{self, StreamExt as _};
 
@@ -107,36 +106,13 @@ fn compress_chunk(mut encoder: GzEncoder<Vec<u8>>, piece: &[u8]) -> Result<GzEnc
     Ok(encoder)
 }
 
-/// An answer that is compiled in compressed. It is decompressed once for clients that do not accept gzip.
-///
-/// # Errors
-/// [`Error::Internal`] if it is not gzip.
-pub(crate) fn precompressed_answer(
-    request_headers: &HeaderMap,
-    compressed: &'static [u8],
-    plain: &'static OnceLock<Vec<u8>>,
-) -> Result<Answer, Error> {
-    let answer = Answer::empty(200)?.header("Vary", "Accept-Encoding")?;
-    if wants_gzip(request_headers) {
-        return Answer { body: Some(Body::Static(compressed)), ..answer }.header("Content-Encoding", "gzip");
-    }
-    let bytes = if let Some(bytes) = plain.get() {
-        bytes
-    } else {
-        let mut bytes = Vec::new();
-        GzDecoder::new(compressed).read_to_end(&mut bytes).map_err(Error::internal)?;
-        plain.get_or_init(|| bytes)
-    };
-    Ok(Answer { body: Some(Body::Static(bytes)), ..answer })
-}
-
 fn gzip(body: &[u8]) -> Result<Vec<u8>, Error> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
     encoder.write_all(body).and_then(|()| encoder.finish()).map_err(Error::internal)
 }
 
 /// Whether gzip is accepted and no other coding is preferred to it.
-fn wants_gzip(request_headers: &HeaderMap) -> bool {
+pub(crate) fn wants_gzip(request_headers: &HeaderMap) -> bool {
     let (mut gzip, mut any, mut identity) = (None, None, None);
     let lines = request_headers.get_all(header::ACCEPT_ENCODING).filter_map(|value| value.to_str().ok());
     for coding in lines.flat_map(|line| line.split(',')) {

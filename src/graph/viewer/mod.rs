@@ -1,14 +1,16 @@
 //! `/docs`, with `--docs`: Swagger UI, which shows the OpenAPI documents and makes calls. All of it is in the program,
 //! and the page loads nothing from other hosts.
 
+use std::io::Read as _;
 use std::sync::OnceLock;
 
 use actix_web::http::Method;
 use actix_web::http::header::HeaderMap;
+use flate2::bufread::GzDecoder;
 
 use crate::domain::error::{Error, Kind};
 use crate::graph::error;
-use crate::http::answer::Answer;
+use crate::http::answer::{Answer, Body};
 use crate::http::authenticate::{Caller, Scheme};
 use crate::http::body::BodyUse;
 use crate::http::front_end::{Counted, FrontEnd, RequestHead};
@@ -153,13 +155,34 @@ impl FrontEnd for Viewer {
 fn asset_answer(request_headers: &HeaderMap, asset: &'static Asset) -> Result<Answer, Error> {
     let answer = match &asset.body {
         AssetContent::Plain(text) => Answer { body: Some((*text).as_bytes().to_vec().into()), ..Answer::empty(200)? },
-        AssetContent::Compressed(compressed, plain) => {
-            compression::precompressed_answer(request_headers, compressed, plain)?
-        }
+        AssetContent::Compressed(compressed, plain) => precompressed_answer(request_headers, compressed, plain)?,
     };
     // The same until the program is updated.
     answer
         .header("Content-Type", asset.kind)?
         .header("Cache-Control", "public, max-age=300")?
         .header("Referrer-Policy", "no-referrer")
+}
+
+/// An answer whose body is in the program, compressed. It is decompressed once for clients that do not accept gzip.
+///
+/// # Errors
+/// [`Error::Internal`] if it is not gzip.
+fn precompressed_answer(
+    request_headers: &HeaderMap,
+    compressed: &'static [u8],
+    plain: &'static OnceLock<Vec<u8>>,
+) -> Result<Answer, Error> {
+    let answer = Answer::empty(200)?.header("Vary", "Accept-Encoding")?;
+    if compression::wants_gzip(request_headers) {
+        return Answer { body: Some(Body::Static(compressed)), ..answer }.header("Content-Encoding", "gzip");
+    }
+    let bytes = if let Some(bytes) = plain.get() {
+        bytes
+    } else {
+        let mut bytes = Vec::new();
+        GzDecoder::new(compressed).read_to_end(&mut bytes).map_err(Error::internal)?;
+        plain.get_or_init(|| bytes)
+    };
+    Ok(Answer { body: Some(Body::Static(bytes)), ..answer })
 }
