@@ -153,7 +153,7 @@ async fn insert(tx: &mut Tx, mailbox: i64, table: &'static Table, rows: &[impl S
     let statement = Sql::new("insert into ").text(table.name).text(" (").then(columns).text(") select ").value(mailbox);
     let statement = statement.text(", ").then(values);
     let rows = serde_json::to_string(rows).map_err(Error::internal)?;
-    let statement = statement.per_engine(" from json_each(", " from jsonb_array_elements(").value(rows);
+    let statement = statement.per_engine(" from jsonb_each(", " from jsonb_array_elements(").value(rows);
     let statement = statement.per_engine(")", "::text::jsonb) as sent (value)");
     // Pieces of text were removed before.
     let statement = if table.name == CARDS.name {

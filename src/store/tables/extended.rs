@@ -198,7 +198,7 @@ async fn insert<R: Serialize>(
     let values = Sql::list(values.map(|(at, column)| column.kind.of_json(Sql::new("value ->> ").number(at))));
     let insert = Sql::new("insert into ").text(table.name).text(" (").then(columns).text(") select ").value(mailbox);
     let insert = insert.text(", ").then(owner.key()).text(", ").then(values);
-    let insert = insert.per_engine(" from json_each(", " from jsonb_array_elements(").value(rows);
+    let insert = insert.per_engine(" from jsonb_each(", " from jsonb_array_elements(").value(rows);
     tx.execute(insert.per_engine(")", "::jsonb) as sent (value)").into()).await
 }
 

@@ -81,7 +81,7 @@ fn taken_among(rows: String) -> Sql {
         select.then(sent(ColumnType::Text, at)).text(" limit 1) is not null")
     };
     let select = Sql::new("select ").then(sent(ColumnType::Int, 0));
-    let select = select.per_engine(" from json_each(", " from jsonb_array_elements(").value(rows);
+    let select = select.per_engine(" from jsonb_each(", " from jsonb_array_elements(").value(rows);
     let select = select.per_engine(") s", "::text::jsonb) as s (value)").text(" where ");
     let select = select.then(cards(" and k.name = ", 3)).text(" or ").then(cards(" and k.uid_key = ", 4));
     let select =

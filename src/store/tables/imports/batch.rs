@@ -428,7 +428,7 @@ async fn insert(
     let values = table.columns().skip(1).enumerate();
     let values = Sql::list(values.map(|(at, column)| column.kind.of_json(Sql::new("value ->> ").number(at))));
     let insert = Sql::new("insert into ").text(table.name).text(" (").then(columns).text(") select ").value(mailbox);
-    let insert = insert.text(", ").then(values).per_engine(" from json_each(", " from jsonb_array_elements(");
+    let insert = insert.text(", ").then(values).per_engine(" from jsonb_each(", " from jsonb_array_elements(");
     let insert = insert.value(rows).per_engine(")", "::text::jsonb) as sent (value)");
     if set.is_empty() {
         return tx.execute(insert.into()).await;

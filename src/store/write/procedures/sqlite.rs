@@ -33,7 +33,7 @@ create temp trigger insert_contact_does instead of insert on insert_contact begi
         {seq}, {seq}, new.last_modified_date_time
     where new.card is not null;
     insert into card_texts (mailbox, contact_id, pos, text)
-    select new.mailbox, new.id, key, value from json_each(new.card ->> 7);
+    select new.mailbox, new.id, key, value from json_each(new.card, '$[7]');
 end;
 
 create temp view update_contact as select {sent};
@@ -97,7 +97,7 @@ const KEPT_FOLDER: &str = "case when new.size <= contacts.size
 
 const ENTRIES: &str = "
     insert into {table} (mailbox, contact_id, pos, {columns})
-    select new.mailbox, new.id, key, {values} from json_each(new.{table});";
+    select new.mailbox, new.id, key, {values} from jsonb_each(new.{table});";
 
 /// The words and the flag of a contact.
 const REST: &str = "
@@ -131,8 +131,10 @@ pub(super) fn update() -> Sql {
 fn call_view(view: &'static str) -> Sql {
     let text = |at| Sql::new("value ->> ").number(at);
     let singles = rows::singles().enumerate().map(|(at, column)| column.kind.of_json(text(at)));
-    // Not `->`: it answers the text 'null' for null, and unchanged words, which are null, would be deleted.
-    let lists = rows::lists().zip(rows::singles().count()..).map(|(_, at)| text(at));
+    // In SQLite's binary form, so that the trigger need not parse them again. Null is no value, unlike with `->`: unchanged words,
+    // which are null, would be deleted.
+    let list = |at| Sql::new("jsonb_extract(value, '$[").number(at).text("]')");
+    let lists = rows::lists().zip(rows::singles().count()..).map(|(_, at)| list(at));
     Sql::filled(CALL, &[("view", Sql::new(view)), ("values", Sql::list(singles.chain(lists)))])
 }
 
