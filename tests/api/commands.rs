@@ -21,12 +21,13 @@ const PROGRAMS: [&str; 11] =
     ["contactd", "curl", "cargo", "tests/run", "docker", "sudo", "export", "psql", "createdb", "pg_dump", "promtool"];
 
 /// Commands that are not run, by their beginning, and the reason.
-const NOT_RUN: [(&str, &str); 11] = [
+const NOT_RUN: [(&str, &str); 12] = [
     ("tests/run", "it runs this"),
     ("cargo install ", "it compiles the program once more, with all optimizations"),
     ("cargo test", "tests/run runs these tests"),
     ("cargo bench", "it takes minutes, and .ci/run does not measure"),
     ("docker ", "docker/verify runs these, where there is a container daemon"),
+    ("podman ", "docker/verify runs the image with it"),
     ("export CONTACTD_TOKENS=", "it is for docker compose"),
     ("sudo ", "it takes root"),
     ("psql ", "a test of its own runs these on a server of PostgreSQL"),
