@@ -17,8 +17,20 @@ use crate::postgres::{Postgres, programs};
 use crate::program::{Program, contactd};
 
 /// The first words of commands.
-const PROGRAMS: [&str; 11] =
-    ["contactd", "curl", "cargo", "tests/run", "docker", "sudo", "export", "psql", "createdb", "pg_dump", "promtool"];
+const PROGRAMS: [&str; 12] = [
+    "contactd",
+    "curl",
+    "cargo",
+    "tests/run",
+    "docker",
+    "podman",
+    "sudo",
+    "export",
+    "psql",
+    "createdb",
+    "pg_dump",
+    "promtool",
+];
 
 /// Commands that are not run, by their beginning, and the reason.
 const NOT_RUN: [(&str, &str); 12] = [
@@ -125,7 +137,7 @@ fn words(text: &str) -> Vec<String> {
 #[track_caller]
 fn is_whole(text: &str) -> bool {
     let words = words(text);
-    let is_docker = words.first().is_some_and(|first| first == "docker");
+    let is_docker = words.first().is_some_and(|first| first == "docker" || first == "podman");
     // The image's name; its arguments follow.
     let is_image = |at: &usize| words[*at] == "contactd" && !words[at - 1].starts_with("--");
     let first = words.iter().position(|word| !word.contains('='));
