@@ -1,6 +1,7 @@
 //! The purge removes expired items in pieces, and nothing else.
 
 mod both {
+    use crate::clock::{self, Clock, Mode};
     use crate::store::jobs::purge::purge;
     use crate::store::tables::trash;
     use crate::store::tests::*;
@@ -153,6 +154,17 @@ mod both {
         }
         store.close().await;
         assert!(Arc::strong_count(&store.shared) <= 2);
+    }
+
+    #[actix_web::test]
+    async fn a_store_does_not_purge_by_itself_while_the_clock_is_stopped() {
+        Clock::another().enter();
+        clock::set(Mode::Frozen { now: 1_800_000_000_000_000, tick: 1_000_000 });
+        let o = opened_with(Options { keep_deleted: Some(Duration::ZERO), ..Options::default() }).await;
+        let opened_at = clock::mode();
+        tokio::time::sleep(Duration::from_millis(2_500)).await;
+        assert_eq!(clock::mode(), opened_at, "a purge is a write, which would move the clock");
+        o.store.close().await;
     }
 
     #[actix_web::test]
